@@ -1,0 +1,141 @@
+//! Becoming the app: our own search and `execve`, so that nothing is ever handed to a shell.
+
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
+use std::io::{self, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::launch::Launch;
+use crate::{search, startup};
+
+/// The longest first line of a script that the kernel looks at (`BINPRM_BUF_SIZE`).
+const SCRIPT_LINE: u64 = 256;
+
+/// Why the app could not be started.
+#[derive(Debug)]
+pub struct ExecError {
+    /// What was tried last: the path that was found, or the name that was not.
+    pub path: PathBuf,
+    /// What was wrong with it.
+    pub reason: Reason,
+}
+
+/// What was wrong with the program.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It is a directory.
+    Directory,
+    /// It has no permission to be executed for us.
+    Denied,
+    /// Neither a binary for this machine nor a script with `#!`.
+    Format,
+    /// Links that lead in a circle.
+    Loop,
+    /// It exists, but the interpreter of its `#!` line or the loader of its binary does not.
+    MissingInterpreter(Option<OsString>),
+    /// Its file system is mounted without permission to execute.
+    NoExecMount,
+    /// A part of the path is a file.
+    NotADirectory,
+    /// It does not exist.
+    NotFound,
+    /// Arguments and environment are larger than the kernel allows.
+    TooBig,
+    /// Any other answer of the kernel.
+    Other(io::ErrorKind, i32),
+}
+
+impl ExecError {
+    /// 127 for what was not found, 126 for what was found and cannot be executed, as shells and `env` do.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.reason {
+            Reason::NotFound | Reason::MissingInterpreter(_) => 127,
+            _ => 126,
+        }
+    }
+}
+
+/// Becomes the app. Returns only when that failed; the state at start is back then, except for SIGPIPE, which is
+/// ignored again so that the message about it can be written.
+#[must_use]
+pub fn exec(launch: &Launch) -> ExecError {
+    startup::restore();
+    let error = try_each(launch);
+    startup::ignore_broken_pipes();
+    error
+}
+
+/// The order of `execvp`: a missing file means the next folder, a forbidden one is remembered in case nothing
+/// better comes, everything else ends the search.
+fn try_each(launch: &Launch) -> ExecError {
+    let mut forbidden = None;
+    for path in search::candidates(launch.program(), launch.variable("PATH")) {
+        let errno = execve(&path, launch);
+        match errno {
+            libc::ENOENT if !exists(&path) => {}
+            libc::ENOTDIR if !launch.program().as_bytes().contains(&b'/') => {}
+            libc::EACCES => forbidden = forbidden.or(Some(explain(&path, errno))),
+            _ => return explain(&path, errno),
+        }
+    }
+    forbidden.unwrap_or_else(|| ExecError { path: launch.program().into(), reason: Reason::NotFound })
+}
+
+fn execve(path: &CStr, launch: &Launch) -> i32 {
+    let arguments = pointers(launch.arguments.iter());
+    let environment = pointers(launch.environment.iter().map(|entry| &**entry));
+    // SAFETY: all three are NUL-terminated strings or null-terminated arrays of such, alive during the call.
+    unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+fn pointers<'a>(strings: impl Iterator<Item = &'a CString>) -> Vec<*const c_char> {
+    strings.map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+fn exists(path: &CStr) -> bool {
+    as_path(path).symlink_metadata().is_ok()
+}
+
+fn explain(path: &CStr, errno: i32) -> ExecError {
+    let path = as_path(path);
+    ExecError { path: path.to_owned(), reason: reason(path, errno) }
+}
+
+fn reason(path: &Path, errno: i32) -> Reason {
+    match errno {
+        libc::EACCES if path.is_dir() => Reason::Directory,
+        libc::EACCES if is_on_noexec_mount(path) => Reason::NoExecMount,
+        libc::EACCES => Reason::Denied,
+        libc::ENOEXEC => Reason::Format,
+        libc::ELOOP => Reason::Loop,
+        libc::ENOENT if path.exists() => Reason::MissingInterpreter(interpreter(path)),
+        libc::ENOENT => Reason::NotFound,
+        libc::ENOTDIR => Reason::NotADirectory,
+        libc::E2BIG => Reason::TooBig,
+        other => Reason::Other(io::Error::from_raw_os_error(other).kind(), other),
+    }
+}
+
+/// The interpreter that a script's first line names.
+fn interpreter(path: &Path) -> Option<OsString> {
+    let mut start = Vec::new();
+    std::fs::File::open(path).ok()?.take(SCRIPT_LINE).read_to_end(&mut start).ok()?;
+    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let word = line.trim_ascii().split(u8::is_ascii_whitespace).next()?;
+    Some(OsString::from_vec(word.to_vec()))
+}
+
+fn is_on_noexec_mount(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: `path` is NUL-terminated; `answer` is plain data for which zero is a valid value.
+    unsafe {
+        let mut answer = std::mem::zeroed::<libc::statvfs>();
+        libc::statvfs(path.as_ptr(), &raw mut answer) == 0 && answer.f_flag & libc::ST_NOEXEC != 0
+    }
+}
+
+fn as_path(path: &CStr) -> &Path {
+    Path::new(OsStr::from_bytes(path.to_bytes()))
+}

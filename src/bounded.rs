@@ -1,0 +1,158 @@
+//! Reading files that somebody else wrote: never blocking, regular files only, and no more than a limit.
+
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use zeroize::Zeroize as _;
+
+/// The largest secret, manifest or compose file: 1 MiB.
+pub const LIMIT: usize = 1 << 20;
+
+/// How often a file that changes while it is read is read again.
+const ATTEMPTS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How files are opened: a FIFO without a writer or a terminal must not hold us up.
+pub const OPEN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// Why a file could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadError {
+    /// It changed each time while it was read.
+    Changing,
+    /// It is something other than a regular file.
+    NotRegular(&'static str),
+    /// It is larger than the limit.
+    TooLarge,
+    /// The kernel refused.
+    Os(Errno),
+}
+
+impl From<Errno> for ReadError {
+    fn from(errno: Errno) -> Self {
+        Self::Os(errno)
+    }
+}
+
+/// Opens a path and reads it.
+pub fn read_path(path: &std::path::Path) -> Result<(Vec<u8>, Stat), ReadError> {
+    let file = rustix::fs::open(path, OPEN, Mode::empty())?;
+    read(&file)
+}
+
+/// Reads an open file from its start, with the state it had. What was read is of one moment: a file that is
+/// written meanwhile is read again.
+pub fn read(file: &OwnedFd) -> Result<(Vec<u8>, Stat), ReadError> {
+    let mut before = regular(file)?;
+    for attempt in 1..=ATTEMPTS {
+        let mut bytes = read_once(file, &before)?;
+        let after = rustix::fs::fstat(file)?;
+        if is_unchanged(&before, &after, bytes.len()) {
+            return Ok((bytes, after));
+        }
+        bytes.zeroize();
+        if attempt < ATTEMPTS {
+            thread::sleep(PAUSE);
+        }
+        before = rustix::fs::fstat(file)?;
+    }
+    Err(ReadError::Changing)
+}
+
+fn regular(file: &OwnedFd) -> Result<Stat, ReadError> {
+    let stat = rustix::fs::fstat(file)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(stat),
+        FileType::Directory => Err(ReadError::NotRegular("a directory")),
+        FileType::Fifo => Err(ReadError::NotRegular("a FIFO")),
+        FileType::Socket => Err(ReadError::NotRegular("a socket")),
+        FileType::CharacterDevice | FileType::BlockDevice => Err(ReadError::NotRegular("a device")),
+        _ => Err(ReadError::NotRegular("no regular file")),
+    }
+}
+
+/// One buffer of the right size, so that no copy of a value is left behind by growing.
+fn read_once(file: &OwnedFd, stat: &Stat) -> Result<Vec<u8>, ReadError> {
+    let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+    if size > LIMIT {
+        return Err(ReadError::TooLarge);
+    }
+    // One byte more than expected tells growth from the end. Files of /proc have size 0 and content.
+    let mut bytes = vec![0; if size == 0 { 4_096 } else { size + 1 }];
+    let mut length = 0;
+    while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
+        match rustix::io::pread(file, room, length as u64) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(Errno::INTR) => {}
+            Err(errno) => {
+                bytes.zeroize();
+                return Err(errno.into());
+            }
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+fn is_unchanged(before: &Stat, after: &Stat, length: usize) -> bool {
+    let time = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec);
+    let is_of_proc = after.st_size == 0 && length < 4_096;
+    before.st_size == after.st_size
+        && time(before) == time(after)
+        && (usize::try_from(after.st_size) == Ok(length) || is_of_proc)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn file(size: u64) -> OwnedFd {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(size).unwrap();
+        file.into()
+    }
+
+    #[test]
+    fn a_file_of_the_limit_is_read_and_one_byte_more_is_refused() {
+        assert_eq!(read(&file(LIMIT as u64)).unwrap().0.len(), LIMIT);
+        assert_eq!(read(&file(LIMIT as u64 + 1)).unwrap_err(), ReadError::TooLarge);
+    }
+
+    #[test]
+    fn a_huge_sparse_file_is_refused_without_reading_it() {
+        assert_eq!(read(&file(1 << 30)).unwrap_err(), ReadError::TooLarge);
+    }
+
+    #[test]
+    fn an_empty_file_is_empty() {
+        assert!(read(&file(0)).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn c15_a_file_whose_size_is_never_what_was_read_is_given_up() {
+        // The kernel says 4,096 bytes of every file of sysfs, whatever is in it.
+        let path = std::path::Path::new("/sys/kernel/uevent_seqnum");
+        assert_eq!(read_path(path).unwrap_err(), ReadError::Changing);
+    }
+
+    #[test]
+    fn c15_what_is_read_of_a_growing_file_is_what_it_was_at_one_moment() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = std::fs::OpenOptions::new().append(true).open(path.path()).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || (0..2_000).for_each(|_| writer.write_all(b"0123456789abcdef").unwrap()));
+            for _ in 0..200 {
+                match read_path(path.path()) {
+                    Ok((bytes, stat)) => assert_eq!(bytes.len() as i64, stat.st_size),
+                    Err(error) => assert_eq!(error, ReadError::Changing),
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,303 @@
+//! The command line: what was typed, nothing else.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser};
+
+use crate::config::Flags;
+use crate::error::{Exit, Failure, Phase, Problem};
+use crate::escape::escaped;
+use crate::name::did_you_mean;
+
+/// The help text.
+pub const HELP: &str = include_str!("cli/help.txt");
+
+const COMMANDS: [&str; 6] = ["run", "check", "explain", "init", "help", "version"];
+const OPTIONS: [&str; 12] = [
+    "--compose",
+    "--dev",
+    "--env-example",
+    "--exec",
+    "--force",
+    "--format",
+    "--help",
+    "--manifest",
+    "--output",
+    "--run-dir",
+    "--secrets-dir",
+    "--version",
+];
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Command {
+    /// Load, check, deliver, and become this.
+    Run(Flags, Vec<OsString>),
+    /// Everything `run` does short of delivering and starting.
+    Check(Flags, ReportFormat),
+    /// Where these names come from.
+    Explain(Flags, ReportFormat, Vec<String>),
+    /// Write a manifest.
+    Init(Init),
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For machines.
+    Json,
+}
+
+/// What `init` was told.
+#[derive(Debug, Default)]
+pub struct Init {
+    /// Where the manifest is written.
+    pub output: Option<PathBuf>,
+    /// The compose file to read, instead of the usual names.
+    pub compose: Option<PathBuf>,
+    /// The example of variables to read, instead of `.env.example`.
+    pub env_example: Option<PathBuf>,
+    /// The folder of secrets whose names are read.
+    pub secrets_dir: Option<PathBuf>,
+    /// Whether an existing manifest is replaced.
+    pub force: bool,
+}
+
+/// Reads a command line.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let mut arguments = arguments.into_iter().peekable();
+    // `cryokey -- CMD` is `cryokey run -- CMD`.
+    let is_bare = arguments.peek().is_some_and(|first| first == "--");
+    let mut parser = Parser::from_args(arguments);
+    if is_bare {
+        return run(parser);
+    }
+    match parser.next().map_err(|error| wrong(&error))? {
+        None => Err(usage("no command was given")),
+        Some(Arg::Long("help") | Arg::Short('h')) => Ok(Command::Help),
+        Some(Arg::Long("version") | Arg::Short('V')) => Ok(Command::Version),
+        Some(Arg::Value(command)) => subcommand(&command, parser),
+        Some(other) => Err(unexpected(&other)),
+    }
+}
+
+fn subcommand(command: &OsString, parser: Parser) -> Result<Command, Failure> {
+    match command.to_str() {
+        Some("run") => run(parser),
+        Some("check") => check(parser),
+        Some("explain") => explain(parser),
+        Some("init") => init(parser),
+        Some("help") => Ok(Command::Help),
+        Some("version") => Ok(Command::Version),
+        _ => {
+            let typed = escaped(command.as_encoded_bytes());
+            let hint = did_you_mean(&typed, COMMANDS);
+            Err(usage(&format!(
+                "there is no command `{typed}`{hint}; an app is started by `cryokey run -- {typed}`"
+            )))
+        }
+    }
+}
+
+fn run(mut parser: Parser) -> Result<Command, Failure> {
+    let mut flags = Flags::default();
+    let mut command = Vec::new();
+    loop {
+        // What is behind `--` belongs to the app, also where it looks like an option of ours.
+        if let Some(mut rest) = parser.try_raw_args()
+            && rest.peek().is_some_and(|argument| argument == "--")
+        {
+            rest.next();
+            command.extend(rest);
+            break;
+        }
+        match parser.next().map_err(|error| wrong(&error))? {
+            None => break,
+            Some(Arg::Long("exec")) => {}
+            Some(Arg::Long("dev")) => flags.dev = true,
+            Some(Arg::Long("run-dir")) => flags.run_dir = Some(path(&mut parser)?),
+            Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Command::Help),
+            Some(Arg::Value(program)) => {
+                command.push(program);
+                command.extend(parser.raw_args().map_err(|error| wrong(&error))?);
+                break;
+            }
+            Some(Arg::Long(name @ ("manifest" | "secrets-dir"))) => {
+                let name = name.to_owned();
+                common(&name, &mut parser, &mut flags)?;
+            }
+            Some(other) => return Err(unexpected(&other)),
+        }
+    }
+    if command.is_empty() {
+        return Err(usage("no app to start was given; write it after `--`"));
+    }
+    Ok(Command::Run(flags, command))
+}
+
+fn check(mut parser: Parser) -> Result<Command, Failure> {
+    let (flags, format, names) = report(&mut parser)?;
+    match names.first() {
+        None => Ok(Command::Check(flags, format)),
+        Some(name) => Err(usage(&format!("`check` takes no name, and got `{}`", escaped(name)))),
+    }
+}
+
+fn explain(mut parser: Parser) -> Result<Command, Failure> {
+    let (flags, format, names) = report(&mut parser)?;
+    if names.is_empty() {
+        return Err(usage("`explain` needs the name of a secret"));
+    }
+    Ok(Command::Explain(flags, format, names))
+}
+
+fn report(parser: &mut Parser) -> Result<(Flags, ReportFormat, Vec<String>), Failure> {
+    let (mut flags, mut format, mut names) = (Flags::default(), ReportFormat::default(), Vec::new());
+    while let Some(argument) = parser.next().map_err(|error| wrong(&error))? {
+        match argument {
+            Arg::Long("format") => format = report_format(parser)?,
+            Arg::Long(name @ ("manifest" | "secrets-dir")) => {
+                let name = name.to_owned();
+                common(&name, parser, &mut flags)?;
+            }
+            Arg::Long("run-dir") => flags.run_dir = Some(path(parser)?),
+            Arg::Value(name) => names.push(name.to_string_lossy().into_owned()),
+            other => return Err(unexpected(&other)),
+        }
+    }
+    Ok((flags, format, names))
+}
+
+fn init(mut parser: Parser) -> Result<Command, Failure> {
+    let mut init = Init::default();
+    while let Some(argument) = parser.next().map_err(|error| wrong(&error))? {
+        match argument {
+            Arg::Long("output") => init.output = Some(path(&mut parser)?),
+            Arg::Long("compose") => init.compose = Some(path(&mut parser)?),
+            Arg::Long("env-example") => init.env_example = Some(path(&mut parser)?),
+            Arg::Long("secrets-dir") => init.secrets_dir = Some(path(&mut parser)?),
+            Arg::Long("force") => init.force = true,
+            other => return Err(unexpected(&other)),
+        }
+    }
+    Ok(Command::Init(init))
+}
+
+fn common(name: &str, parser: &mut Parser, flags: &mut Flags) -> Result<(), Failure> {
+    let value = Some(path(parser)?);
+    if name == "manifest" {
+        flags.manifest = value;
+    } else {
+        flags.secrets_dir = value;
+    }
+    Ok(())
+}
+
+fn path(parser: &mut Parser) -> Result<PathBuf, Failure> {
+    parser.value().map(PathBuf::from).map_err(|error| wrong(&error))
+}
+
+fn report_format(parser: &mut Parser) -> Result<ReportFormat, Failure> {
+    let value = parser.value().map_err(|error| wrong(&error))?;
+    match value.to_str() {
+        Some("table") => Ok(ReportFormat::Table),
+        Some("json") => Ok(ReportFormat::Json),
+        _ => {
+            Err(usage(&format!("--format is `table` or `json`, not `{}`", escaped(value.as_encoded_bytes()))))
+        }
+    }
+}
+
+fn unexpected(argument: &Arg<'_>) -> Failure {
+    let typed = match argument {
+        Arg::Long(name) => format!("--{name}"),
+        Arg::Short(name) => format!("-{name}"),
+        Arg::Value(value) => String::from_utf8_lossy(value.as_encoded_bytes()).into_owned(),
+    };
+    let hint = did_you_mean(&typed, OPTIONS);
+    usage(&format!("`{}` is not expected here{hint}", escaped(typed)))
+}
+
+fn wrong(error: &lexopt::Error) -> Failure {
+    usage(&escaped(error.to_string()))
+}
+
+fn usage(what: &str) -> Failure {
+    let fix = "see `cryokey --help`; an app is started by `cryokey run -- COMMAND`";
+    Failure::one(Phase::Usage, Problem::new(Exit::Usage, "usage", "command line", what, fix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &[&str]) -> Result<Command, Failure> {
+        parse(line.iter().map(OsString::from))
+    }
+
+    fn app(line: &[&str]) -> Vec<OsString> {
+        match parsed(line) {
+            Ok(Command::Run(_, command)) => command,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn k01_the_app_is_what_stands_after_the_dashes_whatever_it_looks_like() {
+        assert_eq!(app(&["run", "--", "app", "--dev"]), ["app", "--dev"]);
+        assert_eq!(app(&["--", "app", "--", "x"]), ["app", "--", "x"]);
+        assert_eq!(app(&["run", "--exec", "app", "--help"]), ["app", "--help"]);
+        assert_eq!(app(&["run", "--", "--version"]), ["--version"]);
+    }
+
+    #[test]
+    fn k01_every_wrong_line_is_a_usage_error() {
+        let lines: [&[&str]; 11] = [
+            &[],
+            &["--"],
+            &["run"],
+            &["run", "--"],
+            &["runn"],
+            &["run", "--dve", "--", "x"],
+            &["explain"],
+            &["check", "X"],
+            &["check", "--format", "xml"],
+            &["run", "--manifest"],
+            &["run", "-x", "--", "y"],
+        ];
+        for line in lines {
+            let failure = parsed(line).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Usage, "{line:?}");
+            assert!(failure.problems[0].to_string().contains("--help"));
+        }
+    }
+
+    #[test]
+    fn a_misspelt_option_is_told_with_the_right_one() {
+        let failure = parsed(&["run", "--manifset", "x", "--", "y"]).unwrap_err();
+        assert!(failure.problems[0].what.contains("did you mean `--manifest`"), "{}", failure.problems[0]);
+    }
+
+    #[test]
+    fn arguments_that_are_not_utf8_reach_the_app() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let odd = OsString::from_vec(vec![b'a', 0xff]);
+        let line = ["run".into(), "--".into(), "app".into(), odd.clone()];
+        assert!(matches!(parse(line), Ok(Command::Run(_, command)) if command[1] == odd));
+    }
+
+    #[test]
+    fn the_help_names_every_command_and_option() {
+        for word in COMMANDS.iter().chain(&OPTIONS).filter(|word| **word != "version") {
+            assert!(HELP.contains(word), "{word}");
+        }
+    }
+}

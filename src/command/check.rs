@@ -1,0 +1,32 @@
+//! `cryokey check`: everything `run` does short of delivering and starting.
+
+use super::{preparation, print};
+use crate::cli::ReportFormat;
+use crate::config::{Config, Flags};
+use crate::environ::Environ;
+use crate::error::{Failure, Phase};
+use crate::logger::Logger;
+use crate::plan::Plan;
+use crate::report::{self, Report};
+
+/// Reports on every declared secret; ends with the code that `run` would end with.
+pub(super) fn run(
+    flags: Flags,
+    format: ReportFormat,
+    environ: &Environ,
+    log: &Logger,
+) -> Result<(), Failure> {
+    let config = Config::load(flags, environ)?;
+    preparation::announce(&config, log);
+    let plan = Plan::new(&config);
+    let resolution = preparation::read(&plan, &config, environ);
+    let verdict = preparation::judge(&resolution, &config, environ);
+    let failure = (!verdict.problems.is_empty())
+        .then(|| Failure { phase: Phase::Resolve, problems: verdict.problems.clone() });
+    let report = Report::new(&resolution, &verdict, &config, failure.as_ref());
+    print(&match format {
+        ReportFormat::Table => report.table(report::is_terminal()),
+        ReportFormat::Json => report.json(),
+    })?;
+    failure.map_or(Ok(()), Err)
+}

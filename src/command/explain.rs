@@ -1,0 +1,54 @@
+//! `cryokey explain`: where a name came from, which places lost, and why.
+
+use super::{preparation, print};
+use crate::cli::ReportFormat;
+use crate::config::{Config, Flags};
+use crate::environ::Environ;
+use crate::error::{Failure, Phase, Problem};
+use crate::escape::escaped;
+use crate::logger::Logger;
+use crate::name::{EnvName, did_you_mean};
+use crate::plan::Plan;
+use crate::report::explanation::Explanation;
+use crate::resolve::Resolution;
+
+/// Explains names. One that is not declared is an error, but the others are explained all the same.
+pub(super) fn run(
+    flags: Flags,
+    format: ReportFormat,
+    names: &[String],
+    environ: &Environ,
+    log: &Logger,
+) -> Result<(), Failure> {
+    let config = Config::load(flags, environ)?;
+    preparation::announce(&config, log);
+    let plan = Plan::new(&config);
+    let resolution = preparation::read(&plan, &config, environ);
+    let mut problems = Vec::new();
+    let mut explanations = Vec::new();
+    for name in names {
+        match explain(name, &resolution) {
+            Some(explanation) => explanations.push(explanation),
+            None => problems.push(undeclared(name, &config)),
+        }
+    }
+    print(&match format {
+        ReportFormat::Table => explanations.iter().map(Explanation::text).collect(),
+        ReportFormat::Json => Explanation::json(&explanations),
+    })?;
+    if problems.is_empty() { Ok(()) } else { Err(Failure { phase: Phase::Resolve, problems }) }
+}
+
+fn explain(name: &str, resolution: &Resolution<'_>) -> Option<Explanation> {
+    let resolved = resolution.secrets.iter().find(|resolved| resolved.entry.name.as_str() == name)?;
+    Some(Explanation::new(resolved, resolution))
+}
+
+fn undeclared(name: &str, config: &Config) -> Problem {
+    let hint = did_you_mean(name, config.manifest.secrets.keys().map(EnvName::as_str));
+    Problem::configuration(
+        escaped(name),
+        format!("{} is not declared, so nothing looks for it{hint}", escaped(name)),
+        "declare it in the manifest: `[secret.NAME]`",
+    )
+}

@@ -1,0 +1,39 @@
+//! The commands: one file each.
+
+mod check;
+mod development;
+mod explain;
+mod init;
+mod preparation;
+mod run;
+
+use std::convert::Infallible;
+use std::io::Write as _;
+
+use crate::cli::{self, Command};
+use crate::environ::Environ;
+use crate::error::{Exit, Failure, Phase, Problem};
+use crate::logger::Logger;
+
+/// Runs a command. `run` never returns when it succeeds.
+pub fn run(command: Command, environ: &Environ, log: &Logger) -> Result<(), Failure> {
+    match command {
+        Command::Run(flags, app) => {
+            run::run(flags, &app, environ, log).map(|never: Infallible| match never {})
+        }
+        Command::Check(flags, format) => check::run(flags, format, environ, log),
+        Command::Explain(flags, format, names) => explain::run(flags, format, &names, environ, log),
+        Command::Init(options) => init::run(&options, log),
+        Command::Help => print(cli::HELP),
+        Command::Version => print(concat!("cryokey ", env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
+
+/// Writes to stdout; the one place that does.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
+        let what = format!("the output could not be written: {error}");
+        Failure::one(Phase::Usage, Problem::new(Exit::Io, "io", "stdout", what, "look at where stdout leads"))
+    })
+}

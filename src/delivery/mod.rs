@@ -1,0 +1,92 @@
+//! How the app gets its secrets: variables, files, SSH keys. All are resolved and checked before the first is made.
+
+pub mod atomic;
+pub mod environment;
+pub mod files;
+mod leftovers;
+pub mod ssh;
+
+use std::path::PathBuf;
+
+use crate::accounts;
+use crate::config::Config;
+use crate::environ::Environ;
+use crate::error::Problem;
+use crate::manifest::Deliver;
+use crate::plan::{Entry, Purpose};
+use crate::resolve::{Resolution, Resolved, Value};
+
+/// A secret that the app gets.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted<'a> {
+    /// What it is.
+    pub entry: &'a Entry,
+    /// Its value.
+    pub value: &'a Value<'a>,
+}
+
+/// What was placed outside the app's environment.
+#[derive(Debug, Default)]
+pub struct Placed {
+    /// `NAME_FILE` variables for the app.
+    pub file_variables: Vec<(String, PathBuf)>,
+    /// Things to tell that do not stop the start.
+    pub warnings: Vec<Problem>,
+    /// What was done, for the log.
+    pub notes: Vec<String>,
+    /// Files and folders that did not exist before, in the order of their making.
+    created: Vec<PathBuf>,
+}
+
+/// The secrets that the app gets: those with a value, empty ones only where that is allowed.
+pub fn accepted<'a>(resolution: &'a Resolution<'_>) -> impl Iterator<Item = Accepted<'a>> {
+    resolution.secrets.iter().filter_map(|resolved| accepted_value(resolved))
+}
+
+fn accepted_value<'a>(resolved: &'a Resolved<'_>) -> Option<Accepted<'a>> {
+    let value = resolved.outcome.value()?;
+    let is_value = resolved.entry.rule.allow_empty || !value.is_empty(resolved.entry);
+    let is_for_app = resolved.entry.purpose == Purpose::Secret;
+    (is_value && is_for_app).then_some(Accepted { entry: resolved.entry, value })
+}
+
+/// Makes the files and keys. On failure nothing that was made stays.
+pub fn place(
+    resolution: &Resolution<'_>,
+    config: &Config,
+    environ: &Environ,
+) -> Result<Placed, Vec<Problem>> {
+    let mut placed = Placed::default();
+    let home = accounts::home(environ);
+    let outcome = files::place(resolution, config, &mut placed)
+        .and_then(|()| ssh_keys(resolution, config, &home, &mut placed));
+    match outcome {
+        Ok(()) => Ok(placed),
+        Err(problem) => {
+            placed.undo();
+            Err(vec![problem])
+        }
+    }
+}
+
+fn ssh_keys(
+    resolution: &Resolution<'_>,
+    config: &Config,
+    home: &accounts::Home,
+    placed: &mut Placed,
+) -> Result<(), Problem> {
+    for secret in accepted(resolution).filter(|secret| secret.entry.rule.deliver == Deliver::Ssh) {
+        ssh::place(secret, config, home, placed)?;
+    }
+    Ok(())
+}
+
+impl Placed {
+    /// Takes away what did not exist before: a start that fails leaves nothing behind.
+    pub fn undo(&self) {
+        for path in self.created.iter().rev() {
+            // A folder that others have used meanwhile stays, and so it should.
+            let _ = if path.is_dir() { leftovers::remove(path) } else { std::fs::remove_file(path) };
+        }
+    }
+}

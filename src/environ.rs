@@ -1,0 +1,199 @@
+//! The process environment: captured once in `main`, never written, passed on byte for byte.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use zeroize::Zeroize as _;
+
+use crate::escape::escaped;
+
+/// Names of the variables that cryokey reads and that are not the twin of a setting (those are in `config`).
+pub mod variable {
+    /// Path of the manifest.
+    pub const MANIFEST: &str = "CRYOKEY_MANIFEST";
+    /// Which environment's secrets override the plain ones; read before `APP_ENV` and `FLASK_ENV`.
+    pub const ENVIRONMENT: &str = "CRYOKEY_ENVIRONMENT";
+    /// The environment, as many frameworks name it.
+    pub const APP_ENV: &str = "APP_ENV";
+    /// The environment, as Flask names it.
+    pub const FLASK_ENV: &str = "FLASK_ENV";
+    /// Which color's secrets override the environment's.
+    pub const DEPLOYMENT_COLOR: &str = "DEPLOYMENT_COLOR";
+    /// How much is logged: `error`, `warn`, `info` or `debug`.
+    pub const LOG: &str = "CRYOKEY_LOG";
+    /// `text` or `json`.
+    pub const LOG_FORMAT: &str = "CRYOKEY_LOG_FORMAT";
+    /// Whether a missing or unusable secret stops the start.
+    pub const STRICT_SECRET_MODE: &str = "STRICT_SECRET_MODE";
+    /// Whether a missing variable stops the start.
+    pub const STRICT_ENV_MODE: &str = "STRICT_ENV_MODE";
+    /// Whether a secret that is too old stops the start.
+    pub const STRICT_ROTATION_MODE: &str = "STRICT_ROTATION_MODE";
+    /// The age in days from which a secret is too old.
+    pub const SECRET_ROTATION_THRESHOLD_DAYS: &str = "SECRET_ROTATION_THRESHOLD_DAYS";
+    /// When the secrets were last rotated; a file of this name, or a variable.
+    pub const SECRET_ROTATION_TIMESTAMP: &str = "SECRET_ROTATION_TIMESTAMP";
+    /// Which remote providers are read.
+    pub const EXTERNAL_SECRET_PROVIDER: &str = "EXTERNAL_SECRET_PROVIDER";
+    /// Which Kubernetes Secret is read.
+    pub const K8S_SECRET_NAME: &str = "K8S_SECRET_NAME";
+    /// In which Kubernetes namespace.
+    pub const K8S_SECRET_NAMESPACE: &str = "K8S_SECRET_NAMESPACE";
+    /// The home directory, where SSH keys go.
+    pub const HOME: &str = "HOME";
+
+    /// All of them, to tell a misspelt one from one of ours.
+    pub const ALL: &[&str] = &[
+        MANIFEST,
+        ENVIRONMENT,
+        APP_ENV,
+        FLASK_ENV,
+        DEPLOYMENT_COLOR,
+        LOG,
+        LOG_FORMAT,
+        STRICT_SECRET_MODE,
+        STRICT_ENV_MODE,
+        STRICT_ROTATION_MODE,
+        SECRET_ROTATION_THRESHOLD_DAYS,
+        SECRET_ROTATION_TIMESTAMP,
+        EXTERNAL_SECRET_PROVIDER,
+        K8S_SECRET_NAME,
+        K8S_SECRET_NAMESPACE,
+        HOME,
+    ];
+
+    /// What every variable of our own begins with; none of them reaches the app.
+    pub const OURS: &str = "CRYOKEY_";
+}
+
+/// The environment as the kernel handed it over. It may hold secrets: wiped on drop, names only in `Debug`.
+pub struct Environ {
+    entries: Vec<Entry>,
+}
+
+/// One string of the environment, usually `NAME=value`.
+pub struct Entry {
+    bytes: Vec<u8>,
+    /// Where the `=` is; a string without one has a name and no value.
+    equals: Option<usize>,
+}
+
+impl Environ {
+    /// The environment of this process.
+    #[must_use]
+    pub fn capture() -> Self {
+        Self::new(init::environment())
+    }
+
+    /// An environment made of strings.
+    pub fn new(strings: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        Self { entries: strings.into_iter().map(|string| Entry::new(string.into().into_vec())).collect() }
+    }
+
+    /// The strings, in their order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// The value of a variable; of the first, where a name is there twice, as `getenv` does.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&[u8]> {
+        self.entries.iter().find(|entry| entry.name() == name.as_bytes()).and_then(Entry::value)
+    }
+
+    /// The value, where it is not empty: an empty variable means not set, for every setting.
+    #[must_use]
+    pub fn set(&self, name: &str) -> Option<&[u8]> {
+        self.value(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value as text for a setting; bytes that are not UTF-8 are replaced, so that no setting accepts them.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.set(name).map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// The value as a path.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<std::path::PathBuf> {
+        self.set(name).map(|value| std::ffi::OsStr::from_bytes(value).into())
+    }
+}
+
+impl Entry {
+    fn new(bytes: Vec<u8>) -> Self {
+        // A leading `=` belongs to the name, as the C libraries have it.
+        let equals = bytes.iter().skip(1).position(|byte| *byte == b'=').map(|at| at + 1);
+        Self { bytes, equals }
+    }
+
+    /// The whole string.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What is before the `=`.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        self.equals.and_then(|at| self.bytes.get(..at)).unwrap_or(&self.bytes)
+    }
+
+    /// What is after the `=`.
+    #[must_use]
+    pub fn value(&self) -> Option<&[u8]> {
+        self.equals.and_then(|at| self.bytes.get(at + 1..))
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&escaped(self.name()))
+    }
+}
+
+impl fmt::Debug for Environ {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(&self.entries).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_name_given_twice_the_first_counts_and_both_are_kept() {
+        let environ = Environ::new(["A=1", "A=2"]);
+        assert_eq!(environ.value("A"), Some(&b"1"[..]));
+        assert_eq!(environ.entries().count(), 2);
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set() {
+        let environ = Environ::new(["A="]);
+        assert_eq!(environ.value("A"), Some(&b""[..]));
+        assert_eq!(environ.set("A"), None);
+    }
+
+    #[test]
+    fn strings_without_equals_are_kept_and_have_no_value() {
+        let environ = Environ::new(["A", "=C:=x"]);
+        assert_eq!(environ.value("A"), None);
+        let bytes: Vec<&[u8]> = environ.entries().map(Entry::bytes).collect();
+        assert_eq!(bytes, [&b"A"[..], b"=C:=x"]);
+    }
+
+    #[test]
+    fn debug_shows_names_only() {
+        let shown = format!("{:?}", Environ::new(["KEY=canary"]));
+        assert!(shown.contains("KEY") && !shown.contains("canary"), "{shown}");
+    }
+}

@@ -1,0 +1,70 @@
+//! Text from outside in a message of ours: escaped, and cut.
+
+use std::fmt::Write as _;
+
+/// No text from outside takes more room than this in a message, in characters before escaping.
+const LONGEST: usize = 200;
+
+/// The text with everything escaped that could steer a terminal, a log or a reader's eye: control characters,
+/// bytes that are not UTF-8, and the characters that change the direction of writing.
+#[must_use]
+pub fn escaped(text: impl AsRef<[u8]>) -> String {
+    let mut shown = String::new();
+    let text = text.as_ref();
+    let mut room = LONGEST;
+    for chunk in text.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if room == 0 {
+                return shown + "…";
+            }
+            push(&mut shown, character);
+            room -= 1;
+        }
+        for byte in chunk.invalid() {
+            if room == 0 {
+                return shown + "…";
+            }
+            // Writing to a String cannot fail.
+            let _ = write!(shown, "\\x{byte:02x}");
+            room -= 1;
+        }
+    }
+    shown
+}
+
+fn push(shown: &mut String, character: char) {
+    if character.is_control() || is_invisible(character) {
+        shown.extend(character.escape_unicode());
+    } else {
+        shown.push(character);
+    }
+}
+
+/// Marks of direction, joiners and other format characters that a reader does not see.
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a33_escape_sequences_line_ends_and_direction_marks_are_shown_not_obeyed() {
+        assert_eq!(escaped("a\u{1b}[31mb\nc\u{202e}d"), "a\\u{1b}[31mb\\u{a}c\\u{202e}d");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_shown_as_numbers() {
+        assert_eq!(escaped(b"a\xff\xfeb"), "a\\xff\\xfeb");
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        let shown = escaped("x".repeat(10_000));
+        assert_eq!(shown.chars().count(), LONGEST + 1);
+        assert!(shown.ends_with('…'));
+    }
+}

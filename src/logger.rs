@@ -1,0 +1,230 @@
+//! One line an event to stderr, as text or JSON, and never waiting long for a reader.
+
+use std::cell::Cell;
+use std::fmt::Display;
+
+use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use serde::Serialize;
+
+use crate::environ::{Environ, variable};
+use crate::error::{Failure, Problem};
+use crate::name::did_you_mean;
+
+/// The most a line may be: POSIX promises that a pipe with room for `PIPE_BUF` bytes takes them at once, and
+/// `poll` says that there is this room.
+const LONGEST_LINE: usize = 4_096;
+
+/// How long a full pipe may hold up a line before it is dropped.
+const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// How important a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The start ends.
+    Error,
+    /// It goes on, but somebody should look.
+    Warn,
+    /// What was done.
+    Info,
+    /// How it was done.
+    Debug,
+}
+
+impl Level {
+    const WORDS: [(&'static str, Self); 4] =
+        [("error", Self::Error), ("warn", Self::Warn), ("info", Self::Info), ("debug", Self::Debug)];
+
+    fn text(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, level)| *level == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// Writes the log.
+#[derive(Debug)]
+pub struct Logger {
+    level: Level,
+    is_json: bool,
+    /// Set once a line was dropped: the reader has gone, so no later line waits for it.
+    is_stuck: Cell<bool>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    level: Level,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    names: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u8>,
+}
+
+impl Logger {
+    /// A logger as the environment asks for; with what was wrong about that.
+    #[must_use]
+    pub fn new(environ: &Environ) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let level = choice(environ, variable::LOG, &Level::WORDS, &mut problems);
+        let format = choice(environ, variable::LOG_FORMAT, &[("text", false), ("json", true)], &mut problems);
+        let is_stuck = Cell::new(false);
+        (Self { level: level.unwrap_or(Level::Info), is_json: format.unwrap_or(false), is_stuck }, problems)
+    }
+
+    /// What was done.
+    pub fn info(&self, message: impl Display) {
+        self.write(Level::Info, &message.to_string(), None);
+    }
+
+    /// How it was done.
+    pub fn debug(&self, message: impl Display) {
+        self.write(Level::Debug, &message.to_string(), None);
+    }
+
+    /// Something that somebody should look at, although the start goes on.
+    pub fn warn(&self, message: impl Display) {
+        self.write(Level::Warn, &message.to_string(), None);
+    }
+
+    /// A problem that does not stop the start.
+    pub fn tolerated(&self, problem: &Problem) {
+        self.write(Level::Warn, &problem.what, Some(problem));
+    }
+
+    /// Every problem, and the last line.
+    pub fn failure(&self, failure: &Failure) {
+        for problem in &failure.problems {
+            self.write(Level::Error, &problem.what, Some(problem));
+        }
+        self.line(&Line {
+            code: Some(failure.exit().code()),
+            ..line(Level::Error, &failure.summary(), None)
+        });
+    }
+
+    fn write(&self, level: Level, message: &str, problem: Option<&Problem>) {
+        if level <= self.level {
+            self.line(&line(level, message, problem));
+        }
+    }
+
+    fn line(&self, line: &Line<'_>) {
+        let mut text = if self.is_json { json(line) } else { plain(line) };
+        cut(&mut text);
+        text.push('\n');
+        self.send(text.as_bytes());
+    }
+
+    /// Writes only where the kernel says that it will not block: stderr may be a pipe that nobody reads, and its
+    /// flags are not ours to change.
+    fn send(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && self.can_write() {
+            match rustix::io::write(rustix::stdio::stderr(), bytes) {
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn can_write(&self) -> bool {
+        let patience = if self.is_stuck.get() { Timespec { tv_sec: 0, tv_nsec: 0 } } else { PATIENCE };
+        let stderr = rustix::stdio::stderr();
+        let mut descriptors = [PollFd::new(&stderr, PollFlags::OUT)];
+        let is_ready = matches!(poll(&mut descriptors, Some(&patience)), Ok(1));
+        self.is_stuck.set(!is_ready);
+        is_ready
+    }
+}
+
+fn choice<T: Copy>(
+    environ: &Environ,
+    name: &'static str,
+    words: &[(&'static str, T)],
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    let text = environ.text(name)?;
+    let found = words.iter().find(|(word, _)| *word == text.to_ascii_lowercase()).map(|(_, value)| *value);
+    if found.is_none() {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let hint = did_you_mean(&text, known.iter().copied());
+        let what = format!("{name} has a value that it does not take{hint}");
+        problems.push(Problem::configuration(name, what, format!("set it to one of {}", known.join(", "))));
+    }
+    found
+}
+
+fn line<'a>(level: Level, message: &'a str, problem: Option<&'a Problem>) -> Line<'a> {
+    Line {
+        time: now(),
+        level,
+        message,
+        fix: problem.map(|problem| problem.fix.as_str()),
+        names: problem.map_or(&[], |problem| &problem.names),
+        reason: problem.map(|problem| problem.reason),
+        code: None,
+    }
+}
+
+/// RFC 3339, UTC, whole seconds.
+fn now() -> String {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}
+
+fn plain(line: &Line<'_>) -> String {
+    let fix = line.fix.map(|fix| format!("; to do: {fix}")).unwrap_or_default();
+    format!("{} {} {}{fix}", line.time, line.level.text(), line.message)
+}
+
+fn json(line: &Line<'_>) -> String {
+    // Only texts and numbers are in it; serialising them cannot fail.
+    serde_json::to_string(line).unwrap_or_default()
+}
+
+/// Keeps a line within what a pipe takes at once, with its line end.
+fn cut(text: &mut String) {
+    let most = LONGEST_LINE - 1;
+    if text.len() > most {
+        let boundary = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(boundary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_time_level_and_message_in_two_parts() {
+        let problem = Problem::configuration("A", "A is wrong", "mend it");
+        let text = plain(&line(Level::Error, &problem.what, Some(&problem)));
+        let (time, rest) = text.split_once(' ').unwrap();
+        assert!(time.ends_with('Z') && time.parse::<Timestamp>().is_ok(), "{time}");
+        assert_eq!(rest, "error A is wrong; to do: mend it");
+    }
+
+    #[test]
+    fn json_lines_carry_the_parts_by_name() {
+        let problem = Problem::configuration("A", "A is \"wrong\"", "mend it");
+        let text = json(&line(Level::Warn, &problem.what, Some(&problem)));
+        let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(parsed["message"], "A is \"wrong\"");
+        assert_eq!(parsed["fix"], "mend it");
+        assert_eq!(parsed["level"], "warn");
+        assert_eq!(parsed["names"][0], "A");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_at_a_character() {
+        let mut text = "ä".repeat(5_000);
+        cut(&mut text);
+        assert!(text.len() < LONGEST_LINE && text.chars().all(|character| character == 'ä'));
+    }
+}

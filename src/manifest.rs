@@ -1,0 +1,379 @@
+//! The manifest: which secrets the app has, and what is asked of each.
+
+pub mod locate;
+mod reader;
+pub mod write;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::Problem;
+use crate::name::{EnvName, Variant};
+use crate::reference::Reference;
+use crate::secret::Newline;
+use reader::{Document, Table};
+
+/// The versions of the manifest's language that this cryokey reads.
+pub const VERSIONS: std::ops::RangeInclusive<i64> = 1..=1;
+
+/// What a manifest says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Manifest {
+    /// The environments whose names may stand before a secret's name, as `STAGING_`.
+    #[cfg_attr(test, schemars(with = "Vec<String>", default))]
+    pub environments: Vec<Variant>,
+    /// The colors whose names may stand before a secret's name, as `BLUE_`.
+    #[cfg_attr(test, schemars(with = "Vec<String>", default))]
+    pub colors: Vec<Variant>,
+    /// The declared secrets.
+    #[cfg_attr(test, schemars(rename = "secret", with = "BTreeMap<String, SecretRule>", default))]
+    pub secrets: BTreeMap<EnvName, SecretRule>,
+    /// Variables that must be set for the app, as NAME or `NAME_FILE`.
+    #[cfg_attr(test, schemars(rename = "env", with = "schema::EnvTable", default))]
+    pub required_variables: Vec<EnvName>,
+    /// Settings; a `CRYOKEY_*` variable wins over each.
+    #[cfg_attr(test, schemars(flatten))]
+    pub settings: Settings,
+}
+
+/// What is asked of one secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct SecretRule {
+    /// Whether the app must not start without it. Default false.
+    #[cfg_attr(test, schemars(default))]
+    pub required: bool,
+    /// What the value must be.
+    pub format: Option<Format>,
+    /// The least length of the value in bytes.
+    pub min_length: Option<u64>,
+    /// Whether an empty value is a value. Default false.
+    #[cfg_attr(test, schemars(default))]
+    pub allow_empty: bool,
+    /// What happens to one final line end when the value becomes a variable. Default `strip-one`.
+    #[cfg_attr(test, schemars(default))]
+    pub newline: Newline,
+    /// The age from which the value is too old, as `90d`. Default: `SECRET_ROTATION_THRESHOLD_DAYS`.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub rotate_every: Option<Duration>,
+    /// How the app gets it. Default `env`.
+    #[cfg_attr(test, schemars(default))]
+    pub deliver: Deliver,
+    /// Where an SSH key goes instead of `$HOME/.ssh/id_<algorithm>`; an absolute path.
+    pub path: Option<PathBuf>,
+    /// Where it is read from instead of looking for its name everywhere; the first that exists wins.
+    #[cfg_attr(test, schemars(with = "Vec<String>", default))]
+    pub from: Vec<Reference>,
+}
+
+impl SecretRule {
+    /// An optional secret, delivered by variable.
+    pub const DEFAULT: Self = Self {
+        required: false,
+        format: None,
+        min_length: None,
+        allow_empty: false,
+        newline: Newline::StripOne,
+        rotate_every: None,
+        deliver: Deliver::Env,
+        path: None,
+        from: Vec::new(),
+    };
+}
+
+/// How the app gets a secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "kebab-case"))]
+pub enum Deliver {
+    /// As the variable NAME.
+    #[default]
+    Env,
+    /// As a file that the variable `NAME_FILE` names.
+    File,
+    /// As both.
+    Both,
+    /// As an SSH key in the home directory; never as a variable.
+    Ssh,
+}
+
+/// What a value must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "kebab-case"))]
+pub enum Format {
+    /// Base64, with the standard or the URL alphabet, padded or not.
+    Base64,
+    /// Pairs of hexadecimal digits.
+    Hex,
+    /// A decimal number, with or without a sign.
+    Integer,
+    /// A JSON document (RFC 8259).
+    Json,
+    /// One or more PEM sections (RFC 7468).
+    Pem,
+    /// A private SSH key without a passphrase.
+    SshKey,
+    /// UTF-8.
+    Text,
+    /// `scheme://` and what is behind it, without white space.
+    Url,
+}
+
+/// What happens to the keys of a bulk source that the manifest does not declare.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "kebab-case"))]
+pub enum Undeclared {
+    /// The app gets them too.
+    #[default]
+    Deliver,
+    /// They are left out.
+    Ignore,
+}
+
+/// The manifest's settings; `None` where it says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Settings {
+    /// Whether secret files may be delivered on a file system that is not in memory.
+    pub allow_disk: Option<bool>,
+    /// Whether a required secret may come from a plain variable, which `docker inspect` shows.
+    pub allow_plain_env: Option<bool>,
+    /// Names of variables that the app keeps although they would be removed.
+    pub keep_env: Option<Vec<String>>,
+    /// What secret files' names may begin with, as `cryoprotect_`.
+    pub name_prefix: Option<String>,
+    /// Where files are delivered; must be in memory unless `allow_disk`.
+    pub run_dir: Option<PathBuf>,
+    /// Where secret files are.
+    pub secrets_dir: Option<PathBuf>,
+    /// How long everything before the app may take, as `30s`.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub start_timeout: Option<Duration>,
+    /// Whether secret files with looser modes than 0400 stop the start.
+    pub strict_permissions: Option<bool>,
+    /// What happens to undeclared keys of bulk sources.
+    pub undeclared: Option<Undeclared>,
+}
+
+impl Manifest {
+    /// Reads a manifest. `file` is its name for messages. All that is wrong is reported, not only the first.
+    pub fn parse(text: &str, file: &str) -> Result<Self, Vec<Problem>> {
+        let document = Document::parse(text, file)?;
+        let root = document.root();
+        let manifest = read(&root);
+        root.finish();
+        document.into_result(manifest)
+    }
+}
+
+fn read(root: &Table<'_>) -> Manifest {
+    version(root);
+    let environments = root.variants("environments");
+    let colors = root.variants("colors");
+    if let Some(both) = environments.iter().find(|environment| colors.contains(environment)) {
+        root.wrong(
+            "colors",
+            &format!("`{both}` is an environment and a color"),
+            "give one of them another name",
+        );
+    }
+    let secrets =
+        root.table("secret").map(|table| secrets(&table, &environments, &colors)).unwrap_or_default();
+    Manifest {
+        secrets,
+        required_variables: root.table("env").map(|table| required_variables(&table)).unwrap_or_default(),
+        settings: settings(root),
+        environments,
+        colors,
+    }
+}
+
+fn version(root: &Table<'_>) {
+    let range = format!("{} to {}", VERSIONS.start(), VERSIONS.end());
+    match root.integer("version") {
+        Some(version) if VERSIONS.contains(&version) => {}
+        Some(version) if version > *VERSIONS.end() => root.wrong(
+            "version",
+            &format!("version {version} is newer than this cryokey, which reads {range}"),
+            "use a newer cryokey",
+        ),
+        Some(version) => root.wrong(
+            "version",
+            &format!("version {version} is not one that this cryokey reads ({range})"),
+            "write `version = 1`",
+        ),
+        None if root.has("version") => {}
+        None => root.wrong("version", "it is missing", "write `version = 1` at the top"),
+    }
+}
+
+fn required_variables(table: &Table<'_>) -> Vec<EnvName> {
+    let names = table.names("required");
+    table.finish();
+    names
+}
+
+fn settings(root: &Table<'_>) -> Settings {
+    Settings {
+        allow_disk: root.boolean("allow_disk"),
+        allow_plain_env: root.boolean("allow_plain_env"),
+        keep_env: root.texts("keep_env"),
+        name_prefix: root.text("name_prefix"),
+        run_dir: root.absolute_path("run_dir"),
+        secrets_dir: root.path("secrets_dir"),
+        start_timeout: root.duration("start_timeout"),
+        strict_permissions: root.boolean("strict_permissions"),
+        undeclared: root.choice("undeclared"),
+    }
+}
+
+fn secrets(table: &Table<'_>, environments: &[Variant], colors: &[Variant]) -> BTreeMap<EnvName, SecretRule> {
+    let mut secrets = BTreeMap::new();
+    for (key, rule) in table.tables() {
+        match EnvName::parse(key) {
+            Ok(name) => drop(secrets.insert(name, secret(&rule))),
+            Err(why) => rule.wrong_name(&format!("it is no name of a variable: {}", why.0)),
+        }
+    }
+    for (name, variant) in prefixed_twice(&secrets, environments, colors) {
+        table.wrong(
+            name.as_str(),
+            &format!("it is what another declared secret is called in `{variant}`"),
+            "declare only the name without the prefix",
+        );
+    }
+    secrets
+}
+
+/// Secrets whose name is another declared secret's name with a prefix: one file would then stand for both.
+fn prefixed_twice<'a>(
+    secrets: &'a BTreeMap<EnvName, SecretRule>,
+    environments: &'a [Variant],
+    colors: &'a [Variant],
+) -> Vec<(&'a EnvName, &'a Variant)> {
+    let variants = || environments.iter().chain(colors);
+    let is_declared = |rest: &str| EnvName::parse(rest).is_ok_and(|rest| secrets.contains_key(&rest));
+    let twice = |name: &'a EnvName, variant: &'a Variant| {
+        name.as_str().strip_prefix(&variant.prefix()).is_some_and(is_declared).then_some((name, variant))
+    };
+    secrets.keys().flat_map(|name| variants().filter_map(move |variant| twice(name, variant))).collect()
+}
+
+fn secret(table: &Table<'_>) -> SecretRule {
+    let deliver = table.choice("deliver").unwrap_or_default();
+    let rule = SecretRule {
+        required: table.boolean("required").unwrap_or_default(),
+        format: table.choice("format"),
+        min_length: table.count("min_length"),
+        allow_empty: table.boolean("allow_empty").unwrap_or_default(),
+        newline: table.choice("newline").unwrap_or_default(),
+        rotate_every: table.days("rotate_every"),
+        deliver,
+        path: table.absolute_path("path"),
+        from: table.references("from"),
+    };
+    if rule.path.is_some() && deliver != Deliver::Ssh {
+        table.wrong("path", "only an SSH key has a path", "add `deliver = \"ssh\"`, or remove `path`");
+    }
+    table.finish();
+    rule
+}
+
+/// Shapes that only the schema has: a manifest's tables are not all types of ours.
+#[cfg(test)]
+pub(crate) mod schema {
+    #![expect(dead_code, reason = "only their schema is used")]
+
+    use schemars::JsonSchema;
+
+    /// A whole manifest.
+    #[derive(JsonSchema)]
+    #[schemars(title = "cryokey.toml", deny_unknown_fields)]
+    pub(crate) struct File {
+        /// The version of the manifest's language: 1.
+        version: u8,
+        #[schemars(flatten)]
+        manifest: super::Manifest,
+    }
+
+    /// Variables of the app.
+    #[derive(Default, JsonSchema)]
+    #[schemars(deny_unknown_fields)]
+    pub(crate) struct EnvTable {
+        /// Variables that must be set, as NAME or `NAME_FILE`.
+        #[schemars(default)]
+        required: Vec<String>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn properties(schema: &schemars::Schema) -> Vec<String> {
+        schema.as_value()["properties"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn the_schema_has_the_keys_that_the_reader_asks_for() {
+        let document = Document::parse("", "x").unwrap();
+        let root = document.root();
+        read(&root);
+        let mut schema = properties(&schemars::schema_for!(schema::File));
+        schema.sort();
+        assert_eq!(schema, root.asked().into_iter().collect::<Vec<_>>());
+        let table = document.root();
+        secret(&table);
+        let mut schema = properties(&schemars::schema_for!(SecretRule));
+        schema.sort();
+        assert_eq!(schema, table.asked().into_iter().collect::<Vec<_>>());
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let problems = Manifest::parse(text, "cryokey.toml").unwrap_err();
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_with_line_and_column() {
+        let found = problems("version = 1\nallow_disk = 3\n[secret.A]\nrequird = true\nmin_length = -1\n");
+        assert_eq!(found.len(), 3, "{found:#?}");
+        assert!(found[0].contains("cryokey.toml:2:14") && found[0].contains("allow_disk"), "{}", found[0]);
+        assert!(
+            found
+                .iter()
+                .any(|text| text.contains("cryokey.toml:4:1") && text.contains("did you mean `required`")),
+            "{found:#?}"
+        );
+    }
+
+    #[test]
+    fn k05_an_older_and_a_newer_version_are_refused_with_the_range() {
+        assert!(problems("version = 0")[0].contains("1 to 1"));
+        assert!(problems("version = 2")[0].contains("newer"));
+        assert!(problems("")[0].contains("version"));
+    }
+
+    #[test]
+    fn a_key_given_twice_is_refused() {
+        assert!(problems("version = 1\nversion = 1\n")[0].contains("cryokey.toml:2"));
+    }
+
+    #[test]
+    fn one_file_cannot_stand_for_two_secrets() {
+        let found = problems("version=1\nenvironments=[\"staging\"]\n[secret.A]\n[secret.STAGING_A]\n");
+        assert!(found[0].contains("STAGING_A") && found[0].contains("staging"), "{found:?}");
+    }
+
+    #[test]
+    fn the_example_of_the_documentation_is_read() {
+        let text = "version = 1\nenvironments = [\"staging\"]\n[secret.SECRET_KEY]\nrequired = true\n\
+                    min_length = 32\nrotate_every = \"90d\"\ndeliver = \"file\"\n[env]\nrequired = [\"FLASK_APP\"]\n";
+        let manifest = Manifest::parse(text, "x").unwrap();
+        let rule = &manifest.secrets[&EnvName::built_in("SECRET_KEY")];
+        assert_eq!(rule.rotate_every, Some(Duration::from_hours(2160)));
+        assert_eq!(rule.deliver, Deliver::File);
+        assert_eq!(manifest.required_variables, [EnvName::built_in("FLASK_APP")]);
+    }
+}

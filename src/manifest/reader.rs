@@ -1,0 +1,280 @@
+//! Reads tables of a TOML document, remembers which keys were asked for, and collects what is wrong.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::Problem;
+use crate::escape::escaped;
+use crate::name::{EnvName, Variant, did_you_mean};
+use crate::reference::Reference;
+use crate::setting::{self, Choice};
+
+/// Keys that are read by a later version; saying so helps more than "unknown".
+const NOT_YET: &[(&str, &str)] = &[
+    ("process", "dropping to a user and a grace period need the supervising mode"),
+    ("references", "references in plain variables come with the remote providers"),
+    ("allow_http", "it is for the remote providers"),
+];
+
+/// A document and what is wrong with it so far.
+pub(super) struct Document<'a> {
+    file: &'a str,
+    text: &'a str,
+    table: DeTable<'a>,
+    problems: RefCell<Vec<(usize, Problem)>>,
+}
+
+/// One table of it.
+pub(super) struct Table<'a> {
+    document: &'a Document<'a>,
+    keys: &'a DeTable<'a>,
+    /// As `secret.DATABASE_URL`; empty at the top.
+    path: String,
+    /// Where its name stands.
+    position: usize,
+    asked: RefCell<BTreeSet<&'static str>>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn parse(text: &'a str, file: &'a str) -> Result<Self, Vec<Problem>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            let problems = RefCell::default();
+            return Ok(Self { file, text, table: table.into_inner(), problems });
+        }
+        Err(errors.iter().map(|error| syntax(error, text, file)).collect())
+    }
+
+    pub(super) fn root(&'a self) -> Table<'a> {
+        Table {
+            document: self,
+            keys: &self.table,
+            path: String::new(),
+            position: 0,
+            asked: RefCell::default(),
+        }
+    }
+
+    /// What was read, unless something was wrong: then all of it, in the order of the file.
+    pub(super) fn into_result<T>(self, read: T) -> Result<T, Vec<Problem>> {
+        let mut problems = self.problems.into_inner();
+        if problems.is_empty() {
+            return Ok(read);
+        }
+        problems.sort_by_key(|(position, _)| *position);
+        Err(problems.into_iter().map(|(_, problem)| problem).collect())
+    }
+
+    fn wrong(&self, position: usize, name: &str, what: &str, fix: &str) {
+        let place = place(self.text, position);
+        let what = format!("{}:{place}: `{}`: {what}", self.file, escaped(name));
+        self.problems.borrow_mut().push((position, Problem::configuration(escaped(name), what, fix)));
+    }
+}
+
+fn syntax(error: &toml::de::Error, text: &str, file: &str) -> Problem {
+    let place = place(text, error.span().map_or(0, |span| span.start));
+    let message = escaped(error.message().replace('\n', ", "));
+    Problem::configuration(
+        escaped(file),
+        format!("{file}:{place}: {message}"),
+        "mend the file; it is TOML 1.0, and `cryokey init` writes an example",
+    )
+}
+
+/// Line and column, both from 1; the column counts characters.
+fn place(text: &str, position: usize) -> String {
+    let before = text.get(..position).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("{line}:{column}")
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
+        self.read(key, "true or false", |value| match value {
+            DeValue::Boolean(truth) => Some(*truth),
+            _ => None,
+        })
+    }
+
+    pub(super) fn integer(&self, key: &'static str) -> Option<i64> {
+        self.read(key, "a whole number", |value| {
+            let integer = value.as_integer()?;
+            i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+        })
+    }
+
+    /// A whole number that is not negative.
+    pub(super) fn count(&self, key: &'static str) -> Option<u64> {
+        self.read(key, "a whole number from 0", |value| {
+            let integer = value.as_integer()?;
+            u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+        })
+    }
+
+    pub(super) fn text(&self, key: &'static str) -> Option<String> {
+        self.read(key, "a text", |value| value.as_str().map(str::to_owned))
+    }
+
+    pub(super) fn texts(&self, key: &'static str) -> Option<Vec<String>> {
+        self.read(key, "a list of texts", |value| {
+            value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    pub(super) fn path(&self, key: &'static str) -> Option<PathBuf> {
+        self.read(key, "a path", |value| value.as_str().filter(|path| !path.is_empty()).map(PathBuf::from))
+    }
+
+    pub(super) fn absolute_path(&self, key: &'static str) -> Option<PathBuf> {
+        self.read(key, "an absolute path", |value| {
+            value.as_str().map(PathBuf::from).filter(|path| path.is_absolute())
+        })
+    }
+
+    pub(super) fn duration(&self, key: &'static str) -> Option<Duration> {
+        self.read(key, setting::DURATION, |value| value.as_str().and_then(setting::duration))
+    }
+
+    /// A duration of whole days.
+    pub(super) fn days(&self, key: &'static str) -> Option<Duration> {
+        let whole_days =
+            |duration: &Duration| !duration.is_zero() && duration.as_secs().is_multiple_of(86_400);
+        self.read(key, "a number of days over 0, as \"90d\"", |value| {
+            value.as_str().and_then(setting::duration).filter(whole_days)
+        })
+    }
+
+    pub(super) fn choice<T: Choice>(&self, key: &'static str) -> Option<T> {
+        self.read(key, &T::list(), |value| value.as_str().and_then(T::from_text))
+    }
+
+    pub(super) fn variants(&self, key: &'static str) -> Vec<Variant> {
+        self.each(key, |text| Variant::parse(text).map_err(|why| why.0.to_owned()))
+    }
+
+    pub(super) fn names(&self, key: &'static str) -> Vec<EnvName> {
+        self.each(key, |text| EnvName::parse(text).map_err(|why| why.0.to_owned()))
+    }
+
+    pub(super) fn references(&self, key: &'static str) -> Vec<Reference> {
+        self.each(key, |text| Reference::parse(text).map_err(|why| why.to_string()))
+    }
+
+    pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
+        let value = self.value(key)?;
+        self.child(key, value)
+    }
+
+    /// The tables in this one, whatever their names.
+    pub(super) fn tables(&self) -> impl Iterator<Item = (&'a str, Table<'a>)> {
+        self.keys.iter().filter_map(|(key, value)| {
+            let table = self.child(key.get_ref(), (key.span(), value))?;
+            Some((key.get_ref().as_ref(), table))
+        })
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub(super) fn finish(&self) {
+        let asked = self.asked.borrow();
+        for (key, _) in self.keys {
+            let name = key.get_ref().as_ref();
+            if asked.contains(name) {
+                continue;
+            }
+            let not_yet = NOT_YET.iter().find(|(later, _)| self.path.is_empty() && *later == name);
+            let (what, fix) = match not_yet {
+                Some((_, why)) => (format!("this version does not have it: {why}"), "remove it"),
+                None => (
+                    "there is no such key".to_owned() + &did_you_mean(name, asked.iter().copied()),
+                    "correct the key or remove it; docs/manifest.md lists all",
+                ),
+            };
+            self.document.wrong(key.span().start, &self.full(name), &what, fix);
+        }
+    }
+
+    /// Reports a key's value, or the table's own place if the key is not there.
+    pub(super) fn wrong(&self, key: &str, what: &str, fix: &str) {
+        let at = self.keys.get(key).map_or(self.position, |value| value.span().start);
+        self.document.wrong(at, &self.full(key), what, fix);
+    }
+
+    /// Reports this table's own name.
+    pub(super) fn wrong_name(&self, what: &str) {
+        self.document.wrong(self.position, &self.path, what, "use upper-case letters, digits and `_`");
+    }
+
+    fn each<T>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let mut read = Vec::new();
+        for text in self.texts(key).unwrap_or_default() {
+            match parse(&text) {
+                Ok(item) => read.push(item),
+                Err(why) => self.wrong(key, &format!("`{}`: {why}", escaped(&text)), "correct it"),
+            }
+        }
+        read
+    }
+
+    fn read<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        read: impl Fn(&DeValue<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let (_, value) = self.value(key)?;
+        let read = read(value.get_ref());
+        if read.is_none() {
+            let found = value.get_ref().type_str();
+            self.wrong(key, &format!("this {found} is not what it takes"), &format!("write {expected}"));
+        }
+        read
+    }
+
+    fn value(&self, key: &'static str) -> Option<(Range<usize>, &'a Spanned<DeValue<'a>>)> {
+        self.asked.borrow_mut().insert(key);
+        self.keys.get_key_value(key).map(|(key, value)| (key.span(), value))
+    }
+
+    fn child(&self, key: &str, (span, value): (Range<usize>, &'a Spanned<DeValue<'a>>)) -> Option<Table<'a>> {
+        let path = self.full(key);
+        let Some(table) = value.get_ref().as_table() else {
+            let found = value.get_ref().type_str();
+            self.document.wrong(
+                span.start,
+                &path,
+                &format!("this {found} is not what it takes"),
+                "write a table",
+            );
+            return None;
+        };
+        Some(Table {
+            document: self.document,
+            keys: table,
+            path,
+            position: span.start,
+            asked: RefCell::default(),
+        })
+    }
+
+    fn full(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Which keys were asked for, so that a test can compare them with the schema.
+    #[cfg(test)]
+    pub(super) fn asked(&self) -> BTreeSet<&'static str> {
+        self.asked.borrow().clone()
+    }
+}

@@ -1,0 +1,290 @@
+//! What `check` and `explain` print: tables for people, JSON for machines. No value is ever in them.
+
+pub mod explanation;
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::error::{Failure, Problem};
+use crate::manifest::Deliver;
+use crate::manifest::locate::Origin;
+use crate::plan::Purpose;
+use crate::provider::files::is_open_to_all;
+use crate::resolve::{Outcome, Resolution, Resolved};
+use crate::rules::{Verdict, rotation};
+
+/// What `check` found.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Report {
+    /// The version of cryokey that wrote it.
+    pub cryokey: &'static str,
+    /// The manifest's path; `built-in` where none was found.
+    pub manifest: String,
+    /// The selected environment.
+    pub environment: Option<String>,
+    /// The selected color.
+    pub color: Option<String>,
+    /// The declared secrets, by name.
+    pub secrets: Vec<Row>,
+    /// What stops the start.
+    pub problems: Vec<Entry>,
+    /// What does not.
+    pub warnings: Vec<Entry>,
+    /// What could be tighter.
+    pub advice: Vec<String>,
+    /// What `run` would end with before the app; 0 if the app would start.
+    pub exit_code: u8,
+}
+
+/// One secret.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Row {
+    /// The app's name for it.
+    pub name: String,
+    /// Whether the app needs it.
+    pub required: bool,
+    /// What became of it.
+    pub state: State,
+    /// The provider that has it.
+    pub source: Option<&'static str>,
+    /// Its name there.
+    pub key: Option<String>,
+    /// Its age in whole days, where it is known.
+    pub age_days: Option<u64>,
+    /// How the app gets it.
+    pub delivery: &'static str,
+}
+
+/// What became of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// No provider has it.
+    Absent,
+    /// Two keys stand for it.
+    Ambiguous,
+    /// It is there and empty, so it is not set.
+    Empty,
+    /// It is there.
+    Found,
+    /// A provider could not be asked.
+    Unknown,
+    /// It is there and cannot be read.
+    Unusable,
+}
+
+/// A problem in a report.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Entry {
+    /// What it is about.
+    pub names: Vec<String>,
+    /// One word.
+    pub reason: &'static str,
+    /// What happened.
+    pub what: String,
+    /// What to do.
+    pub fix: String,
+    /// The exit code that it asks for.
+    pub code: u8,
+}
+
+impl Report {
+    /// Puts together what is known.
+    #[must_use]
+    pub fn new(
+        resolution: &Resolution<'_>,
+        verdict: &Verdict,
+        config: &Config,
+        failure: Option<&Failure>,
+    ) -> Self {
+        let secrets = resolution.secrets.iter().filter(|resolved| resolved.entry.purpose == Purpose::Secret);
+        Self {
+            cryokey: env!("CARGO_PKG_VERSION"),
+            manifest: match &config.origin {
+                Origin::BuiltIn => "built-in".to_owned(),
+                Origin::File(path) => path.to_string_lossy().into_owned(),
+            },
+            environment: config.selection.environment.as_ref().map(ToString::to_string),
+            color: config.selection.color.as_ref().map(ToString::to_string),
+            secrets: secrets.map(|resolved| Row::new(resolved, resolution, config)).collect(),
+            problems: verdict.problems.iter().map(Entry::from).collect(),
+            warnings: verdict.tolerated.iter().map(Entry::from).collect(),
+            advice: advice(resolution),
+            exit_code: failure.map_or(0, |failure| failure.exit().code()),
+        }
+    }
+
+    /// As JSON; its schema is `docs/schema/check.json`.
+    #[must_use]
+    pub fn json(&self) -> String {
+        // Texts, numbers and truth values only: serialising them cannot fail.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// As a table. Color repeats what the words say, and only on a terminal.
+    #[must_use]
+    pub fn table(&self, in_color: bool) -> String {
+        let mut text = self.heading();
+        let rows: Vec<[String; 6]> = self.secrets.iter().map(Row::cells).collect();
+        let header = ["SECRET", "NEED", "STATE", "FROM", "AGE", "DELIVERED AS"].map(str::to_owned);
+        text.push_str(&columns(&header, &rows, in_color));
+        for (word, entries) in [("problem", &self.problems), ("warning", &self.warnings)] {
+            for entry in entries {
+                let _ = write!(text, "\n{word}: {}\n  to do: {}\n", entry.what, entry.fix);
+            }
+        }
+        for advice in &self.advice {
+            let _ = write!(text, "\nadvice: {advice}\n");
+        }
+        let _ = match self.exit_code {
+            0 => writeln!(text, "\nThe app would start."),
+            code => writeln!(text, "\nThe app would not start: exit code {code}."),
+        };
+        text
+    }
+
+    fn heading(&self) -> String {
+        let or_none = |selected: &Option<String>| selected.clone().unwrap_or_else(|| "none".into());
+        format!(
+            "manifest: {}   environment: {}   color: {}\n\n",
+            crate::escape::escaped(&self.manifest),
+            or_none(&self.environment),
+            or_none(&self.color)
+        )
+    }
+}
+
+/// Whether stdout is a terminal.
+#[must_use]
+pub fn is_terminal() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stdout())
+}
+
+impl Row {
+    fn new(resolved: &Resolved<'_>, resolution: &Resolution<'_>, config: &Config) -> Self {
+        let value = resolved.outcome.value();
+        Self {
+            name: resolved.entry.name.to_string(),
+            required: resolved.entry.rule.required,
+            state: State::of(resolved),
+            source: value.map(|value| value.candidate.source.text()),
+            key: value.map(|value| value.candidate.key.to_string()),
+            age_days: rotation::age(resolved, resolution, SystemTime::now()),
+            delivery: delivery(resolved.entry.rule.deliver, config),
+        }
+    }
+
+    fn cells(&self) -> [String; 6] {
+        let place = match (self.source, &self.key) {
+            (Some(source), Some(key)) => format!("{source} {key}"),
+            _ => "-".into(),
+        };
+        [
+            self.name.clone(),
+            if self.required { "required" } else { "optional" }.into(),
+            self.state.word().into(),
+            place,
+            self.age_days.map_or_else(|| "-".into(), |days| format!("{days} d")),
+            self.delivery.into(),
+        ]
+    }
+}
+
+impl State {
+    fn of(resolved: &Resolved<'_>) -> Self {
+        match &resolved.outcome {
+            Outcome::Absent => Self::Absent,
+            Outcome::Collision(..) => Self::Ambiguous,
+            Outcome::Failed(..) => Self::Unusable,
+            Outcome::Found(value) if value.is_empty(resolved.entry) && !resolved.entry.rule.allow_empty => {
+                Self::Empty
+            }
+            Outcome::Found(_) => Self::Found,
+            Outcome::Unasked(_) => Self::Unknown,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Ambiguous => "ambiguous",
+            Self::Empty => "empty",
+            Self::Found => "found",
+            Self::Unknown => "unknown",
+            Self::Unusable => "unusable",
+        }
+    }
+}
+
+impl From<&Problem> for Entry {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            names: problem.names.clone(),
+            reason: problem.reason,
+            what: problem.what.clone(),
+            fix: problem.fix.clone(),
+            code: problem.exit.code(),
+        }
+    }
+}
+
+fn delivery(deliver: Deliver, config: &Config) -> &'static str {
+    let has_folder = config.run_dir.is_some();
+    match deliver {
+        Deliver::Env => "variable",
+        Deliver::File if has_folder => "file",
+        Deliver::File => "memory file (lost to an app that closes descriptors or changes its uid)",
+        Deliver::Both if has_folder => "variable and file",
+        Deliver::Both => {
+            "variable and memory file (lost to an app that closes descriptors or changes its uid)"
+        }
+        Deliver::Ssh => "SSH key",
+    }
+}
+
+fn advice(resolution: &Resolution<'_>) -> Vec<String> {
+    let loose = |resolved: &Resolved<'_>| {
+        let mode = resolved.outcome.value()?.mode.filter(|mode| mode & !0o400 != 0)?;
+        Some(format!("{} has mode {mode:04o}; 0400 with our uid is enough", resolved.entry.name))
+    };
+    let folder = resolution.folder_mode.filter(|mode| is_open_to_all(*mode));
+    let folder = folder
+        .map(|mode| format!("the secrets folder has mode {mode:04o}: everybody can replace what is in it"));
+    folder.into_iter().chain(resolution.secrets.iter().filter_map(loose)).collect()
+}
+
+/// Aligned columns, two spaces apart.
+fn columns(header: &[String; 6], rows: &[[String; 6]], in_color: bool) -> String {
+    let width = |at: usize| {
+        let cells = rows.iter().chain([header]).filter_map(|row| row.get(at));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let mut text = String::new();
+    for row in [header].into_iter().chain(rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let padded = format!("{cell:<width$}  ");
+            line.push_str(&if in_color { colored(&padded) } else { padded });
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Green for what is well, red for what is not; SGR codes of ECMA-48.
+fn colored(cell: &str) -> String {
+    match cell.trim_end() {
+        "found" => format!("\u{1b}[32m{cell}\u{1b}[0m"),
+        "unusable" | "ambiguous" | "unknown" => format!("\u{1b}[31m{cell}\u{1b}[0m"),
+        _ => cell.to_owned(),
+    }
+}

@@ -1,0 +1,287 @@
+//! Is each value what it should be?
+
+use base64ct::Encoding as _;
+use serde::de::IgnoredAny;
+use zeroize::Zeroizing;
+
+use super::Verdict;
+use crate::delivery::ssh;
+use crate::error::{Exit, Problem};
+use crate::manifest::{Deliver, Format};
+use crate::plan::Entry;
+use crate::resolve::{Resolution, Value};
+use crate::setting::Choice as _;
+
+/// What people write where a value should be. The whole value must be one of these, in any case.
+pub const PLACEHOLDERS: &[&str] = &[
+    "<password>",
+    "<secret>",
+    "change-me",
+    "change_me",
+    "changeit",
+    "changeme",
+    "example",
+    "fixme",
+    "placeholder",
+    "replace-me",
+    "replace_me",
+    "replaceme",
+    "tbd",
+    "todo",
+    "xxx",
+    "xxxx",
+    "xxxxx",
+    "xxxxxxxx",
+    "your-password",
+    "your-secret",
+    "your-secret-key",
+    "your-secret-value",
+    "your_secret_key",
+    "yourpassword",
+    "yoursecret",
+];
+
+/// Reports values that break their rule: for required names that stops the start, for optional ones it is told.
+pub fn judge(resolution: &Resolution<'_>, verdict: &mut Verdict) {
+    for resolved in &resolution.secrets {
+        let Some(value) = resolved.outcome.value() else { continue };
+        if value.is_empty(resolved.entry) {
+            continue;
+        }
+        if let Some(broken) = broken_rule(resolved.entry, value) {
+            verdict
+                .add(resolved.entry.rule.required || broken.is_fatal, broken.problem(resolved.entry, value));
+        }
+        verdict.tolerated.extend(oddities(resolved.entry, value));
+    }
+}
+
+struct Broken {
+    what: String,
+    fix: String,
+    reason: &'static str,
+    /// Also for an optional secret: what cannot be delivered at all.
+    is_fatal: bool,
+}
+
+impl Broken {
+    fn rule(what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what: what.into(), fix: fix.into(), reason: "format", is_fatal: false }
+    }
+
+    fn problem(self, entry: &Entry, value: &Value<'_>) -> Problem {
+        let name = entry.name.as_str();
+        let place = format!("{} {}", value.candidate.source.text(), value.candidate.key);
+        Problem::new(Exit::Value, self.reason, name, format!("{name} ({place}) {}", self.what), self.fix)
+    }
+}
+
+fn broken_rule(entry: &Entry, value: &Value<'_>) -> Option<Broken> {
+    let bytes = value.secret.expose_as(entry.rule.newline);
+    if entry.rule.deliver == Deliver::Ssh {
+        let why = ssh::Key::parse(value.secret.expose()).err()?;
+        return Some(Broken { is_fatal: true, ..Broken::rule(why.to_string(), why.fix()) });
+    }
+    if let Some(length) = entry.rule.min_length.filter(|length| (bytes.len() as u64) < *length) {
+        return Some(Broken::rule(
+            format!("is shorter than {length} bytes"),
+            "make a longer value, or lower `min_length` in the manifest",
+        ));
+    }
+    if is_placeholder(bytes) {
+        let fix = "write the real value there; docs/rules.md lists what counts as a placeholder";
+        return Some(Broken { reason: "placeholder", ..Broken::rule("is a placeholder", fix) });
+    }
+    entry.rule.format.and_then(|format| check(format, bytes))
+}
+
+fn is_placeholder(bytes: &[u8]) -> bool {
+    let longest = PLACEHOLDERS.iter().map(|word| word.len()).max().unwrap_or_default();
+    bytes.len() <= longest && PLACEHOLDERS.iter().any(|word| bytes.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn check(format: Format, bytes: &[u8]) -> Option<Broken> {
+    let why = match format {
+        Format::Base64 => (!is_base64(bytes)).then(|| "is not base64".to_owned()),
+        Format::Hex => (!is_hex(bytes)).then(|| "is not an even number of hexadecimal digits".to_owned()),
+        Format::Integer => (!is_integer(bytes)).then(|| "is not a whole number".to_owned()),
+        Format::Json => json_error(bytes),
+        Format::Pem => (!is_pem(bytes)).then(|| "has no complete PEM section".to_owned()),
+        Format::SshKey => ssh::Key::parse(bytes).err().map(|why| why.to_string()),
+        Format::Text => std::str::from_utf8(bytes)
+            .err()
+            .map(|error| format!("is not UTF-8 at byte {}", error.valid_up_to())),
+        Format::Url => url_error(bytes).map(str::to_owned),
+    }?;
+    Some(Broken::rule(why, format!("correct the value, or `format = \"{}\"` in the manifest", format.text())))
+}
+
+/// Standard or URL alphabet, with or without padding; line ends as encoders put them are allowed.
+fn is_base64(bytes: &[u8]) -> bool {
+    let text: Zeroizing<Vec<u8>> =
+        Zeroizing::new(bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect());
+    let Ok(text) = std::str::from_utf8(&text) else { return false };
+    let unpadded = text.trim_end_matches('=');
+    if text.len() != unpadded.len() && !text.len().is_multiple_of(4) {
+        return false;
+    }
+    let decoded = base64ct::Base64Unpadded::decode_vec(unpadded)
+        .or_else(|_| base64ct::Base64UrlUnpadded::decode_vec(unpadded))
+        .map(Zeroizing::new);
+    decoded.is_ok()
+}
+
+fn is_hex(bytes: &[u8]) -> bool {
+    bytes.len().is_multiple_of(2) && bytes.iter().all(u8::is_ascii_hexdigit)
+}
+
+fn is_integer(bytes: &[u8]) -> bool {
+    let digits = bytes.strip_prefix(b"-").or_else(|| bytes.strip_prefix(b"+")).unwrap_or(bytes);
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// Where the document ends to be JSON. The parser's own text is dropped: it can quote the value.
+fn json_error(bytes: &[u8]) -> Option<String> {
+    let error = serde_json::from_slice::<IgnoredAny>(bytes).err()?;
+    Some(format!("is not JSON at line {}, column {}", error.line(), error.column()))
+}
+
+fn is_pem(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let mut sections = 0;
+    loop {
+        match rustls_pki_types::pem::from_buf(&mut rest) {
+            Ok(Some((_, content))) => {
+                drop(Zeroizing::new(content));
+                sections += 1;
+            }
+            Ok(None) => return sections > 0,
+            Err(_) => return false,
+        }
+    }
+}
+
+/// RFC 3986's scheme and `://`, and something behind it. Connection strings are no strict URLs (several hosts,
+/// passwords with raw characters), so nothing more is asked.
+fn url_error(bytes: &[u8]) -> Option<&'static str> {
+    let Some(at) = bytes.windows(3).position(|window| window == b"://") else {
+        return Some("is not a URL: it has no `://`");
+    };
+    let (scheme, rest) = bytes.split_at(at);
+    let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    if !is_scheme {
+        return Some("is not a URL: what is before `://` is no scheme");
+    }
+    if rest.len() == b"://".len() {
+        return Some("is not a URL: nothing is behind `://`");
+    }
+    let is_bad = |byte: &u8| byte.is_ascii_whitespace() || byte.is_ascii_control();
+    rest.iter().any(is_bad).then_some("is not a URL: it has white space or control characters in it")
+}
+
+/// What is legal but seldom meant.
+fn oddities(entry: &Entry, value: &Value<'_>) -> Vec<Problem> {
+    let name = entry.name.as_str();
+    let mut odd = Vec::new();
+    if value.secret.expose().starts_with(b"\xef\xbb\xbf") {
+        odd.push(Problem::new(
+            Exit::Value,
+            "byte-order-mark",
+            name,
+            format!("{name} begins with a byte order mark; the app gets it too"),
+            "save the file as UTF-8 without BOM",
+        ));
+    }
+    let is_variable = matches!(entry.rule.deliver, Deliver::Env | Deliver::Both);
+    if is_variable && value.candidate.source.is_for_secrets() && value.secret.line_end() == Some("\r\n") {
+        odd.push(Problem::new(
+            Exit::Value,
+            "carriage-return",
+            name,
+            format!("{name} ends in a Windows line end (CR LF)"),
+            "save the file with Unix line ends; one final line end is taken off either way",
+        ));
+    }
+    odd
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(format: Format, good: &[&[u8]], bad: &[&[u8]]) {
+        for bytes in good {
+            assert!(check(format, bytes).is_none(), "{format:?} {:?}", String::from_utf8_lossy(bytes));
+        }
+        for bytes in bad {
+            assert!(check(format, bytes).is_some(), "{format:?} {:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn a_url_is_scheme_and_something() {
+        passes(
+            Format::Url,
+            &[
+                b"https://x.supabase.co",
+                b"postgres://u:p@ss#w%rd@h1,h2:5432/db",
+                b"redis+socket:///tmp/s",
+                b"file:///x",
+            ],
+            &[
+                b"x.supabase.co",
+                b"://x",
+                b"https://",
+                b"1ab://x",
+                b"https://a b",
+                b"https://a\nb",
+                b"ht tp://x",
+            ],
+        );
+    }
+
+    #[test]
+    fn hex_and_integer_and_base64() {
+        passes(Format::Hex, &[b"00fF", b""], &[b"0", b"0g", b"0x00"]);
+        passes(
+            Format::Integer,
+            &[b"0", b"-12", b"+7", b"12345678901234567890123"],
+            &[b"", b"-", b"1.5", b"1 ", b"0x1"],
+        );
+        passes(
+            Format::Base64,
+            &[b"YQ==", b"YQ", b"-_-_", b"+/+/", b"YWJj\nZGVm\n"],
+            &[b"YQ=", b"Y", b"Y!==", b"\xff\xff", b"+_+_"],
+        );
+    }
+
+    #[test]
+    fn json_is_checked_whole_and_its_error_has_no_text_of_it() {
+        passes(Format::Json, &[b"{\"a\":1e400}", b"123", b"\"x\""], &[b"{", b"{} x", b"canary"]);
+        let why = json_error(b"{\"canary-canary").unwrap();
+        assert!(!why.contains("canary"), "{why}");
+    }
+
+    #[test]
+    fn pem_needs_one_whole_section() {
+        let section = b"-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n";
+        passes(
+            Format::Pem,
+            &[section, &[section.as_slice(), section].concat()],
+            &[
+                b"",
+                b"YQ==",
+                b"-----BEGIN CERTIFICATE-----\nYQ==\n",
+                b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
+            ],
+        );
+    }
+
+    #[test]
+    fn a32_a_placeholder_is_the_whole_value_in_any_case() {
+        assert!(is_placeholder(b"ChangeMe") && is_placeholder(b"TODO"));
+        assert!(!is_placeholder(b"changeme1") && !is_placeholder(b"a todo"));
+        assert!(PLACEHOLDERS.is_sorted());
+    }
+}

@@ -1,0 +1,167 @@
+//! Is anything too old?
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+
+use super::Verdict;
+use crate::config::Config;
+use crate::environ::variable::{
+    SECRET_ROTATION_THRESHOLD_DAYS, SECRET_ROTATION_TIMESTAMP, STRICT_ROTATION_MODE,
+};
+use crate::error::{Exit, Problem};
+use crate::plan::Purpose;
+use crate::resolve::{Resolution, Resolved};
+
+const DAY: u64 = 86_400;
+
+/// What is known of the time of the last rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rotated {
+    At(SystemTime),
+    Future,
+    Unknown,
+    Unreadable,
+}
+
+/// Reports secrets older than their limit, and, where rotation is watched at all, why an age is not known.
+pub fn judge(resolution: &Resolution<'_>, config: &Config, now: SystemTime, verdict: &mut Verdict) {
+    let common = last_rotation(resolution, now);
+    let is_watched =
+        config.strict_rotation || config.rotation_threshold.is_some() || common != Rotated::Unknown;
+    let mut old: BTreeMap<(u64, u64), Vec<String>> = BTreeMap::new();
+    let (mut ageless, mut limitless) = (Vec::new(), Vec::new());
+    for resolved in delivered_secrets(resolution) {
+        let name = resolved.entry.name.to_string();
+        let own = resolved.entry.rule.rotate_every.map(|limit| limit.as_secs() / DAY);
+        let limit = own.or(config.rotation_threshold);
+        match (age_in_days(resolved, common, now), limit) {
+            (Some(age), Some(limit)) if age > limit => old.entry((age, limit)).or_default().push(name),
+            (None, Some(_)) => ageless.push(name),
+            (_, None) if is_watched => limitless.push(name),
+            _ => {}
+        }
+    }
+    let strict = config.strict_rotation;
+    for ((age, limit), names) in old {
+        verdict.add(strict, too_old(age, limit, names));
+    }
+    if !ageless.is_empty() || (common != Rotated::Unknown && age_is_wrong(common)) {
+        verdict.add(strict, unknown_age(common, ageless));
+    }
+    if !limitless.is_empty() {
+        verdict.add(strict, no_limit(limitless));
+    }
+}
+
+/// The age of a secret in whole days: of the version that was served where the provider knows it, else since the
+/// last rotation of all.
+#[must_use]
+pub fn age(resolved: &Resolved<'_>, resolution: &Resolution<'_>, now: SystemTime) -> Option<u64> {
+    age_in_days(resolved, last_rotation(resolution, now), now)
+}
+
+fn age_in_days(resolved: &Resolved<'_>, common: Rotated, now: SystemTime) -> Option<u64> {
+    let value = resolved.outcome.value()?;
+    let made = value.created.or(match common {
+        Rotated::At(time) => Some(time),
+        Rotated::Future | Rotated::Unknown | Rotated::Unreadable => None,
+    })?;
+    now.duration_since(made).ok().map(|age| age.as_secs() / DAY)
+}
+
+fn delivered_secrets<'r, 'a>(resolution: &'r Resolution<'a>) -> impl Iterator<Item = &'r Resolved<'a>> {
+    resolution.secrets.iter().filter(|resolved| {
+        let value = resolved.outcome.value();
+        let is_stored = value.is_some_and(|value| value.candidate.source.is_for_secrets());
+        is_stored && resolved.entry.purpose == Purpose::Secret
+    })
+}
+
+fn last_rotation(resolution: &Resolution<'_>, now: SystemTime) -> Rotated {
+    let stamp =
+        resolution.secrets.iter().find(|resolved| resolved.entry.name.as_str() == SECRET_ROTATION_TIMESTAMP);
+    let Some(value) = stamp.and_then(|resolved| resolved.outcome.value()) else { return Rotated::Unknown };
+    match parse(value.secret.expose()) {
+        Some(time) if time > now => Rotated::Future,
+        Some(time) => Rotated::At(time),
+        None => Rotated::Unreadable,
+    }
+}
+
+/// Epoch seconds or RFC 3339.
+fn parse(bytes: &[u8]) -> Option<SystemTime> {
+    let text = std::str::from_utf8(bytes).ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(text.parse().ok()?));
+    }
+    let seconds = text.parse::<Timestamp>().ok()?.as_second();
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+}
+
+fn age_is_wrong(common: Rotated) -> bool {
+    matches!(common, Rotated::Future | Rotated::Unreadable)
+}
+
+fn too_old(age: u64, limit: u64, names: Vec<String>) -> Problem {
+    Problem {
+        exit: Exit::Configuration,
+        what: format!("too old, {age} days with a limit of {limit}: {}", names.join(", ")),
+        names,
+        reason: "rotation",
+        fix: format!(
+            "rotate them and write the time into {SECRET_ROTATION_TIMESTAMP} (`date +%s`), or raise \
+             {SECRET_ROTATION_THRESHOLD_DAYS} or the secret's `rotate_every`"
+        ),
+    }
+}
+
+fn unknown_age(common: Rotated, names: Vec<String>) -> Problem {
+    let why = match common {
+        Rotated::Future => "is in the future",
+        Rotated::Unreadable => "is neither epoch seconds nor RFC 3339",
+        Rotated::At(_) | Rotated::Unknown => "does not exist",
+    };
+    let names = if names.is_empty() { vec![SECRET_ROTATION_TIMESTAMP.to_owned()] } else { names };
+    Problem {
+        exit: Exit::Configuration,
+        what: format!("the age is not known, since {SECRET_ROTATION_TIMESTAMP} {why}: {}", names.join(", ")),
+        names,
+        reason: "rotation",
+        fix: format!(
+            "mount a file {SECRET_ROTATION_TIMESTAMP} with the time of the last rotation (`date +%s`)"
+        ),
+    }
+}
+
+fn no_limit(names: Vec<String>) -> Problem {
+    Problem {
+        exit: Exit::Configuration,
+        what: format!("rotation is watched without a limit for {}", names.join(", ")),
+        names,
+        reason: "rotation",
+        fix: format!(
+            "set {SECRET_ROTATION_THRESHOLD_DAYS}, or `rotate_every` in the manifest; {STRICT_ROTATION_MODE}=false \
+             makes this a warning"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_epoch_seconds_or_rfc_3339() {
+        let seconds = |bytes: &[u8]| {
+            parse(bytes).map(|time| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs())
+        };
+        assert_eq!(seconds(b"1700000000\n"), Some(1_700_000_000));
+        assert_eq!(seconds(b"2023-11-14T22:13:20Z"), Some(1_700_000_000));
+        assert_eq!(seconds(b"2023-11-15T00:13:20+02:00\r\n"), Some(1_700_000_000));
+        for bytes in [&b""[..], b"yesterday", b"-1", b"2023-11-14", b"99999999999999999999999", b"\xff"] {
+            assert_eq!(seconds(bytes), None, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+}

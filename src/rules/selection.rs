@@ -1,0 +1,80 @@
+//! Is it clear which environment's and which color's secrets are meant?
+
+use std::collections::BTreeMap;
+
+use super::Verdict;
+use crate::config::Config;
+use crate::environ::variable;
+use crate::error::{Exit, Problem};
+use crate::manifest::Deliver;
+use crate::name::Variant;
+use crate::resolve::{Assumed, Resolution};
+
+/// Tells which environment was assumed, and refuses to guess between several.
+pub fn judge(resolution: &Resolution<'_>, config: &Config, verdict: &mut Verdict) {
+    match &resolution.assumed {
+        Assumed::Nothing => {}
+        Assumed::Only(only) => verdict.tolerated.push(assumed(only)),
+        Assumed::Ambiguous(several) => verdict.problems.push(ambiguous(several)),
+    }
+    let mut by_variant: BTreeMap<&Variant, Vec<String>> = BTreeMap::new();
+    let mut keys = Vec::new();
+    for (entry, candidate) in resolution.noticed() {
+        if entry.rule.deliver == Deliver::Ssh && config.selection.environment.is_none() {
+            keys.push(candidate.key.0.clone());
+        } else if let Some(variant) = &candidate.variant
+            && config.manifest.colors.contains(variant)
+        {
+            by_variant.entry(variant).or_default().push(candidate.key.0.clone());
+        }
+    }
+    if !keys.is_empty() {
+        verdict.tolerated.push(key_not_placed(keys));
+    }
+    let names: Vec<String> = by_variant.into_values().flatten().collect();
+    if !names.is_empty() {
+        verdict.tolerated.push(color_not_selected(names));
+    }
+}
+
+fn assumed(only: &Variant) -> Problem {
+    Problem::configuration(
+        variable::ENVIRONMENT,
+        format!("no environment is selected; the only one with secrets here is `{only}`, so it is used"),
+        format!("set {}={only}", variable::ENVIRONMENT),
+    )
+}
+
+fn ambiguous(several: &[Variant]) -> Problem {
+    let names: Vec<&str> = several.iter().map(Variant::as_str).collect();
+    Problem::configuration(
+        variable::ENVIRONMENT,
+        format!("no environment is selected, and there are secrets of {} here", names.join(" and ")),
+        format!(
+            "set {}, {} or {} to the one that is meant",
+            variable::ENVIRONMENT,
+            variable::APP_ENV,
+            variable::FLASK_ENV
+        ),
+    )
+}
+
+fn key_not_placed(names: Vec<String>) -> Problem {
+    Problem {
+        exit: Exit::Configuration,
+        what: format!("no environment is selected, so the SSH key is not placed: {}", names.join(", ")),
+        names,
+        reason: "configuration",
+        fix: format!("set {} to the environment whose key is meant", variable::ENVIRONMENT),
+    }
+}
+
+fn color_not_selected(names: Vec<String>) -> Problem {
+    Problem {
+        exit: Exit::Configuration,
+        what: format!("no color is selected, so these secrets are not used: {}", names.join(", ")),
+        names,
+        reason: "configuration",
+        fix: format!("set {} to the color that this container is", variable::DEPLOYMENT_COLOR),
+    }
+}

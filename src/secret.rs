@@ -1,0 +1,96 @@
+//! A value that cannot be printed, serialised or kept in an error.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// A secret value: bytes that are wiped when dropped.
+///
+/// No `Display`, no `Serialize`, no `Clone`; `Debug` is a fixed text. [`Secret::expose`] is the one door.
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+/// What to do with one final line end of a value that becomes a variable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "kebab-case"))]
+pub enum Newline {
+    /// Taken off: `echo` and editors put it there, and no password ends in one.
+    #[default]
+    StripOne,
+    /// Part of the value.
+    Keep,
+}
+
+impl Secret {
+    /// Takes the bytes over; they are wiped with this value.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes. Every use of this function is a place where a value could get out: keep them few.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes without one final LF or CRLF, where the rule says so.
+    #[must_use]
+    pub fn expose_as(&self, newline: Newline) -> &[u8] {
+        match (newline, self.line_end()) {
+            (Newline::StripOne, Some(end)) => self.0.strip_suffix(end.as_bytes()).unwrap_or(&self.0),
+            _ => &self.0,
+        }
+    }
+
+    /// The line end that the value closes with.
+    #[must_use]
+    pub fn line_end(&self) -> Option<&'static str> {
+        ["\r\n", "\n"].into_iter().find(|end| self.0.ends_with(end.as_bytes()))
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stripped(bytes: &[u8]) -> Vec<u8> {
+        Secret::new(bytes.to_vec()).expose_as(Newline::StripOne).to_vec()
+    }
+
+    #[test]
+    fn a08_a09_a10_exactly_one_final_line_end_is_taken_off() {
+        assert_eq!(stripped(b"a\n"), b"a");
+        assert_eq!(stripped(b"a\n\n"), b"a\n");
+        assert_eq!(stripped(b"a\r\n"), b"a");
+        assert_eq!(stripped(b"a\r"), b"a\r");
+        assert_eq!(stripped(b"\na"), b"\na");
+        assert_eq!(Secret::new(b"a\n".to_vec()).expose_as(Newline::Keep), b"a\n");
+    }
+
+    #[test]
+    fn debug_shows_neither_the_value_nor_its_length() {
+        let short = format!("{:?}", Secret::new(b"canary".to_vec()));
+        let long = format!("{:?}", Secret::new(vec![b'x'; 1000]));
+        assert_eq!(short, long);
+        assert!(!short.contains("canary"));
+    }
+
+    #[test]
+    fn equality_is_by_content() {
+        assert_eq!(Secret::new(b"a".to_vec()), Secret::new(b"a".to_vec()));
+        assert_ne!(Secret::new(b"a".to_vec()), Secret::new(b"ab".to_vec()));
+    }
+}
