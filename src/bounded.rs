@@ -84,8 +84,13 @@ fn read_once(file: &OwnedFd, stat: &Stat) -> Result<Vec<u8>, ReadError> {
     let mut bytes = vec![0; if size == 0 { 4_096 } else { size + 1 }];
     let mut length = 0;
     while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
-        match rustix::io::pread(file, room, length as u64) {
+        match rustix::io::pread(file, &mut *room, length as u64) {
             Ok(0) => break,
+            // A short read is the end: should it not be, the comparison with the size tells.
+            Ok(count) if count < room.len() => {
+                length += count;
+                break;
+            }
             Ok(count) => length += count,
             Err(Errno::INTR) => {}
             Err(errno) => {

@@ -232,7 +232,7 @@ fn wrong(error: &lexopt::Error) -> Failure {
 
 fn usage(what: &str) -> Failure {
     let fix = "see `cryokey --help`; an app is started by `cryokey run -- COMMAND`";
-    Failure::one(Phase::Usage, Problem::new(Exit::Usage, "usage", "command line", what, fix))
+    Failure::one(Phase::Usage, Problem::new(Exit::Usage, "usage", "command-line", what, fix))
 }
 
 #[cfg(test)]

@@ -111,10 +111,9 @@ impl Config {
             strict_rotation: variables.switch(variable::STRICT_ROTATION_MODE).unwrap_or(false),
             rotation_threshold: variables.days(variable::SECRET_ROTATION_THRESHOLD_DAYS),
             allow_disk: variables.boolean("allow_disk").or(settings.allow_disk).unwrap_or(false),
-            allow_plain_env: variables
-                .boolean("allow_plain_env")
-                .or(settings.allow_plain_env)
-                .unwrap_or(false),
+            // A developer's own variables are as good as a made-up file.
+            allow_plain_env: flags.dev
+                || variables.boolean("allow_plain_env").or(settings.allow_plain_env).unwrap_or(false),
             keep_env: variables.list("keep_env").or(settings.keep_env).unwrap_or_default(),
             name_prefix: variables.text("name_prefix").or(settings.name_prefix).unwrap_or_default(),
             run_dir: flags.run_dir.or_else(|| variables.path("run_dir")).or(settings.run_dir),

@@ -181,6 +181,9 @@ impl Failure {
     }
 }
 
+/// A line names no more than these; `+N` says how many more there are.
+const MOST_WORDS: usize = 20;
+
 /// The words once each, in the order of their first appearance.
 fn listed(words: Vec<&str>) -> String {
     let mut unique: Vec<&str> = Vec::with_capacity(words.len());
@@ -189,7 +192,13 @@ fn listed(words: Vec<&str>) -> String {
             unique.push(word);
         }
     }
-    if unique.is_empty() { "-".into() } else { unique.join(",") }
+    let more = unique.len().saturating_sub(MOST_WORDS);
+    unique.truncate(MOST_WORDS);
+    match (unique.as_slice(), more) {
+        ([], _) => "-".into(),
+        (words, 0) => words.join(","),
+        (words, more) => format!("{},+{more}", words.join(",")),
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,11 @@ use crate::name::did_you_mean;
 /// `poll` says that there is this room.
 const LONGEST_LINE: usize = 4_096;
 
+/// The longest parts of a line, in bytes, so that a JSON line with them is whole.
+const LONGEST_MESSAGE: usize = 1_500;
+const LONGEST_FIX: usize = 600;
+const MOST_NAMES: usize = 20;
+
 /// How long a full pipe may hold up a line before it is dropped.
 const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
@@ -82,9 +87,11 @@ impl Logger {
         self.write(Level::Info, &message.to_string(), None);
     }
 
-    /// How it was done.
+    /// How it was done. The message is only put together when somebody wants it.
     pub fn debug(&self, message: impl Display) {
-        self.write(Level::Debug, &message.to_string(), None);
+        if self.level >= Level::Debug {
+            self.write(Level::Debug, &message.to_string(), None);
+        }
     }
 
     /// Something that somebody should look at, although the start goes on.
@@ -115,10 +122,8 @@ impl Logger {
     }
 
     fn line(&self, line: &Line<'_>) {
-        let mut text = if self.is_json { json(line) } else { plain(line) };
-        cut(&mut text);
-        text.push('\n');
-        self.send(text.as_bytes());
+        let text = if self.is_json { json(line) } else { plain(line) };
+        self.send(format!("{}\n", shortened(&text, LONGEST_LINE - 1)).as_bytes());
     }
 
     /// Writes only where the kernel says that it will not block: stderr may be a pipe that nobody reads, and its
@@ -161,12 +166,13 @@ fn choice<T: Copy>(
 }
 
 fn line<'a>(level: Level, message: &'a str, problem: Option<&'a Problem>) -> Line<'a> {
+    let names: &[String] = problem.map_or(&[], |problem| &problem.names);
     Line {
         time: now(),
         level,
-        message,
-        fix: problem.map(|problem| problem.fix.as_str()),
-        names: problem.map_or(&[], |problem| &problem.names),
+        message: shortened(message, LONGEST_MESSAGE),
+        fix: problem.map(|problem| shortened(&problem.fix, LONGEST_FIX)),
+        names: names.get(..MOST_NAMES).unwrap_or(names),
         reason: problem.map(|problem| problem.reason),
         code: None,
     }
@@ -188,13 +194,10 @@ fn json(line: &Line<'_>) -> String {
     serde_json::to_string(line).unwrap_or_default()
 }
 
-/// Keeps a line within what a pipe takes at once, with its line end.
-fn cut(text: &mut String) {
-    let most = LONGEST_LINE - 1;
-    if text.len() > most {
-        let boundary = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(boundary);
-    }
+/// The text up to a length in bytes, cut at a character.
+fn shortened(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -222,9 +225,19 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_at_a_character() {
-        let mut text = "ä".repeat(5_000);
-        cut(&mut text);
-        assert!(text.len() < LONGEST_LINE && text.chars().all(|character| character == 'ä'));
+    fn the_longest_json_line_is_whole_and_fits_into_a_pipe() {
+        let problem = Problem {
+            names: vec!["N".repeat(30); 1_000],
+            ..Problem::configuration("A", "ä\"".repeat(5_000), "\"".repeat(5_000))
+        };
+        let text = json(&line(Level::Error, &problem.what, Some(&problem)));
+        assert!(text.len() < LONGEST_LINE, "{}", text.len());
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        assert_eq!(shortened("ääää", 5), "ää");
+        assert_eq!(shortened("abc", 5), "abc");
     }
 }

@@ -4,7 +4,7 @@ use super::{preparation, print};
 use crate::cli::ReportFormat;
 use crate::config::{Config, Flags};
 use crate::environ::Environ;
-use crate::error::{Failure, Phase};
+use crate::error::Failure;
 use crate::logger::Logger;
 use crate::plan::Plan;
 use crate::report::{self, Report};
@@ -19,10 +19,10 @@ pub(super) fn run(
     let config = Config::load(flags, environ)?;
     preparation::announce(&config, log);
     let plan = Plan::new(&config);
-    let resolution = preparation::read(&plan, &config, environ);
+    let resolution = preparation::read(&plan, &config, environ, log);
     let verdict = preparation::judge(&resolution, &config, environ);
-    let failure = (!verdict.problems.is_empty())
-        .then(|| Failure { phase: Phase::Resolve, problems: verdict.problems.clone() });
+    let is_refused = !verdict.problems.is_empty();
+    let failure = is_refused.then(|| preparation::refuse(verdict.problems.clone(), &config, log));
     let report = Report::new(&resolution, &verdict, &config, failure.as_ref());
     print(&match format {
         ReportFormat::Table => report.table(report::is_terminal()),

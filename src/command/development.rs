@@ -10,10 +10,11 @@ use rustix::io::Errno;
 
 use crate::config::{Config, DEVELOPMENT_FOLDER};
 use crate::delivery::atomic;
+use crate::environ::Environ;
 use crate::error::{Exit, Failure, Phase, Problem};
 use crate::logger::Logger;
 use crate::manifest::{Deliver, Format, SecretRule};
-use crate::plan::{Entry, Plan, Purpose};
+use crate::plan::{Candidate, Entry, Plan, Purpose};
 use crate::provider::Source;
 
 const PRODUCTION: &str = "production";
@@ -21,13 +22,13 @@ const GITIGNORE: &str = ".gitignore";
 const IGNORED: &str = ".secrets/";
 
 /// Makes the required secrets that are missing. Refuses wherever this could be more than a try.
-pub(super) fn prepare(plan: &Plan, config: &Config, log: &Logger) -> Result<(), Failure> {
+pub(super) fn prepare(plan: &Plan, config: &Config, environ: &Environ, log: &Logger) -> Result<(), Failure> {
     let failed = |problem| Failure::one(Phase::Configure, problem);
     if let Some(problem) = refusal(plan, config) {
         return Err(failed(problem));
     }
-    let missing: Vec<&Entry> =
-        plan.entries.iter().filter(|entry| is_missing(entry, &config.secrets_dir)).collect();
+    let is_missing = |entry: &&Entry| is_missing(entry, &config.secrets_dir, environ);
+    let missing: Vec<&Entry> = plan.entries.iter().filter(is_missing).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -63,11 +64,14 @@ fn refusal(plan: &Plan, config: &Config) -> Option<Problem> {
     referenced.map(|entry| refused(&format!("{} says where it comes from (`from`)", entry.name)))
 }
 
-fn is_missing(entry: &Entry, folder: &Path) -> bool {
+fn is_missing(entry: &Entry, folder: &Path, environ: &Environ) -> bool {
     let is_wanted =
         entry.rule.required && entry.purpose == Purpose::Secret && entry.rule.deliver != Deliver::Ssh;
-    let mut files = entry.candidates.iter().filter(|candidate| candidate.source == Source::Files);
-    is_wanted && !files.any(|candidate| folder.join(&candidate.key.0).symlink_metadata().is_ok())
+    let exists = |candidate: &Candidate| match candidate.source {
+        Source::Environment | Source::FileVariables => environ.set(&candidate.key.0).is_some(),
+        Source::Files => folder.join(&candidate.key.0).symlink_metadata().is_ok(),
+    };
+    is_wanted && !entry.candidates.iter().any(exists)
 }
 
 /// A value that the secret's own rules accept. `None`: a format that nobody can make up.

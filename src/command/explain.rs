@@ -23,7 +23,7 @@ pub(super) fn run(
     let config = Config::load(flags, environ)?;
     preparation::announce(&config, log);
     let plan = Plan::new(&config);
-    let resolution = preparation::read(&plan, &config, environ);
+    let resolution = preparation::read(&plan, &config, environ, log);
     let mut problems = Vec::new();
     let mut explanations = Vec::new();
     for name in names {

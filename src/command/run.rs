@@ -30,13 +30,13 @@ pub(super) fn run(
     warn_about_root(log);
     let plan = Plan::new(&config);
     if is_development {
-        development::prepare(&plan, &config, log)?;
+        development::prepare(&plan, &config, environ, log)?;
     }
-    let resolution = preparation::read(&plan, &config, environ);
+    let resolution = preparation::read(&plan, &config, environ, log);
     let verdict = preparation::judge(&resolution, &config, environ);
     verdict.tolerated.iter().for_each(|problem| log.tolerated(problem));
     if !verdict.problems.is_empty() {
-        return Err(Failure { phase: Phase::Resolve, problems: verdict.problems });
+        return Err(preparation::refuse(verdict.problems, &config, log));
     }
     tell_sources(&resolution, log);
 

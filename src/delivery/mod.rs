@@ -57,9 +57,8 @@ pub fn place(
     environ: &Environ,
 ) -> Result<Placed, Vec<Problem>> {
     let mut placed = Placed::default();
-    let home = accounts::home(environ);
     let outcome = files::place(resolution, config, &mut placed)
-        .and_then(|()| ssh_keys(resolution, config, &home, &mut placed));
+        .and_then(|()| ssh_keys(resolution, config, environ, &mut placed));
     match outcome {
         Ok(()) => Ok(placed),
         Err(problem) => {
@@ -72,11 +71,11 @@ pub fn place(
 fn ssh_keys(
     resolution: &Resolution<'_>,
     config: &Config,
-    home: &accounts::Home,
+    environ: &Environ,
     placed: &mut Placed,
 ) -> Result<(), Problem> {
     for secret in accepted(resolution).filter(|secret| secret.entry.rule.deliver == Deliver::Ssh) {
-        ssh::place(secret, config, home, placed)?;
+        ssh::place(secret, config, &accounts::home(environ), placed)?;
     }
     Ok(())
 }

@@ -128,6 +128,10 @@ impl ProviderError {
     #[must_use]
     pub fn fix(&self) -> String {
         match self.cause {
+            Cause::Permission { owner, mode, uid } if is_allowed(owner, mode, uid) => {
+                "its mode would let us: look at SELinux, AppArmor or Landlock, and at the folders above it"
+                    .into()
+            }
             Cause::Permission { mode, uid, .. } => permission_fix(mode, uid),
             Cause::BothVariables => "remove one of the two".into(),
             Cause::Changing => "write secret files under another name and rename them".into(),
@@ -176,6 +180,12 @@ fn permission(stat: Option<&Stat>) -> Cause {
         mode: stat.st_mode & 0o7777,
         uid: rustix::process::geteuid().as_raw(),
     })
+}
+
+/// Whether the mode alone would let us read, as far as it can be told without groups.
+fn is_allowed(owner: u32, mode: u32, uid: u32) -> bool {
+    let bit = if owner == uid { 0o400 } else { 0o004 };
+    uid == 0 || mode & bit != 0
 }
 
 /// Both ways out, as behaviour §6 wants them said.

@@ -5,12 +5,12 @@ use crate::config::Config;
 use crate::environ::{Environ, variable};
 use crate::error::{Exit, Problem};
 use crate::escape::escaped;
-use crate::manifest::locate::Origin;
 use crate::name::EnvName;
 use crate::plan::{Entry, Purpose, Use};
+use crate::provider::error::Kind;
 use crate::provider::file_variables::SUFFIX;
 use crate::provider::{ProviderError, Source};
-use crate::resolve::{Outcome, Resolution, Resolved, Value};
+use crate::resolve::{Fate, Outcome, Resolution, Resolved, Value};
 use crate::setting;
 
 /// Reports what is missing, unreadable, contradictory or only a plain variable.
@@ -20,6 +20,7 @@ pub fn judge(resolution: &Resolution<'_>, config: &Config, verdict: &mut Verdict
     }
     for resolved in &resolution.secrets {
         let entry = resolved.entry;
+        verdict.problems.extend(contradictions(resolved));
         match &resolved.outcome {
             Outcome::Absent if entry.rule.required => {
                 verdict.add(config.strict_secrets, missing(resolved, resolution, config));
@@ -31,13 +32,20 @@ pub fn judge(resolution: &Resolution<'_>, config: &Config, verdict: &mut Verdict
                 format!("{}: {} and {} both stand for it", entry.name, one.key, other.key),
                 "keep one of the two",
             )),
-            Outcome::Failed(_, error) => {
-                let stops = config.strict_secrets || error.exit() == Exit::Configuration;
-                verdict.add(stops, failed(entry, error));
-            }
+            Outcome::Failed(_, error) if error.kind == Kind::Misconfigured => {}
+            Outcome::Failed(_, error) => verdict.add(config.strict_secrets, failed(entry, error)),
             Outcome::Found(value) => judge_value(entry, value, config, verdict),
         }
     }
+}
+
+/// What is configured in two ways at once, also where something else wins over both.
+fn contradictions(resolved: &Resolved<'_>) -> Vec<Problem> {
+    let contradicts = |fate: &Fate| match fate {
+        Fate::Failed(error) if error.kind == Kind::Misconfigured => Some(failed(resolved.entry, error)),
+        _ => None,
+    };
+    resolved.fates.iter().filter_map(contradicts).collect()
 }
 
 fn judge_value(entry: &Entry, value: &Value<'_>, config: &Config, verdict: &mut Verdict) {
@@ -86,20 +94,14 @@ fn missing(resolved: &Resolved<'_>, resolution: &Resolution<'_>, config: &Config
     let what =
         format!("{name} is required and does not exist: no {} in {folder}{population}", looked_for(resolved));
     let fix = format!(
-        "mount it as the secret `{name}` in {folder}, or set {name}{SUFFIX} to a file{}",
-        if config.origin == Origin::BuiltIn {
-            "; no manifest was found, so the built-in profile asks for it: `cryokey init` writes a manifest with \
-             your app's own secrets"
-        } else {
-            "; or declare it as not required"
-        }
+        "mount it as the secret `{name}` in {folder}, or set {name}{SUFFIX} to a file, or declare it as not required"
     );
     Problem::new(Exit::Missing, "missing", name, what, fix)
 }
 
 /// The file names that were tried, most specific first.
 fn looked_for(resolved: &Resolved<'_>) -> String {
-    let tried = resolved.entry.candidates.iter().filter(|candidate| candidate.use_of != Use::Never);
+    let tried = resolved.entry.candidates.iter().filter(|candidate| candidate.use_of == Use::Always);
     let files = tried.filter(|candidate| candidate.source == Source::Files);
     let names: Vec<String> = files.map(|candidate| candidate.key.to_string()).collect();
     match names.as_slice() {
