@@ -78,38 +78,56 @@ impl Plan {
     /// What a configuration asks for.
     #[must_use]
     pub fn new(config: &Config) -> Self {
+        let spellings = Spellings::new(config);
+        let entry = |name: &EnvName, rule: &SecretRule, purpose| Entry {
+            name: name.clone(),
+            rule: rule.clone(),
+            purpose,
+            candidates: spellings.candidates(name, rule),
+        };
         let secrets = config.manifest.secrets.iter();
         let mut entries: Vec<Entry> =
-            secrets.map(|(name, rule)| Entry::new(name, rule, Purpose::Secret, config)).collect();
+            secrets.map(|(name, rule)| entry(name, rule, Purpose::Secret)).collect();
         let timestamp = EnvName::built_in(variable::SECRET_ROTATION_TIMESTAMP);
         if !config.manifest.secrets.contains_key(&timestamp) {
-            entries.push(Entry::new(&timestamp, &SecretRule::DEFAULT, Purpose::RotationTimestamp, config));
+            entries.push(entry(&timestamp, &SecretRule::DEFAULT, Purpose::RotationTimestamp));
         }
         Self { entries }
     }
 }
 
-impl Entry {
-    fn new(name: &EnvName, rule: &SecretRule, purpose: Purpose, config: &Config) -> Self {
+/// The spellings that a configuration has for every name.
+struct Spellings<'a> {
+    usual: Vec<Spelling>,
+    ssh_keys: Vec<Spelling>,
+    name_prefix: &'a str,
+}
+
+impl<'a> Spellings<'a> {
+    fn new(config: &'a Config) -> Self {
+        let of = |deliver| spellings(config, deliver);
+        Self { usual: of(Deliver::Env), ssh_keys: of(Deliver::Ssh), name_prefix: &config.name_prefix }
+    }
+
+    /// Where a name is looked for, the winner's place first.
+    fn candidates(&self, name: &EnvName, rule: &SecretRule) -> Vec<Candidate> {
+        let spellings = if rule.deliver == Deliver::Ssh { &self.ssh_keys } else { &self.usual };
         let mut candidates: Vec<Candidate> = if rule.from.is_empty() {
-            let spellings = spellings(config, rule.deliver).into_iter();
-            spellings.flat_map(|spelling| spelling.candidates(name, &config.name_prefix)).collect()
+            spellings.iter().flat_map(|spelling| spelling.candidates(name, self.name_prefix)).collect()
         } else {
             (1..).zip(rule.from.iter().rev()).map(|(rank, reference)| referenced(reference, rank)).collect()
         };
         candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.rank));
-        Self { name: name.clone(), rule: rule.clone(), purpose, candidates }
+        candidates
     }
 }
 
 impl Spelling {
-    fn candidates(self, name: &EnvName, name_prefix: &str) -> Vec<Candidate> {
-        let full = format!("{}{name}", self.prefix);
-        let mut keys = vec![(Source::FileVariables, format!("{full}{SUFFIX}"))];
-        keys.extend(file_names(&full, name_prefix).into_iter().map(|key| (Source::Files, key)));
-        if self.variant.is_none() {
-            keys.push((Source::Environment, full));
-        }
+    fn candidates(&self, name: &EnvName, name_prefix: &str) -> impl Iterator<Item = Candidate> {
+        let full = [self.prefix.as_str(), name.as_str()].concat();
+        let variable = (Source::FileVariables, [full.as_str(), SUFFIX].concat());
+        let files = file_names(&full, name_prefix).into_iter().map(|key| (Source::Files, key));
+        let plain = self.variant.is_none().then_some((Source::Environment, full));
         let candidate = |(source, key)| Candidate {
             source,
             key: Key(key),
@@ -117,7 +135,7 @@ impl Spelling {
             variant: self.variant.clone(),
             use_of: self.use_of,
         };
-        keys.into_iter().map(candidate).collect()
+        files.chain([variable]).chain(plain).map(candidate)
     }
 }
 
@@ -135,7 +153,7 @@ fn file_names(name: &str, prefix: &str) -> Vec<String> {
     if prefix.is_empty() {
         return spelt.into();
     }
-    let prefixed = spelt.each_ref().map(|name| format!("{prefix}{name}"));
+    let prefixed = spelt.each_ref().map(|name| [prefix, name.as_str()].concat());
     spelt.into_iter().chain(prefixed).collect()
 }
 

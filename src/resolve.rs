@@ -1,6 +1,6 @@
 //! Asks every provider at once for everything, and decides for each name which value wins.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use crate::name::Variant;
@@ -133,8 +133,29 @@ struct About {
     mode: Option<u32>,
 }
 
-/// Which candidates a key stands for; two secrets may name the same file.
-type Places<'a> = HashMap<&'a Key, Vec<(usize, usize)>>;
+/// Where an entry's candidate is in the plan.
+type Place = (usize, usize);
+
+/// Which candidates each key stands for, by key: two secrets may name the same file.
+#[derive(Default)]
+struct Index<'a> {
+    keys: Vec<&'a Key>,
+    places: Vec<(&'a Key, Option<Place>)>,
+}
+
+impl<'a> Index<'a> {
+    fn add(&mut self, key: &'a Key, place: Place) {
+        self.keys.push(key);
+        self.places.push((key, Some(place)));
+    }
+
+    /// Takes one of the places that a key stands for; each answer to it has its own.
+    fn take(&mut self, key: &Key) -> Option<Place> {
+        let from = self.places.partition_point(|(other, _)| *other < key);
+        let mut same = self.places.get_mut(from..)?.iter_mut().take_while(|(other, _)| *other == key);
+        same.find_map(|(_, place)| place.take())
+    }
+}
 
 fn ask(
     plan: &Plan,
@@ -143,19 +164,17 @@ fn ask(
     deadline: Deadline,
     readings: &mut [Vec<Reading>],
 ) -> Result<About, ProviderError> {
-    let mut places = Places::new();
-    let (mut keys, mut notice) = (Vec::new(), Vec::new());
+    let (mut wanted, mut notice) = (Index::default(), Index::default());
     for (index, entry) in plan.entries.iter().enumerate() {
-        for (at, candidate) in entry.candidates.iter().enumerate().filter(|(_, found)| found.source == source)
-        {
-            places.entry(&candidate.key).or_default().push((index, at));
-            if candidate.use_of == Use::Never { &mut notice } else { &mut keys }.push(candidate.key.clone());
+        for (at, candidate) in entry.candidates.iter().enumerate().filter(|(_, it)| it.source == source) {
+            let asked = if candidate.use_of == Use::Never { &mut notice } else { &mut wanted };
+            asked.add(&candidate.key, (index, at));
         }
     }
-    match provider.read(&Request { keys: &keys, notice: &notice }, deadline) {
-        Ok(answer) => Ok(record(answer, places, readings)),
+    match provider.read(&Request { keys: &wanted.keys, notice: &notice.keys }, deadline) {
+        Ok(answer) => Ok(record(answer, wanted, notice, readings)),
         Err(error) => {
-            for place in places.into_values().flatten() {
+            for place in wanted.places.into_iter().chain(notice.places).filter_map(|(_, place)| place) {
                 set(readings, place, Reading::Unasked);
             }
             Err(error)
@@ -163,20 +182,26 @@ fn ask(
     }
 }
 
-fn record(answer: Answer, mut places: Places<'_>, readings: &mut [Vec<Reading>]) -> About {
-    let mut put = |key: &Key, reading| {
-        if let Some(place) = places.get_mut(key).and_then(Vec::pop) {
-            set(readings, place, reading);
-        }
-    };
+fn record(
+    answer: Answer,
+    mut wanted: Index<'_>,
+    mut notice: Index<'_>,
+    readings: &mut [Vec<Reading>],
+) -> About {
+    wanted.places.sort_unstable();
+    notice.places.sort_unstable();
     for found in answer.found {
-        put(&found.key.clone(), Reading::Found(found));
+        if let Some(place) = wanted.take(&found.key) {
+            set(readings, place, Reading::Found(found));
+        }
     }
     for (key, error) in answer.failed {
-        put(&key, Reading::Failed(error));
+        if let Some(place) = wanted.take(&key) {
+            set(readings, place, Reading::Failed(error));
+        }
     }
-    for key in answer.noticed {
-        put(&key, Reading::Noticed);
+    for place in answer.noticed.iter().filter_map(|key| notice.take(key)) {
+        set(readings, place, Reading::Noticed);
     }
     About { population: answer.population, mode: answer.mode }
 }
@@ -219,6 +244,10 @@ fn decide<'a>(entry: &'a Entry, readings: Vec<Reading>, assumed: &Assumed) -> Re
         };
         fates.push(fate);
     }
+    if matches!(outcome, Outcome::Collision(..)) {
+        // The first of the two looked like the winner until the second came.
+        fates.iter_mut().filter(|fate| **fate == Fate::Won).for_each(|fate| *fate = Fate::Collides);
+    }
     Resolved { entry, fates, outcome }
 }
 
@@ -233,8 +262,13 @@ fn weigh<'a>(outcome: &mut Outcome<'a>, candidate: &'a Candidate, reading: Readi
             Fate::Unasked
         }
         Reading::Failed(error) => {
-            if is_open {
-                *outcome = Outcome::Failed(candidate, error.clone());
+            match outcome {
+                Outcome::Absent => *outcome = Outcome::Failed(candidate, error.clone()),
+                // Both are there, and which of them was meant does not depend on which can be read.
+                Outcome::Found(value) if value.candidate.rank == candidate.rank => {
+                    *outcome = Outcome::Collision(value.candidate, candidate);
+                }
+                _ => {}
             }
             Fate::Failed(error)
         }

@@ -1,7 +1,7 @@
 //! `cryokey init`: writes a commented manifest from the secrets that a project already names.
 
-mod compose;
-mod env_example;
+pub mod compose;
+pub mod env_example;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

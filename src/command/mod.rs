@@ -3,7 +3,7 @@
 mod check;
 mod development;
 mod explain;
-mod init;
+pub mod init;
 mod preparation;
 mod run;
 

@@ -45,7 +45,10 @@ pub fn secret(rule: &SecretRule) -> String {
 fn settings(text: &mut String, settings: &Settings) {
     flag(text, "allow_disk", settings.allow_disk);
     flag(text, "allow_plain_env", settings.allow_plain_env);
-    list(text, "keep_env", settings.keep_env.iter().flatten().cloned());
+    // An empty list is not the same as none: it keeps nothing.
+    if let Some(kept) = &settings.keep_env {
+        array(text, "keep_env", kept.iter());
+    }
     quoted(text, "name_prefix", settings.name_prefix.clone());
     let path =
         |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
@@ -65,10 +68,15 @@ fn quoted(text: &mut String, key: &str, value: Option<String>) {
 }
 
 fn list(text: &mut String, key: &str, items: impl Iterator<Item = String>) {
-    let items: Vec<String> = items.map(|item| literal(&item)).collect();
+    let items: Vec<String> = items.collect();
     if !items.is_empty() {
-        let _ = writeln!(text, "{key} = [{}]", items.join(", "));
+        array(text, key, items.iter());
     }
+}
+
+fn array<'a>(text: &mut String, key: &str, items: impl Iterator<Item = &'a String>) {
+    let items: Vec<String> = items.map(|item| literal(item)).collect();
+    let _ = writeln!(text, "{key} = [{}]", items.join(", "));
 }
 
 /// A basic string (TOML 1.0, "String").

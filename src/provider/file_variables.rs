@@ -21,10 +21,11 @@ impl Provider for FileVariables<'_> {
             match self.read_one(key, deadline) {
                 None => {}
                 Some(Ok(found)) => answer.found.push(found),
-                Some(Err(error)) => answer.failed.push((key.clone(), error)),
+                Some(Err(error)) => answer.failed.push((Key::clone(key), error)),
             }
         }
-        answer.noticed.extend(request.notice.iter().filter(|key| self.0.set(&key.0).is_some()).cloned());
+        let noticed = request.notice.iter().filter(|key| self.0.set(&key.0).is_some());
+        answer.noticed.extend(noticed.map(|key| Key::clone(key)));
         Ok(answer)
     }
 }

@@ -90,11 +90,11 @@ impl Files {
             match self.read_one(folder, generation, key, deadline) {
                 Ok(None) => {}
                 Ok(Some(found)) => answer.found.push(found),
-                Err(error) => answer.failed.push((key.clone(), error)),
+                Err(error) => answer.failed.push((Key::clone(key), error)),
             }
         }
-        let exists = |key: &&Key| names.may_have(&key.0) && folder.has(&key.0);
-        answer.noticed.extend(request.notice.iter().filter(exists).cloned());
+        let exists = |key: &&&Key| names.may_have(&key.0) && folder.has(&key.0);
+        answer.noticed.extend(request.notice.iter().filter(exists).map(|key| Key::clone(key)));
         answer
     }
 
@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn a_folder_that_does_not_exist_holds_nothing() {
         let settings = Settings { folder: "/nonexistent/secrets".into(), strict_permissions: false };
-        let request = Request { keys: &[Key("A".into())], notice: &[] };
+        let request = Request { keys: &[&Key("A".into())], notice: &[] };
         let answer = Files::new(settings).read(&request, Deadline::after(Duration::from_secs(5))).unwrap();
         assert!(answer.found.is_empty() && answer.failed.is_empty());
     }

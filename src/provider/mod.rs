@@ -22,9 +22,9 @@ pub trait Provider: Send {
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// Keys whose values are wanted.
-    pub keys: &'a [Key],
+    pub keys: &'a [&'a Key],
     /// Keys of which only the existence matters: their values are not loaded.
-    pub notice: &'a [Key],
+    pub notice: &'a [&'a Key],
 }
 
 /// What a provider has of it.

@@ -10,7 +10,7 @@ const DEEPEST: usize = 64;
 
 /// Why a compose file could not be read.
 #[derive(Debug)]
-pub(super) enum NotCompose {
+pub enum NotCompose {
     /// It is no YAML, at this line and column.
     Syntax(usize, usize),
     /// Its nesting is deeper than any compose file's.
@@ -18,7 +18,9 @@ pub(super) enum NotCompose {
 }
 
 impl NotCompose {
-    pub(super) fn problem(&self, file: &str) -> Problem {
+    /// It as a problem with this file.
+    #[must_use]
+    pub fn problem(&self, file: &str) -> Problem {
         let what = match self {
             Self::Syntax(line, column) => format!("{file}:{line}:{column}: this is not YAML"),
             Self::TooDeep => format!("{file} is nested deeper than {DEEPEST} levels"),
@@ -37,7 +39,7 @@ enum Node {
 }
 
 /// The file names under which the services see their secrets; for those that no service uses, the declared keys.
-pub(super) fn secrets(text: &str) -> Result<Vec<String>, NotCompose> {
+pub fn secrets(text: &str) -> Result<Vec<String>, NotCompose> {
     let mut events = Parser::new_from_str(text);
     let document = document(&mut events)?;
     let mut names = Vec::new();

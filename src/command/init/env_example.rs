@@ -4,7 +4,9 @@
 const WORDS: [&str; 9] =
     ["CREDENTIAL", "DATABASE_URL", "DSN", "KEY", "PASSPHRASE", "PASSWORD", "REDIS_URL", "SECRET", "TOKEN"];
 
-pub(super) fn secrets(text: &str) -> Vec<String> {
+/// The names, as they are written there.
+#[must_use]
+pub fn secrets(text: &str) -> Vec<String> {
     let names = text.lines().filter_map(name);
     names
         .filter(|name| WORDS.iter().any(|word| name.to_ascii_uppercase().contains(word)))
