@@ -122,6 +122,7 @@ fn run(mut parser: Parser) -> Result<Command, Failure> {
         match parser.next().map_err(|error| wrong(&error))? {
             None => break,
             Some(Arg::Long("exec")) => {}
+            Some(Arg::Long("supervise")) => return Err(usage("this version has no supervising mode")),
             Some(Arg::Long("dev")) => flags.dev = true,
             Some(Arg::Long("run-dir")) => flags.run_dir = Some(path(&mut parser)?),
             Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Command::Help),

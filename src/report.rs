@@ -140,8 +140,11 @@ impl Report {
                 let _ = write!(text, "\n{word}: {}\n  to do: {}\n", entry.what, entry.fix);
             }
         }
+        if !self.advice.is_empty() {
+            text.push('\n');
+        }
         for advice in &self.advice {
-            let _ = write!(text, "\nadvice: {advice}\n");
+            let _ = writeln!(text, "advice: {advice}");
         }
         let _ = match self.exit_code {
             0 => writeln!(text, "\nThe app would start."),

@@ -72,7 +72,9 @@ pub fn launch(
 
 fn becomes_variable(secret: Accepted<'_>) -> bool {
     let is_variable = matches!(secret.entry.rule.deliver, Deliver::Env | Deliver::Both);
-    is_variable && secret.value.candidate.source != Source::Environment
+    let candidate = secret.value.candidate;
+    let is_there = candidate.source == Source::Environment && candidate.key.0 == secret.entry.name.as_str();
+    is_variable && !is_there
 }
 
 fn check_one(secret: Accepted<'_>) -> Option<Problem> {

@@ -45,6 +45,15 @@ pub enum Cause {
     Changing,
     /// The kernel's answer.
     Errno(Errno),
+    /// The owner and mode of the folder do not let us look into it.
+    Folder {
+        /// The owner's uid.
+        owner: u32,
+        /// Permission bits.
+        mode: u32,
+        /// Our uid.
+        uid: u32,
+    },
     /// A link, or a part of the path, that leads nowhere.
     LeadsNowhere,
     /// Its mode is looser than `strict_permissions` allows.
@@ -140,6 +149,9 @@ impl ProviderError {
                 "let our user into every folder of the path, or look at SELinux or AppArmor".into()
             }
             Cause::Errno(_) => "look at the volume that it is on".into(),
+            Cause::Folder { uid, .. } => format!(
+                "let uid {uid} into the folder (`chmod a+rx`, or `chown {uid}`), or start the container as its owner"
+            ),
             Cause::LooseMode { .. } => "mount it with `mode: 0400` and our `uid:`".into(),
             Cause::NotRegular(_) => "put a regular file there, or remove it".into(),
             Cause::Outside => "let the link point to a file in the secrets folder".into(),
@@ -164,6 +176,10 @@ impl fmt::Display for ProviderError {
             Cause::Outside => {
                 write!(formatter, "{place} is a link that leads out of the secrets folder (EXDEV)")
             }
+            Cause::Folder { owner, mode, uid } => write!(
+                formatter,
+                "{place} cannot be entered: its owner is uid {owner}, its mode {mode:04o}, and we are uid {uid}"
+            ),
             Cause::Permission { owner, mode, uid } => write!(
                 formatter,
                 "{place} cannot be read: its owner is uid {owner}, its mode {mode:04o}, and we are uid {uid}"

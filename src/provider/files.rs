@@ -145,7 +145,15 @@ impl Files {
             return ProviderError::new(Kind::Invalid, place, Cause::NotRegular("no folder"));
         }
         let stat = rustix::fs::stat(&self.settings.folder).ok();
-        ProviderError::reading(place, ReadError::Os(errno), stat.as_ref())
+        if let (Errno::ACCESS, Some(stat)) = (errno, stat) {
+            let cause = Cause::Folder {
+                owner: stat.st_uid,
+                mode: stat.st_mode & 0o7777,
+                uid: rustix::process::geteuid().as_raw(),
+            };
+            return ProviderError::new(Kind::Denied, place, cause);
+        }
+        ProviderError::reading(place, ReadError::Os(errno), None)
     }
 
     fn place(&self, name: &str) -> String {
@@ -180,7 +188,10 @@ struct Names(Option<BTreeSet<Vec<u8>>>);
 impl Folder {
     fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { descriptor: rustix::fs::open(path, flags, Mode::empty())? })
+        let descriptor = rustix::fs::open(path, flags, Mode::empty())?;
+        // O_PATH asks for no permission on the folder itself; looking something up in it does.
+        rustix::fs::statat(&descriptor, ".", AtFlags::empty())?;
+        Ok(Self { descriptor })
     }
 
     fn names(&self) -> Names {
