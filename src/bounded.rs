@@ -44,11 +44,17 @@ pub fn read_path(path: &std::path::Path) -> Result<(Vec<u8>, Stat), ReadError> {
 }
 
 /// Reads an open file from its start, with the state it had. What was read is of one moment: a file that is
-/// written meanwhile is read again.
+/// written meanwhile is read again, and so is one of which reading failed: a network file system may recover.
 pub fn read(file: &OwnedFd) -> Result<(Vec<u8>, Stat), ReadError> {
     let mut before = regular(file)?;
     for attempt in 1..=ATTEMPTS {
-        let mut bytes = read_once(file, &before)?;
+        let mut bytes = match read_once(file, &before) {
+            Err(ReadError::Os(Errno::IO | Errno::STALE)) if attempt < ATTEMPTS => {
+                thread::sleep(PAUSE);
+                continue;
+            }
+            other => other?,
+        };
         let after = rustix::fs::fstat(file)?;
         if is_unchanged(&before, &after, bytes.len()) {
             return Ok((bytes, after));

@@ -14,7 +14,8 @@ use crate::manifest::locate::Origin;
 use crate::plan::Purpose;
 use crate::provider::files::is_open_to_all;
 use crate::resolve::{Outcome, Resolution, Resolved};
-use crate::rules::{Verdict, rotation};
+use crate::rules::Verdict;
+use crate::rules::rotation::Ages;
 
 /// What `check` found.
 #[derive(Debug, Serialize)]
@@ -104,6 +105,7 @@ impl Report {
         config: &Config,
         failure: Option<&Failure>,
     ) -> Self {
+        let ages = Ages::new(resolution, SystemTime::now());
         let secrets = resolution.secrets.iter().filter(|resolved| resolved.entry.purpose == Purpose::Secret);
         Self {
             cryokey: env!("CARGO_PKG_VERSION"),
@@ -113,7 +115,7 @@ impl Report {
             },
             environment: config.selection.environment.as_ref().map(ToString::to_string),
             color: config.selection.color.as_ref().map(ToString::to_string),
-            secrets: secrets.map(|resolved| Row::new(resolved, resolution, config)).collect(),
+            secrets: secrets.map(|resolved| Row::new(resolved, &ages, config)).collect(),
             problems: verdict.problems.iter().map(Entry::from).collect(),
             warnings: verdict.tolerated.iter().map(Entry::from).collect(),
             advice: advice(resolution),
@@ -171,7 +173,7 @@ pub fn is_terminal() -> bool {
 }
 
 impl Row {
-    fn new(resolved: &Resolved<'_>, resolution: &Resolution<'_>, config: &Config) -> Self {
+    fn new(resolved: &Resolved<'_>, ages: &Ages, config: &Config) -> Self {
         let value = resolved.outcome.value();
         Self {
             name: resolved.entry.name.to_string(),
@@ -179,7 +181,7 @@ impl Row {
             state: State::of(resolved),
             source: value.map(|value| value.candidate.source.text()),
             key: value.map(|value| value.candidate.key.to_string()),
-            age_days: rotation::age(resolved, resolution, SystemTime::now()),
+            age_days: ages.in_days(resolved),
             delivery: delivery(resolved.entry.rule.deliver, config),
         }
     }

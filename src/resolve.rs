@@ -21,6 +21,8 @@ pub struct Resolution<'a> {
     pub population: Option<usize>,
     /// The permission bits of the secrets folder, where it exists.
     pub folder_mode: Option<u32>,
+    /// The keys whose files somebody else may have put there.
+    pub planted: Vec<Key>,
 }
 
 /// What stands in for an environment that nobody selected.
@@ -111,12 +113,13 @@ pub fn resolve<'a>(
     let mut readings: Vec<Vec<Reading>> =
         plan.entries.iter().map(|entry| entry.candidates.iter().map(|_| Reading::Absent).collect()).collect();
     let mut failures = Vec::new();
-    let (mut population, mut folder_mode) = (None, None);
+    let (mut population, mut folder_mode, mut planted) = (None, None, Vec::new());
     for (source, provider) in providers {
         match ask(plan, *source, provider.as_ref(), deadline, &mut readings) {
             Ok(about) => {
                 population = population.or(about.population);
                 folder_mode = folder_mode.or(about.mode);
+                planted.extend(about.planted);
             }
             Err(error) => failures.push((*source, error)),
         }
@@ -124,13 +127,14 @@ pub fn resolve<'a>(
     let assumed = assume(plan, &readings);
     let entries = plan.entries.iter().zip(readings);
     let secrets = entries.map(|(entry, readings)| decide(entry, readings, &assumed)).collect();
-    Resolution { secrets, failures, assumed, population, folder_mode }
+    Resolution { secrets, failures, assumed, population, folder_mode, planted }
 }
 
 /// What a provider said of itself.
 struct About {
     population: Option<usize>,
     mode: Option<u32>,
+    planted: Vec<Key>,
 }
 
 /// Where an entry's candidate is in the plan.
@@ -203,7 +207,7 @@ fn record(
     for place in answer.noticed.iter().filter_map(|key| notice.take(key)) {
         set(readings, place, Reading::Noticed);
     }
-    About { population: answer.population, mode: answer.mode }
+    About { population: answer.population, mode: answer.mode, planted: answer.planted }
 }
 
 fn set(readings: &mut [Vec<Reading>], (entry, candidate): (usize, usize), reading: Reading) {

@@ -15,7 +15,7 @@ use crate::escape::escaped;
 use crate::logger::Logger;
 use crate::plan::{Plan, Purpose};
 use crate::resolve::Resolution;
-use crate::rules::rotation;
+use crate::rules::rotation::Ages;
 
 /// Loads, checks, delivers, and becomes the app. Returns only when that is not possible.
 pub(super) fn run(
@@ -74,7 +74,7 @@ fn warn_about_root(log: &Logger) {
 
 /// One line a secret: name, place, age.
 fn tell_sources(resolution: &Resolution<'_>, log: &Logger) {
-    let now = SystemTime::now();
+    let ages = Ages::new(resolution, SystemTime::now());
     for resolved in resolution.secrets.iter().filter(|resolved| resolved.entry.purpose == Purpose::Secret) {
         let Some(value) = resolved.outcome.value() else { continue };
         let name = &resolved.entry.name;
@@ -82,7 +82,7 @@ fn tell_sources(resolution: &Resolution<'_>, log: &Logger) {
             log.info(format!("{name}: empty in {}, so it is not set", value.candidate.source.text()));
             continue;
         }
-        let age = rotation::age(resolved, resolution, now).map(|days| format!(", {days} days old"));
+        let age = ages.in_days(resolved).map(|days| format!(", {days} days old"));
         let place = format!("{} {}", value.candidate.source.text(), value.candidate.key);
         log.info(format!("{name}: from {place}{}", age.unwrap_or_default()));
     }

@@ -101,7 +101,7 @@ fn in_folder(
     }
     leftovers::remove_all(run_dir);
     let (path, folder) = make_folder(run_dir, &parent).map_err(refused)?;
-    placed.created.push(path.clone());
+    placed.folder = Some(path.clone());
     leftovers::sign(&folder).map_err(refused)?;
     for secret in secrets {
         let name = secret.entry.name.as_str();

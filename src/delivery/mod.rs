@@ -34,7 +34,9 @@ pub struct Placed {
     pub warnings: Vec<Problem>,
     /// What was done, for the log.
     pub notes: Vec<String>,
-    /// Files and folders that did not exist before, in the order of their making.
+    /// The folder of delivered files, which is ours alone.
+    folder: Option<PathBuf>,
+    /// Files and folders elsewhere that did not exist before, in the order of their making.
     created: Vec<PathBuf>,
 }
 
@@ -83,9 +85,11 @@ fn ssh_keys(
 impl Placed {
     /// Takes away what did not exist before: a start that fails leaves nothing behind.
     pub fn undo(&self) {
+        // What cannot be taken away is not ours to report: the failure that led here is.
+        let _ = self.folder.as_deref().map(leftovers::remove);
         for path in self.created.iter().rev() {
-            // A folder that others have used meanwhile stays, and so it should.
-            let _ = if path.is_dir() { leftovers::remove(path) } else { std::fs::remove_file(path) };
+            // A folder that somebody else has put something into meanwhile stays.
+            let _ = if path.is_dir() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) };
         }
     }
 }

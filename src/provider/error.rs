@@ -74,6 +74,11 @@ pub enum Cause {
         /// Our uid.
         uid: u32,
     },
+    /// A hard link to another user's file, in a folder that everybody can write.
+    Planted {
+        /// The owner's uid.
+        owner: u32,
+    },
     /// The start budget ended.
     Time,
     /// It is larger than the limit.
@@ -155,6 +160,7 @@ impl ProviderError {
             Cause::LooseMode { .. } => "mount it with `mode: 0400` and our `uid:`".into(),
             Cause::NotRegular(_) => "put a regular file there, or remove it".into(),
             Cause::Outside => "let the link point to a file in the secrets folder".into(),
+            Cause::Planted { .. } => "let only root and our user write the secrets folder".into(),
             Cause::Time => "make the volume faster, or raise CRYOKEY_START_TIMEOUT".into(),
             Cause::TooLarge => {
                 format!("a secret has at most {LIMIT} bytes: deliver what is larger as a volume")
@@ -182,7 +188,11 @@ impl fmt::Display for ProviderError {
             ),
             Cause::Permission { owner, mode, uid } => write!(
                 formatter,
-                "{place} cannot be read: its owner is uid {owner}, its mode {mode:04o}, and we are uid {uid}"
+                "{place} cannot be read (EACCES): its owner is uid {owner}, its mode {mode:04o}, and we are uid {uid}"
+            ),
+            Cause::Planted { owner } => write!(
+                formatter,
+                "{place} is a hard link to a file of uid {owner}, in a folder that everybody can write"
             ),
             Cause::Time => write!(formatter, "{place} was not read before the start budget ended"),
             Cause::TooLarge => write!(formatter, "{place} is larger than {LIMIT} bytes"),

@@ -89,7 +89,10 @@ impl Files {
         for key in request.keys.iter().filter(|key| names.may_have(&key.0)) {
             match self.read_one(folder, generation, key, deadline) {
                 Ok(None) => {}
-                Ok(Some(found)) => answer.found.push(found),
+                Ok(Some((found, is_planted))) => {
+                    answer.planted.extend(is_planted.then(|| found.key.clone()));
+                    answer.found.push(found);
+                }
                 Err(error) => answer.failed.push((Key::clone(key), error)),
             }
         }
@@ -104,7 +107,7 @@ impl Files {
         generation: Option<&Generation>,
         key: &Key,
         deadline: Deadline,
-    ) -> Result<Option<Found>, ProviderError> {
+    ) -> Result<Option<(Found, bool)>, ProviderError> {
         let place = self.place(&key.0);
         if deadline.has_passed() {
             return Err(ProviderError::new(Kind::TimedOut, place, Cause::Time));
@@ -114,16 +117,21 @@ impl Files {
         match read {
             Ok((bytes, stat)) => {
                 let value = Secret::new(bytes);
-                self.check_file(&place, &stat)?;
-                Ok(Some(Found { key: key.clone(), value, created: None, mode: Some(stat.st_mode & 0o7777) }))
+                let is_planted = folder.may_be_planted(&stat);
+                self.check_file(&place, &stat, is_planted)?;
+                let mode = Some(stat.st_mode & 0o7777);
+                Ok(Some((Found { key: key.clone(), value, created: None, mode }, is_planted)))
             }
             Err(ReadError::Os(Errno::NOENT)) if !folder.has(&key.0) => Ok(None),
             Err(error) => Err(ProviderError::reading(place, error, folder.state(&key.0).as_ref())),
         }
     }
 
-    fn check_file(&self, place: &str, stat: &Stat) -> Result<(), ProviderError> {
+    fn check_file(&self, place: &str, stat: &Stat, is_planted: bool) -> Result<(), ProviderError> {
         let mode = stat.st_mode & 0o7777;
+        if self.settings.strict_permissions && is_planted {
+            return Err(ProviderError::new(Kind::Denied, place, Cause::Planted { owner: stat.st_uid }));
+        }
         if self.settings.strict_permissions && mode & !0o400 != 0 {
             return Err(ProviderError::new(Kind::Denied, place, Cause::LooseMode { mode }));
         }
@@ -204,6 +212,14 @@ impl Folder {
 
     fn mode(&self) -> u32 {
         rustix::fs::fstat(&self.descriptor).map_or(0, |stat| stat.st_mode & 0o7777)
+    }
+
+    /// Whether a file has another name elsewhere, is another user's, and everybody may put names into the folder,
+    /// the sticky bit or not: then somebody may have linked a file here that was never meant to be this secret.
+    fn may_be_planted(&self, file: &Stat) -> bool {
+        file.st_nlink > 1
+            && file.st_uid != rustix::process::geteuid().as_raw()
+            && self.mode() & 0o002 != 0
     }
 
     /// Holds the current generation, where the folder has one.

@@ -40,6 +40,8 @@ pub struct Answer {
     pub population: Option<usize>,
     /// The permission bits of the place, where it is a folder.
     pub mode: Option<u32>,
+    /// The keys whose files somebody else may have put there: links to other users' files in an open folder.
+    pub planted: Vec<Key>,
 }
 
 /// One value.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::plan::{Candidate, Use};
 use crate::resolve::{Fate, Outcome, Resolution, Resolved};
-use crate::rules::rotation;
+use crate::rules::rotation::Ages;
 use crate::secret::Newline;
 
 /// What `explain` says of one name.
@@ -51,7 +51,7 @@ impl Explanation {
             name: resolved.entry.name.to_string(),
             required: resolved.entry.rule.required,
             outcome: outcome(resolved),
-            age_days: rotation::age(resolved, resolution, SystemTime::now()),
+            age_days: Ages::new(resolution, SystemTime::now()).in_days(resolved),
             places: places.map(|(candidate, fate)| Place::new(candidate, fate)).collect(),
             notes: notes(resolved),
         }

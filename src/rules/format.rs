@@ -9,6 +9,7 @@ use crate::delivery::ssh;
 use crate::error::{Exit, Problem};
 use crate::manifest::{Deliver, Format};
 use crate::plan::Entry;
+use crate::provider::Source;
 use crate::resolve::{Resolution, Value};
 use crate::setting::Choice as _;
 
@@ -53,6 +54,9 @@ pub fn judge(resolution: &Resolution<'_>, verdict: &mut Verdict) {
                 .add(resolved.entry.rule.required || broken.is_fatal, broken.problem(resolved.entry, value));
         }
         verdict.tolerated.extend(oddities(resolved.entry, value));
+        if value.candidate.source == Source::Files && resolution.planted.contains(&value.candidate.key) {
+            verdict.tolerated.push(planted(resolved.entry));
+        }
     }
 }
 
@@ -178,6 +182,19 @@ fn url_error(bytes: &[u8]) -> Option<&'static str> {
     }
     let is_bad = |byte: &u8| byte.is_ascii_whitespace() || byte.is_ascii_control();
     rest.iter().any(is_bad).then_some("is not a URL: it has white space or control characters in it")
+}
+
+fn planted(entry: &Entry) -> Problem {
+    Problem::new(
+        Exit::Denied,
+        "planted",
+        entry.name.as_str(),
+        format!(
+            "{} is a hard link to another user's file, in a folder that everybody can write",
+            entry.name
+        ),
+        "let only root and our user write the secrets folder; `strict_permissions` refuses such a file",
+    )
 }
 
 /// What is legal but seldom meant.

@@ -25,18 +25,45 @@ enum Rotated {
     Unreadable,
 }
 
+/// How old secrets are, at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Ages {
+    common: Rotated,
+    now: SystemTime,
+}
+
+impl Ages {
+    /// The ages in a resolution.
+    #[must_use]
+    pub fn new(resolution: &Resolution<'_>, now: SystemTime) -> Self {
+        Self { common: last_rotation(resolution, now), now }
+    }
+
+    /// The age of a secret in whole days: of the version that was served where the provider knows it, else since
+    /// the last rotation of all.
+    #[must_use]
+    pub fn in_days(&self, resolved: &Resolved<'_>) -> Option<u64> {
+        let value = resolved.outcome.value()?;
+        let made = value.created.or(match self.common {
+            Rotated::At(time) => Some(time),
+            Rotated::Future | Rotated::Unknown | Rotated::Unreadable => None,
+        })?;
+        self.now.duration_since(made).ok().map(|age| age.as_secs() / DAY)
+    }
+}
+
 /// Reports secrets older than their limit, and, where rotation is watched at all, why an age is not known.
 pub fn judge(resolution: &Resolution<'_>, config: &Config, now: SystemTime, verdict: &mut Verdict) {
-    let common = last_rotation(resolution, now);
-    let is_watched =
-        config.strict_rotation || config.rotation_threshold.is_some() || common != Rotated::Unknown;
+    let ages = Ages::new(resolution, now);
+    let is_known = ages.common != Rotated::Unknown;
+    let is_watched = config.strict_rotation || config.rotation_threshold.is_some() || is_known;
     let mut old: BTreeMap<(u64, u64), Vec<String>> = BTreeMap::new();
     let (mut ageless, mut limitless) = (Vec::new(), Vec::new());
     for resolved in delivered_secrets(resolution) {
         let name = resolved.entry.name.to_string();
         let own = resolved.entry.rule.rotate_every.map(|limit| limit.as_secs() / DAY);
         let limit = own.or(config.rotation_threshold);
-        match (age_in_days(resolved, common, now), limit) {
+        match (ages.in_days(resolved), limit) {
             (Some(age), Some(limit)) if age > limit => old.entry((age, limit)).or_default().push(name),
             (None, Some(_)) => ageless.push(name),
             (_, None) if is_watched => limitless.push(name),
@@ -47,28 +74,12 @@ pub fn judge(resolution: &Resolution<'_>, config: &Config, now: SystemTime, verd
     for ((age, limit), names) in old {
         verdict.add(strict, too_old(age, limit, names));
     }
-    if !ageless.is_empty() || (common != Rotated::Unknown && age_is_wrong(common)) {
-        verdict.add(strict, unknown_age(common, ageless));
+    if !ageless.is_empty() || matches!(ages.common, Rotated::Future | Rotated::Unreadable) {
+        verdict.add(strict, unknown_age(ages.common, ageless));
     }
     if !limitless.is_empty() {
         verdict.add(strict, no_limit(limitless));
     }
-}
-
-/// The age of a secret in whole days: of the version that was served where the provider knows it, else since the
-/// last rotation of all.
-#[must_use]
-pub fn age(resolved: &Resolved<'_>, resolution: &Resolution<'_>, now: SystemTime) -> Option<u64> {
-    age_in_days(resolved, last_rotation(resolution, now), now)
-}
-
-fn age_in_days(resolved: &Resolved<'_>, common: Rotated, now: SystemTime) -> Option<u64> {
-    let value = resolved.outcome.value()?;
-    let made = value.created.or(match common {
-        Rotated::At(time) => Some(time),
-        Rotated::Future | Rotated::Unknown | Rotated::Unreadable => None,
-    })?;
-    now.duration_since(made).ok().map(|age| age.as_secs() / DAY)
 }
 
 fn delivered_secrets<'r, 'a>(resolution: &'r Resolution<'a>) -> impl Iterator<Item = &'r Resolved<'a>> {
@@ -98,10 +109,6 @@ fn parse(bytes: &[u8]) -> Option<SystemTime> {
     }
     let seconds = text.parse::<Timestamp>().ok()?.as_second();
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
-}
-
-fn age_is_wrong(common: Rotated) -> bool {
-    matches!(common, Rotated::Future | Rotated::Unreadable)
 }
 
 fn too_old(age: u64, limit: u64, names: Vec<String>) -> Problem {
