@@ -73,20 +73,28 @@ pub struct Init {
 
 /// Reads a command line.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
-    let mut arguments = arguments.into_iter().peekable();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if asks_for_help(&arguments) {
+        return Ok(Command::Help);
+    }
     // `cryokey -- CMD` is `cryokey run -- CMD`.
-    let is_bare = arguments.peek().is_some_and(|first| first == "--");
+    let is_bare = arguments.first().is_some_and(|first| first == "--");
     let mut parser = Parser::from_args(arguments);
     if is_bare {
         return run(parser);
     }
     match parser.next().map_err(|error| wrong(&error))? {
         None => Err(usage("no command was given")),
-        Some(Arg::Long("help") | Arg::Short('h')) => Ok(Command::Help),
         Some(Arg::Long("version") | Arg::Short('V')) => Ok(Command::Version),
         Some(Arg::Value(command)) => subcommand(&command, parser),
         Some(other) => Err(unexpected(&other)),
     }
+}
+
+/// Whether help is asked for anywhere on a line that starts no app.
+fn asks_for_help(arguments: &[OsString]) -> bool {
+    let starts_app = arguments.first().is_some_and(|first| first == "run" || first == "--");
+    !starts_app && arguments.iter().any(|argument| argument == "--help" || argument == "-h")
 }
 
 fn subcommand(command: &OsString, parser: Parser) -> Result<Command, Failure> {

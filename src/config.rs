@@ -7,7 +7,7 @@ use crate::environ::{Environ, variable};
 use crate::error::{Failure, Phase, Problem};
 use crate::escape::escaped;
 use crate::manifest::locate::{Origin, locate};
-use crate::manifest::{Manifest, Undeclared};
+use crate::manifest::{Deliver, Manifest, Undeclared};
 use crate::name::{Variant, did_you_mean, similar};
 use crate::setting::{self, Choice, SETTINGS};
 
@@ -91,7 +91,11 @@ impl Config {
     /// What is in force, or everything that is wrong with what was asked for.
     pub fn load(flags: Flags, environ: &Environ) -> Result<Self, Failure> {
         let failed = |problems| Failure { phase: Phase::Configure, problems };
-        let located = locate(flags.manifest.as_deref(), environ).map_err(failed)?;
+        let mut located = locate(flags.manifest.as_deref(), environ).map_err(failed)?;
+        if flags.dev {
+            // A key that opens another machine has no place on a developer's (behaviour §4).
+            located.manifest.secrets.retain(|_, rule| rule.deliver != Deliver::Ssh);
+        }
         let mut variables = Variables { environ, problems: Vec::new() };
         let mut notices = misspelt(environ);
         if located.passed_over {

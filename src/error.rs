@@ -14,6 +14,8 @@ pub enum Exit {
     Value,
     /// 66: a required secret or variable does not exist.
     Missing,
+    /// 70: a bug of ours.
+    Bug,
     /// 71: the kernel refused a resource.
     Resource,
     /// 73: a delivery file cannot be made.
@@ -55,6 +57,7 @@ impl Exit {
             Self::Usage => 64,
             Self::Value => 65,
             Self::Missing => 66,
+            Self::Bug => 70,
             Self::Resource => 71,
             Self::CannotCreate => 73,
             Self::Io => 74,

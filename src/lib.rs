@@ -35,10 +35,12 @@ pub mod setting;
 mod schema;
 
 use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use environ::Environ;
-use error::{Failure, Phase};
+use error::{Exit, Failure, Phase, Problem};
 use logger::Logger;
 
 /// Runs a command line, without the program's own name. The only place that turns values into exit codes.
@@ -46,7 +48,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environ = Environ::capture();
     let (log, problems) = Logger::new(&environ);
     let outcome = if problems.is_empty() {
-        cli::parse(arguments).and_then(|command| command::run(command, &environ, &log))
+        guarded(|| cli::parse(arguments).and_then(|command| command::run(command, &environ, &log)))
     } else {
         Err(Failure { phase: Phase::Configure, problems })
     };
@@ -56,5 +58,33 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             log.failure(&failure);
             ExitCode::from(failure.exit().code())
         }
+    }
+}
+
+/// A panic ends in a failure that names the place. Its own text is dropped: it could hold a value.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    static PLACE: OnceLock<String> = OnceLock::new();
+    panic::set_hook(Box::new(|panic| {
+        PLACE.get_or_init(|| panic.location().map(ToString::to_string).unwrap_or_default());
+    }));
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let place = PLACE.get().map_or("an unknown place", String::as_str);
+        let what = format!("a bug in cryokey {} at {place}", env!("CARGO_PKG_VERSION"));
+        let fix = "report it with this line; no value is in it";
+        Err(Failure::one(Phase::Resolve, Problem::new(Exit::Bug, "bug", "cryokey", what, fix)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_in_70_with_its_place_and_without_its_text() {
+        let failure = guarded(|| -> Result<(), Failure> { panic!("canary") }).unwrap_err();
+        drop(panic::take_hook());
+        assert_eq!(failure.exit(), Exit::Bug);
+        let said = failure.problems[0].to_string();
+        assert!(said.contains("src/lib.rs") && !said.contains("canary"), "{said}");
     }
 }

@@ -3,6 +3,7 @@
 use super::{preparation, print};
 use crate::cli::ReportFormat;
 use crate::config::{Config, Flags};
+use crate::delivery;
 use crate::environ::Environ;
 use crate::error::Failure;
 use crate::logger::Logger;
@@ -20,7 +21,10 @@ pub(super) fn run(
     preparation::announce(&config, log);
     let plan = Plan::new(&config);
     let resolution = preparation::read(&plan, &config, environ, log);
-    let verdict = preparation::judge(&resolution, &config, environ);
+    let mut verdict = preparation::judge(&resolution, &config, environ);
+    if verdict.problems.is_empty() {
+        verdict.problems.extend(delivery::check(&resolution, &config, environ));
+    }
     let is_refused = !verdict.problems.is_empty();
     let failure = is_refused.then(|| preparation::refuse(verdict.problems.clone(), &config, log));
     let report = Report::new(&resolution, &verdict, &config, failure.as_ref());

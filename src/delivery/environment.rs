@@ -110,11 +110,10 @@ fn changes<'a>(resolution: &'a Resolution<'_>, config: &Config, environ: &Enviro
             changes.removed.insert(name.to_owned());
         }
     }
-    changes.removed.extend(consumed(resolution));
-    let is_kept = |name: &str| config.keep_env.iter().any(|kept| kept == name);
     let ours = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
-    let ours = ours.filter(|name| name.starts_with(variable::OURS) && !is_kept(name));
-    changes.removed.extend(ours.map(str::to_owned));
+    let ours = ours.filter(|name| name.starts_with(variable::OURS)).map(str::to_owned);
+    let is_kept = |name: &String| config.keep_env.contains(name);
+    changes.removed.extend(consumed(resolution).into_iter().chain(ours).filter(|name| !is_kept(name)));
     changes
 }
 

@@ -6,7 +6,7 @@
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{Access, AtFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 
 use super::{Accepted, Placed, accepted, atomic, environment, leftovers};
@@ -44,8 +44,7 @@ pub(super) fn place(
     config: &Config,
     placed: &mut Placed,
 ) -> Result<(), Problem> {
-    let is_file = |secret: &Accepted<'_>| matches!(secret.entry.rule.deliver, Deliver::File | Deliver::Both);
-    let secrets: Vec<Accepted<'_>> = accepted(resolution).filter(is_file).collect();
+    let secrets = wanted(resolution);
     if secrets.is_empty() {
         return Ok(());
     }
@@ -53,6 +52,24 @@ pub(super) fn place(
         Place::Memory => secrets.into_iter().try_for_each(|secret| in_memory(secret, placed)),
         Place::Folder(run_dir) => in_folder(&secrets, run_dir, config, placed),
     }
+}
+
+/// Whether the folder is there, writable for us and in memory, where one is needed.
+pub(super) fn check(resolution: &Resolution<'_>, config: &Config) -> Result<(), Problem> {
+    let secrets = wanted(resolution);
+    let (Place::Folder(run_dir), false) = (Place::new(config), secrets.is_empty()) else { return Ok(()) };
+    let parent = open_run_dir(&secrets, run_dir, config, &mut Placed::default())?;
+    rustix::fs::accessat(&parent, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+        .map_err(|errno| folder_refused(run_dir, errno, names(&secrets)))
+}
+
+fn wanted<'a>(resolution: &'a Resolution<'_>) -> Vec<Accepted<'a>> {
+    let is_file = |secret: &Accepted<'_>| matches!(secret.entry.rule.deliver, Deliver::File | Deliver::Both);
+    accepted(resolution).filter(is_file).collect()
+}
+
+fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
+    secrets.iter().map(|secret| secret.entry.name.to_string()).collect()
 }
 
 fn in_memory(secret: Accepted<'_>, placed: &mut Placed) -> Result<(), Problem> {
@@ -90,15 +107,8 @@ fn in_folder(
     config: &Config,
     placed: &mut Placed,
 ) -> Result<(), Problem> {
-    let name_all = || secrets.iter().map(|secret| secret.entry.name.to_string()).collect::<Vec<_>>();
-    let refused = |errno| folder_refused(run_dir, errno, name_all());
-    let parent = open(run_dir).map_err(refused)?;
-    if !is_in_memory(&parent).map_err(refused)? {
-        if !config.allow_disk {
-            return Err(on_disk(run_dir, name_all()));
-        }
-        placed.warnings.push(on_disk_allowed(run_dir, name_all()));
-    }
+    let refused = |errno| folder_refused(run_dir, errno, names(secrets));
+    let parent = open_run_dir(secrets, run_dir, config, placed)?;
     leftovers::remove_all(run_dir);
     let (path, folder) = make_folder(run_dir, &parent).map_err(refused)?;
     placed.folder = Some(path.clone());
@@ -109,6 +119,24 @@ fn in_folder(
         placed.file_variables.push((environment::file_variable(name), path.join(name)));
     }
     rustix::fs::fchmod(&folder, Mode::RUSR | Mode::XUSR).map_err(refused)
+}
+
+/// Opens the folder that the operator named; a disk is refused unless that is allowed.
+fn open_run_dir(
+    secrets: &[Accepted<'_>],
+    run_dir: &Path,
+    config: &Config,
+    placed: &mut Placed,
+) -> Result<OwnedFd, Problem> {
+    let refused = |errno| folder_refused(run_dir, errno, names(secrets));
+    let parent = open(run_dir).map_err(refused)?;
+    if !is_in_memory(&parent).map_err(refused)? {
+        if !config.allow_disk {
+            return Err(on_disk(run_dir, names(secrets)));
+        }
+        placed.warnings.push(on_disk_allowed(run_dir, names(secrets)));
+    }
+    Ok(parent)
 }
 
 fn make_folder(run_dir: &Path, parent: &OwnedFd) -> Result<(PathBuf, OwnedFd), Errno> {

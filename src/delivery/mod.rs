@@ -70,6 +70,17 @@ pub fn place(
     }
 }
 
+/// What stands in the way of placing and of starting any app at all, as far as it can be told without doing it.
+#[must_use]
+pub fn check(resolution: &Resolution<'_>, config: &Config, environ: &Environ) -> Vec<Problem> {
+    let app = ["app".into()];
+    let launch = environment::launch(&app, resolution, config, environ, &mut Placed::default());
+    let keys = accepted(resolution).filter(|secret| secret.entry.rule.deliver == Deliver::Ssh);
+    let home = accounts::home(environ);
+    let keys = keys.filter_map(|secret| ssh::check(secret, &home).err());
+    launch.err().into_iter().chain(files::check(resolution, config).err()).chain(keys).collect()
+}
+
 fn ssh_keys(
     resolution: &Resolution<'_>,
     config: &Config,

@@ -155,10 +155,7 @@ pub(super) fn place(
 ) -> Result<(), Problem> {
     let name = secret.entry.name.as_str();
     let key = Key::parse(secret.value.secret.expose()).map_err(|why| not_a_key(name, why))?;
-    let path = match &secret.entry.rule.path {
-        Some(path) => path.clone(),
-        None => home.path().ok_or_else(|| homeless(name))?.join(".ssh").join(key.file_name()),
-    };
+    let path = path_of(&key, secret, home)?;
     if secret.entry.rule.path.is_none() && accounts::differ(home) {
         placed.warnings.push(two_homes(name, home));
     }
@@ -175,6 +172,25 @@ pub(super) fn place(
     }
     placed.notes.push(format!("{name}: placed as {}", escaped(path.as_os_str().as_encoded_bytes())));
     Ok(())
+}
+
+/// Whether a key has a place, and no foreign file is there.
+pub(super) fn check(secret: Accepted<'_>, home: &Home) -> Result<(), Problem> {
+    let name = secret.entry.name.as_str();
+    let key = Key::parse(secret.value.secret.expose()).map_err(|why| not_a_key(name, why))?;
+    let path = path_of(&key, secret, home)?;
+    match there(&path, &key.text) {
+        There::Foreign => Err(foreign(name, &path)),
+        There::Nothing | There::Ours | There::Same => Ok(()),
+    }
+}
+
+fn path_of(key: &Key, secret: Accepted<'_>, home: &Home) -> Result<PathBuf, Problem> {
+    if let Some(path) = &secret.entry.rule.path {
+        return Ok(path.clone());
+    }
+    let home = home.path().ok_or_else(|| homeless(secret.entry.name.as_str()))?;
+    Ok(home.join(".ssh").join(key.file_name()))
 }
 
 /// The folder of a key: made with 0700, and narrowed to it when it is ours.
@@ -208,11 +224,11 @@ impl Target<'_> {
     fn write(&self, name: &str, bytes: &[u8], mode: u32, placed: &mut Placed) -> Result<(), Problem> {
         let path = self.path.with_file_name(name);
         let note = note_name(name);
-        match path.symlink_metadata() {
-            Err(_) => placed.created.extend([path.clone(), path.with_file_name(&note)]),
-            Ok(state) if state.is_file() && has_content(&path, bytes) => return self.narrow(&path, mode),
-            Ok(state) if state.is_file() && is_noted(&path.with_file_name(&note), &state) => {}
-            Ok(_) => return Err(self.foreign(&path)),
+        match there(&path, bytes) {
+            There::Nothing => placed.created.extend([path.clone(), path.with_file_name(&note)]),
+            There::Same => return self.narrow(&path, mode),
+            There::Ours => {}
+            There::Foreign => return Err(foreign(self.secret, &path)),
         }
         let refused = |errno| cannot_place(self.secret, &path, errno);
         atomic::write(self.folder, name, bytes, mode).map_err(refused)?;
@@ -229,17 +245,38 @@ impl Target<'_> {
             cannot_place(self.secret, path, Errno::from_io_error(&error).unwrap_or(Errno::IO))
         })
     }
+}
 
-    fn foreign(&self, path: &Path) -> Problem {
-        let path = escaped(path.as_os_str().as_encoded_bytes());
-        Problem::new(
-            Exit::CannotCreate,
-            "foreign-file",
-            self.secret,
-            format!("{}: {path} is there with another content, and cryokey did not write it", self.secret),
-            "remove that file if it is not needed, or give the key another `path` in the manifest",
-        )
+/// What is where a file shall go.
+enum There {
+    /// Something that cryokey did not write.
+    Foreign,
+    /// No file.
+    Nothing,
+    /// An earlier file of ours.
+    Ours,
+    /// The same content.
+    Same,
+}
+
+fn there(path: &Path, bytes: &[u8]) -> There {
+    match path.symlink_metadata() {
+        Err(_) => There::Nothing,
+        Ok(state) if state.is_file() && has_content(path, bytes) => There::Same,
+        Ok(state) if state.is_file() && is_noted(path, &state) => There::Ours,
+        Ok(_) => There::Foreign,
     }
+}
+
+fn foreign(secret: &str, path: &Path) -> Problem {
+    let path = escaped(path.as_os_str().as_encoded_bytes());
+    Problem::new(
+        Exit::CannotCreate,
+        "foreign-file",
+        secret,
+        format!("{secret}: {path} is there with another content, and cryokey did not write it"),
+        "remove that file if it is not needed, or give the key another `path` in the manifest",
+    )
 }
 
 fn has_content(path: &Path, bytes: &[u8]) -> bool {
@@ -256,8 +293,10 @@ fn described(state: &fs::Metadata) -> String {
     format!("{} {} {}.{}\n", state.ino(), state.size(), state.mtime(), state.mtime_nsec())
 }
 
-fn is_noted(note: &Path, state: &fs::Metadata) -> bool {
-    bounded::read_path(note).is_ok_and(|(noted, _)| noted == described(state).as_bytes())
+fn is_noted(path: &Path, state: &fs::Metadata) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let note = bounded::read_path(&path.with_file_name(note_name(name)));
+    note.is_ok_and(|(noted, _)| noted == described(state).as_bytes())
 }
 
 fn not_a_key(name: &str, why: NotAKey) -> Problem {

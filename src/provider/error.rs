@@ -61,8 +61,15 @@ pub enum Cause {
         /// Permission bits.
         mode: u32,
     },
+    /// It should be a folder.
+    NotAFolder,
     /// It is not a regular file.
     NotRegular(&'static str),
+    /// A folder in which everybody may replace what is there.
+    OpenToAll {
+        /// Permission bits.
+        mode: u32,
+    },
     /// A link that leads out of the secrets folder.
     Outside,
     /// Its owner and mode do not let us read it.
@@ -158,6 +165,8 @@ impl ProviderError {
                 "let uid {uid} into the folder (`chmod a+rx`, or `chown {uid}`), or start the container as its owner"
             ),
             Cause::LooseMode { .. } => "mount it with `mode: 0400` and our `uid:`".into(),
+            Cause::NotAFolder => "name the folder that the secret files are in".into(),
+            Cause::OpenToAll { .. } => "take the right to write from others: `chmod o-w`".into(),
             Cause::NotRegular(_) => "put a regular file there, or remove it".into(),
             Cause::Outside => "let the link point to a file in the secrets folder".into(),
             Cause::Planted { .. } => "let only root and our user write the secrets folder".into(),
@@ -178,6 +187,10 @@ impl fmt::Display for ProviderError {
             Cause::Errno(errno) => write!(formatter, "{place}: {}", errno_text(errno)),
             Cause::LeadsNowhere => write!(formatter, "{place} does not lead to a file"),
             Cause::LooseMode { mode } => write!(formatter, "{place} has mode {mode:04o}, looser than 0400"),
+            Cause::NotAFolder => write!(formatter, "{place} is not a folder"),
+            Cause::OpenToAll { mode } => {
+                write!(formatter, "{place} has mode {mode:04o}: everybody can replace what is in it")
+            }
             Cause::NotRegular(what) => write!(formatter, "{place} is {what}, not a file"),
             Cause::Outside => {
                 write!(formatter, "{place} is a link that leads out of the secrets folder (EXDEV)")

@@ -142,7 +142,7 @@ impl Files {
         let mode = folder.mode();
         if is_open_to_all(mode) {
             let place = escaped(self.settings.folder.as_os_str().as_encoded_bytes());
-            return Err(ProviderError::new(Kind::Denied, place, Cause::LooseMode { mode }));
+            return Err(ProviderError::new(Kind::Denied, place, Cause::OpenToAll { mode }));
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Files {
     fn folder_error(&self, errno: Errno) -> ProviderError {
         let place = escaped(self.settings.folder.as_os_str().as_encoded_bytes());
         if errno == Errno::NOTDIR {
-            return ProviderError::new(Kind::Invalid, place, Cause::NotRegular("no folder"));
+            return ProviderError::new(Kind::Invalid, place, Cause::NotAFolder);
         }
         let stat = rustix::fs::stat(&self.settings.folder).ok();
         if let (Errno::ACCESS, Some(stat)) = (errno, stat) {
@@ -217,9 +217,7 @@ impl Folder {
     /// Whether a file has another name elsewhere, is another user's, and everybody may put names into the folder,
     /// the sticky bit or not: then somebody may have linked a file here that was never meant to be this secret.
     fn may_be_planted(&self, file: &Stat) -> bool {
-        file.st_nlink > 1
-            && file.st_uid != rustix::process::geteuid().as_raw()
-            && self.mode() & 0o002 != 0
+        file.st_nlink > 1 && file.st_uid != rustix::process::geteuid().as_raw() && self.mode() & 0o002 != 0
     }
 
     /// Holds the current generation, where the folder has one.

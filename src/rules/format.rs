@@ -150,19 +150,21 @@ fn json_error(bytes: &[u8]) -> Option<String> {
     Some(format!("is not JSON at line {}, column {}", error.line(), error.column()))
 }
 
+/// RFC 7468's sections with any label, one at least, each closed by the same label; headers as older tools write
+/// them and the checksum line of PGP are allowed.
 fn is_pem(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    let mut sections = 0;
-    loop {
-        match rustls_pki_types::pem::from_buf(&mut rest) {
-            Ok(Some((_, content))) => {
-                drop(Zeroizing::new(content));
-                sections += 1;
-            }
-            Ok(None) => return sections > 0,
-            Err(_) => return false,
-        }
-    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let mut sections = text.split("-----BEGIN ").skip(1).peekable();
+    sections.peek().is_some() && sections.all(is_pem_section)
+}
+
+fn is_pem_section(text: &str) -> bool {
+    let Some((label, rest)) = text.split_once("-----") else { return false };
+    let Some((body, _)) = rest.split_once(&format!("-----END {label}-----")) else { return false };
+    let is_content = |line: &&str| !line.contains(':') && !line.starts_with('=');
+    let content = body.lines().map(str::trim).filter(is_content);
+    let content: Zeroizing<String> = Zeroizing::new(content.collect());
+    !content.is_empty() && is_base64(content.as_bytes())
 }
 
 /// RFC 3986's scheme and `://`, and something behind it. Connection strings are no strict URLs (several hosts,
@@ -189,10 +191,7 @@ fn planted(entry: &Entry) -> Problem {
         Exit::Denied,
         "planted",
         entry.name.as_str(),
-        format!(
-            "{} is a hard link to another user's file, in a folder that everybody can write",
-            entry.name
-        ),
+        format!("{} is a hard link to another user's file, in a folder that everybody can write", entry.name),
         "let only root and our user write the secrets folder; `strict_permissions` refuses such a file",
     )
 }
@@ -283,13 +282,17 @@ mod tests {
     #[test]
     fn pem_needs_one_whole_section() {
         let section = b"-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n";
+        let old =
+            b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nYQ==\n-----END RSA PRIVATE KEY-----";
         passes(
             Format::Pem,
-            &[section, &[section.as_slice(), section].concat()],
+            &[section, &[section.as_slice(), section].concat(), old],
             &[
                 b"",
                 b"YQ==",
                 b"-----BEGIN CERTIFICATE-----\nYQ==\n",
+                b"-----BEGIN CERTIFICATE-----\nYQ==\n-----END PRIVATE KEY-----\n",
+                b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
                 b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
             ],
         );

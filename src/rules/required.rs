@@ -93,6 +93,11 @@ fn missing(resolved: &Resolved<'_>, resolution: &Resolution<'_>, config: &Config
     };
     let what =
         format!("{name} is required and does not exist: no {} in {folder}{population}", looked_for(resolved));
+    if !resolved.entry.rule.from.is_empty() {
+        let places: Vec<String> = resolved.entry.rule.from.iter().map(ToString::to_string).collect();
+        let what = format!("{name} is required and does not exist in {}", places.join(", "));
+        return Problem::new(Exit::Missing, "missing", name, what, "provide it there, or correct its `from`");
+    }
     let fix = format!(
         "mount it as the secret `{name}` in {folder}, or set {name}{SUFFIX} to a file, or declare it as not required"
     );

@@ -7,9 +7,7 @@ use jiff::Timestamp;
 
 use super::Verdict;
 use crate::config::Config;
-use crate::environ::variable::{
-    SECRET_ROTATION_THRESHOLD_DAYS, SECRET_ROTATION_TIMESTAMP, STRICT_ROTATION_MODE,
-};
+use crate::environ::variable::{SECRET_ROTATION_THRESHOLD_DAYS, SECRET_ROTATION_TIMESTAMP};
 use crate::error::{Exit, Problem};
 use crate::plan::Purpose;
 use crate::resolve::{Resolution, Resolved};
@@ -148,10 +146,7 @@ fn no_limit(names: Vec<String>) -> Problem {
         what: format!("rotation is watched without a limit for {}", names.join(", ")),
         names,
         reason: "rotation",
-        fix: format!(
-            "set {SECRET_ROTATION_THRESHOLD_DAYS}, or `rotate_every` in the manifest; {STRICT_ROTATION_MODE}=false \
-             makes this a warning"
-        ),
+        fix: format!("set {SECRET_ROTATION_THRESHOLD_DAYS}, or `rotate_every` in the manifest"),
     }
 }
 

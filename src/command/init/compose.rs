@@ -1,5 +1,7 @@
 //! The secrets that a compose file names (compose-spec, "Secrets top-level element" and the services' `secrets`).
 
+use std::collections::BTreeSet;
+
 use saphyr_parser::{Event, Parser, ScanError};
 
 use crate::error::Problem;
@@ -43,17 +45,17 @@ pub fn secrets(text: &str) -> Result<Vec<String>, NotCompose> {
     let mut events = Parser::new_from_str(text);
     let document = document(&mut events)?;
     let mut names = Vec::new();
-    let mut used = Vec::new();
+    let mut used = BTreeSet::new();
     for (_, service) in document.entry("services").map(Node::entries).unwrap_or_default() {
         for mounted in service.entry("secrets").map(Node::items).unwrap_or_default() {
             if let Some((source, target)) = mount(mounted) {
-                used.push(source.to_owned());
+                used.insert(source);
                 names.push(target.to_owned());
             }
         }
     }
     let declared = document.entry("secrets").map(Node::entries).unwrap_or_default();
-    let unused = declared.iter().map(|(key, _)| key.clone()).filter(|key| !used.contains(key));
+    let unused = declared.iter().map(|(key, _)| key.clone()).filter(|key| !used.contains(key.as_str()));
     names.extend(unused);
     names.sort();
     names.dedup();
