@@ -8,13 +8,17 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::atomic;
-use crate::bounded;
+use crate::bounded::{self, ReadError};
 
 const OWNER: &str = ".owner";
+
+/// A folder is signed in the moment after it was made; one that was not by then never will be.
+const SIGNING: Duration = Duration::from_mins(1);
 
 /// What a folder of this user begins with.
 pub(super) fn folder_prefix() -> String {
@@ -24,8 +28,8 @@ pub(super) fn folder_prefix() -> String {
 /// Writes for which process the folder is made. Without /proc it is left unsaid, and the folder is never removed.
 pub(super) fn sign(folder: &OwnedFd) -> Result<(), Errno> {
     match owner("self") {
-        Some(owner) => atomic::write(folder, OWNER, owner.as_bytes(), 0o400),
-        None => Ok(()),
+        Ok(Some(owner)) => atomic::write(folder, OWNER, owner.as_bytes(), 0o400),
+        Ok(None) | Err(_) => Ok(()),
     }
 }
 
@@ -49,27 +53,51 @@ pub(super) fn remove(folder: &Path) -> std::io::Result<()> {
 }
 
 fn is_leftover(folder: &Path) -> bool {
-    let is_folder = folder.symlink_metadata().is_ok_and(|state| state.is_dir());
-    let Ok((signed, _)) = bounded::read_path(&folder.join(OWNER)) else { return false };
-    let Ok(signed) = std::str::from_utf8(&signed) else { return false };
-    let (Some(pid), Some(ours)) = (signed.split(' ').next(), owner("self")) else { return false };
+    let Ok(state) = folder.symlink_metadata() else { return false };
+    if !state.is_dir() {
+        return false;
+    }
+    match bounded::read_path(&folder.join(OWNER)) {
+        Ok((signed, _)) => is_orphan(&String::from_utf8_lossy(&signed)),
+        // Not signed yet, or killed before it was: it holds no secret then.
+        Err(ReadError::Os(Errno::NOENT)) => {
+            state.modified().is_ok_and(|made| made.elapsed().is_ok_and(|age| age > SIGNING))
+        }
+        Err(_) => false,
+    }
+}
+
+/// Whether the process that a folder was made for is gone, as far as that can be known.
+fn is_orphan(signed: &str) -> bool {
+    let (Some(pid), Some(ours)) = (signed.split(' ').next(), owner("self").ok().flatten()) else {
+        return false;
+    };
     let is_same_namespace = signed.rsplit(' ').next() == ours.rsplit(' ').next();
-    is_folder && is_same_namespace && owner(pid).as_deref() != Some(signed)
+    is_same_namespace && owner(pid).is_ok_and(|there| there.as_deref() != Some(signed))
 }
 
 /// `pid start-time pid-namespace` of a process (`proc_pid_stat(5)`, fields 1 and 22). Start times count from the
 /// boot, so a pid that was used again does not look like the same process.
-fn owner(pid: &str) -> Option<String> {
+///
+/// `None`: there is no such process. `Err`: it cannot be known.
+fn owner(pid: &str) -> Result<Option<String>, ReadError> {
     if pid != "self" && !pid.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+        return Err(Errno::INVAL.into());
     }
-    let (stat, _) = bounded::read_path(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The command's name is in parentheses and may hold anything, also parentheses and spaces.
+    let stat = match bounded::read_path(Path::new(&format!("/proc/{pid}/stat"))) {
+        Ok((stat, _)) => String::from_utf8_lossy(&stat).into_owned(),
+        Err(ReadError::Os(Errno::NOENT | Errno::SRCH)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let namespace = rustix::fs::readlink("/proc/self/ns/pid", Vec::new())?;
+    Ok(described(&stat, &namespace.to_string_lossy()))
+}
+
+/// The command's name is in parentheses and may hold anything, also parentheses and spaces.
+fn described(stat: &str, namespace: &str) -> Option<String> {
     let pid = stat.split(' ').next()?;
     let start = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
-    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(format!("{pid} {start} {}", namespace.to_str()?))
+    Some(format!("{pid} {start} {namespace}"))
 }
 
 #[cfg(test)]
@@ -93,7 +121,7 @@ mod tests {
 
     #[test]
     fn only_the_folder_of_a_process_of_this_namespace_that_is_gone_is_removed() {
-        let ours = owner("self").unwrap();
+        let ours = owner("self").unwrap().unwrap();
         let (pid, rest) = ours.split_once(' ').unwrap();
         let namespace = rest.split_once(' ').unwrap().1;
         assert!(survives(&ours), "a living process");

@@ -22,6 +22,9 @@ const NOT_YET: &[(&str, &str)] = &[
     ("allow_http", "it is for the remote providers"),
 ];
 
+/// Nobody reads more of them, and finding the place of each takes as long as the file is.
+const MOST_PROBLEMS: usize = 100;
+
 /// A document and what is wrong with it so far.
 pub(super) struct Document<'a> {
     file: &'a str,
@@ -72,6 +75,9 @@ impl<'a> Document<'a> {
     }
 
     fn wrong(&self, position: usize, name: &str, what: &str, fix: &str) {
+        if self.problems.borrow().len() == MOST_PROBLEMS {
+            return;
+        }
         let place = place(self.text, position);
         let what = format!("{}:{place}: `{}`: {what}", self.file, escaped(name));
         self.problems.borrow_mut().push((position, Problem::configuration(escaped(name), what, fix)));

@@ -57,21 +57,20 @@ impl Provider for Files {
             self.check_folder(&folder)?;
         }
         let names = folder.names();
-        let mut answer = Answer::default();
         for _ in 0..ATTEMPTS {
             match folder.pin() {
                 Pin::None => return Ok(self.read_all(&folder, None, &names, request, deadline)),
                 Pin::Lost => {}
                 Pin::Held(generation) => {
-                    answer = self.read_all(&folder, Some(&generation), &names, request, deadline);
+                    let answer = self.read_all(&folder, Some(&generation), &names, request, deadline);
                     // What is missing in a generation that is still the current one is a broken link.
                     if answer.failed.is_empty() || folder.is_current(&generation) {
-                        break;
+                        return Ok(answer);
                     }
                 }
             }
         }
-        Ok(answer)
+        Err(ProviderError::new(Kind::Io, self.place(GENERATION), Cause::Changing))
     }
 }
 
@@ -109,7 +108,7 @@ impl Files {
         deadline: Deadline,
     ) -> Result<Option<(Found, bool)>, ProviderError> {
         let place = self.place(&key.0);
-        if deadline.has_passed() {
+        if deadline.has_passed() && folder.has(&key.0) {
             return Err(ProviderError::new(Kind::TimedOut, place, Cause::Time));
         }
         let read =
@@ -226,7 +225,9 @@ impl Folder {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match beneath(&self.descriptor, Path::new(GENERATION), flags) {
             Ok(descriptor) => Pin::Held(Generation { descriptor, target }),
-            Err(_) => Pin::Lost,
+            Err(Errno::NOENT) => Pin::Lost,
+            // Then each file tells for itself why it cannot be read.
+            Err(_) => Pin::None,
         }
     }
 
