@@ -123,7 +123,8 @@ fn interpreter(path: &Path) -> Option<OsString> {
     let mut start = Vec::new();
     std::fs::File::open(path).ok()?.take(SCRIPT_LINE).read_to_end(&mut start).ok()?;
     let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let word = line.trim_ascii().split(u8::is_ascii_whitespace).next()?;
+    // As the kernel reads it: a carriage return is part of the name.
+    let word = line.split(|byte| matches!(byte, b' ' | b'\t')).find(|word| !word.is_empty())?;
     Some(OsString::from_vec(word.to_vec()))
 }
 

@@ -1,0 +1,123 @@
+//! Measures cryokey against a floor, a shell entrypoint and other tools; prints the tables of `bench/RESULTS.md`.
+//!
+//! Every comparison is made of pairs: ours, theirs, ours, theirs, … so that whatever else the machine does hits both.
+//! Standard output is the report, standard error the progress.
+
+mod measure;
+mod names;
+mod peers;
+mod report;
+mod scale;
+mod secrets;
+mod subject;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use lexopt::prelude::Long;
+
+use crate::measure::{Pairs, peak_memory};
+use crate::report::{Figure, Row};
+use crate::secrets::Folder;
+use crate::subject::Subject;
+
+/// Twice the size of the figures demanded, so that a median is worth its name.
+const PAIRS: usize = 200;
+
+fn main() -> ExitCode {
+    match Setup::parse().and_then(|setup| run(&setup)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is measured, as the command line names it.
+#[derive(Default)]
+struct Setup {
+    ours: PathBuf,
+    floor: PathBuf,
+    trivial: PathBuf,
+    shell: PathBuf,
+    peers: Vec<(String, PathBuf)>,
+    absent: Vec<String>,
+}
+
+impl Setup {
+    fn parse() -> Result<Self, String> {
+        Self::typed(lexopt::Parser::from_env()).map_err(|error| error.to_string())
+    }
+
+    fn typed(mut typed: lexopt::Parser) -> Result<Self, lexopt::Error> {
+        let mut setup = Self::default();
+        while let Some(argument) = typed.next()? {
+            let Long(name) = argument else { return Err(argument.unexpected()) };
+            let name = name.to_owned();
+            let value = typed.value()?;
+            match name.as_str() {
+                "ours" => setup.ours = value.into(),
+                "floor" => setup.floor = value.into(),
+                "trivial" => setup.trivial = value.into(),
+                "shell" => setup.shell = value.into(),
+                "absent" => setup.absent.push(value.to_string_lossy().into_owned()),
+                _ => setup.peers.push((name, value.into())),
+            }
+        }
+        Ok(setup)
+    }
+}
+
+fn run(setup: &Setup) -> Result<(), String> {
+    let folder = Folder::create()?;
+    let secrets = folder.sixteen()?;
+    let ours = subject::ours(&setup.ours, &secrets);
+    ours.must_deliver(&secrets)?;
+
+    let mut others = vec![
+        (subject::floor(&setup.floor, &secrets), Some(1.3)),
+        (subject::shell(&setup.shell, &secrets), None),
+    ];
+    for (name, program) in &setup.peers {
+        others.push((peers::subject(name, program, &folder, &secrets)?, Some(0.25)));
+    }
+    let mut rows = Vec::new();
+    for (other, must_be) in &others {
+        other.must_deliver(&secrets)?;
+        rows.push(compare(&ours, other, *must_be, &setup.trivial)?);
+    }
+    report::comparisons(&rows, &setup.absent);
+    report::figures(&figures(setup, &ours, &others)?);
+    report::scale(&scale::measure(&setup.ours, &setup.trivial, &folder)?);
+    Ok(())
+}
+
+fn compare(ours: &Subject, other: &Subject, must_be: Option<f64>, app: &Path) -> Result<Row, String> {
+    eprintln!("{PAIRS} pairs: {} and {}", ours.name, other.name);
+    let pairs = Pairs::measure(ours, other, app, PAIRS)?;
+    Ok(Row { name: other.name.clone(), pairs, must_be })
+}
+
+fn figures(setup: &Setup, ours: &Subject, others: &[(Subject, Option<f64>)]) -> Result<Vec<Figure>, String> {
+    let size =
+        std::fs::metadata(&setup.ours).map_err(|error| format!("{}: {error}", setup.ours.display()))?.len();
+    let mut figures = vec![
+        Figure::at_most("static binary, stripped", mib(size), 2.0),
+        Figure::at_most("peak memory, 16 files", mib(peak_memory(ours, &setup.trivial)?), 3.0),
+        Figure::for_scale(
+            "peak memory of the trivial app alone",
+            mib(peak_memory(&subject::alone(), &setup.trivial)?),
+        ),
+    ];
+    for (other, _) in others {
+        let name = format!("peak memory of {}", other.name);
+        figures.push(Figure::for_scale(&name, mib(peak_memory(other, &setup.trivial)?)));
+    }
+    Ok(figures)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "sizes of programs are far below 2^52 bytes")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / (1024.0 * 1024.0)
+}

@@ -1,0 +1,103 @@
+//! The tables: what was measured, what it must be, and whether it is.
+
+use crate::measure::{Pairs, Spread};
+use crate::mib;
+use crate::scale::{self, Size};
+
+/// Each further secret may cost this much more at the largest step than at the one before, and the cost still counts
+/// as linear: caches are of limited size.
+const STILL_LINEAR: f64 = 1.5;
+
+/// One comparison; `must_be` is the highest ratio allowed.
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) pairs: Pairs,
+    pub(crate) must_be: Option<f64>,
+}
+
+/// One figure in MiB.
+pub(crate) struct Figure {
+    name: String,
+    measured: f64,
+    at_most: Option<f64>,
+}
+
+impl Figure {
+    pub(crate) fn at_most(name: &str, measured: f64, at_most: f64) -> Self {
+        Self { name: name.to_owned(), measured, at_most: Some(at_most) }
+    }
+
+    /// Nothing is demanded of it; it tells what the others are worth.
+    pub(crate) fn for_scale(name: &str, measured: f64) -> Self {
+        Self { name: name.to_owned(), measured, at_most: None }
+    }
+}
+
+pub(crate) fn comparisons(rows: &[Row], absent: &[String]) {
+    println!("## 16 secret files, then exec of a trivial program\n");
+    println!(
+        "Medians of paired runs in milliseconds, with the 10th and 90th percentile; the ratio is the median of the"
+    );
+    println!("ratios of the pairs.\n");
+    println!("| compared with | ours | theirs | ours / theirs | must be | |");
+    println!("|---|---|---|---|---|---|");
+    for row in rows {
+        let Pairs { ours, theirs, ratio, again: _ } = &row.pairs;
+        let (must_be, verdict) = judge(*ratio, row.must_be);
+        println!(
+            "| {} | {} | {} | {ratio:.3} | {must_be} | {verdict} |",
+            row.name,
+            spread(ours),
+            spread(theirs)
+        );
+    }
+    for name in absent {
+        println!(
+            "| {name} | | | | at most 0.25 | not measured: not installed (`cargo install --locked {name}`) |"
+        );
+    }
+    for row in rows.iter().filter(|row| row.pairs.again > 0) {
+        println!("\n{} runs of {} ended badly and were taken again.", row.pairs.again, row.name);
+    }
+}
+
+pub(crate) fn figures(figures: &[Figure]) {
+    println!("\n## Size and memory\n");
+    println!("| figure | MiB | must be | |");
+    println!("|---|---|---|---|");
+    for Figure { name, measured, at_most } in figures {
+        let (must_be, verdict) = judge(*measured, *at_most);
+        println!("| {name} | {measured:.2} | {must_be} | {verdict} |");
+    }
+}
+
+pub(crate) fn scale(sizes: &[Size]) {
+    println!("\n## Many secrets\n");
+    println!("Declared in a manifest, 100 bytes each, delivered as variables.\n");
+    println!("| files | ms | peak memory, MiB | µs for each further secret |");
+    println!("|---|---|---|---|");
+    let steps = scale::steps(sizes);
+    let shown = std::iter::once("-".to_owned()).chain(steps.iter().map(|step| format!("{step:.2}")));
+    for (size, step) in sizes.iter().zip(shown) {
+        println!("| {} | {} | {:.2} | {step} |", size.files, spread(&size.time), mib(size.memory));
+    }
+    if let [.., before, last] = steps.as_slice() {
+        let (must_be, verdict) = judge(last / before, Some(STILL_LINEAR));
+        println!(
+            "\nLinear: the last step costs {:.2} times the one before; must be {must_be}: {verdict}.",
+            last / before
+        );
+    }
+}
+
+fn judge(measured: f64, at_most: Option<f64>) -> (String, &'static str) {
+    match at_most {
+        Some(limit) if measured <= limit => (format!("at most {limit}"), "met"),
+        Some(limit) => (format!("at most {limit}"), "**missed**"),
+        None => ("-".to_owned(), ""),
+    }
+}
+
+fn spread(spread: &Spread) -> String {
+    format!("{:.2} ({:.2} – {:.2})", spread.median, spread.p10, spread.p90)
+}

@@ -1,0 +1,189 @@
+//! What each target asks of the code. A target is a plain function, so that the tests here replay the corpora with any
+//! compiler; the programs in `fuzz_targets` hand the same functions to libFuzzer.
+//!
+//! A finding is a panic: of the code, or of an assertion here.
+
+use std::fmt::Debug;
+
+use cryokey::command::init::{compose as compose_file, env_example as example};
+use cryokey::delivery::ssh::Key;
+use cryokey::manifest::{Manifest, write};
+use cryokey::name::{EnvName, Variant};
+use cryokey::reference::Reference;
+use cryokey::setting;
+
+/// The program of a target. In an ordinary build it does nothing: libFuzzer brings its own `main`, and is only there
+/// when the compiler instruments the code for it.
+#[macro_export]
+macro_rules! program {
+    ($target:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $crate::$target(bytes));
+
+        #[cfg(not(fuzzing))]
+        fn main() {}
+    };
+}
+
+/// Any text is a manifest or has at least one problem that can be shown; a manifest is written as it is read.
+pub fn manifest(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match Manifest::parse(&text, "cryokey.toml") {
+        Ok(manifest) => {
+            let written = write::to_toml(&manifest);
+            let read = Manifest::parse(&written, "cryokey.toml");
+            assert_eq!(read.as_ref(), Ok(&manifest), "written as {written}");
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty(), "a refusal without a reason");
+            for problem in problems {
+                assert_readable(&problem.what);
+                assert_readable(&problem.fix);
+                problem.names.iter().for_each(|name| assert_readable(name));
+            }
+        }
+    }
+}
+
+/// The first line is a prefix, the second a key. What comes out is in the grammar, or nothing does.
+pub fn name(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (prefix, key) = text.split_once('\n').unwrap_or(("", &text));
+    for mapped in [EnvName::from_key(key, prefix), EnvName::from_key(key, ""), EnvName::parse(key)] {
+        let Ok(name) = mapped else { continue };
+        assert!(is_env_name(name.as_str()), "{name:?}");
+        assert_eq!(EnvName::parse(name.as_str()).as_ref(), Ok(&name));
+        assert_eq!(EnvName::from_key(name.as_str(), "").as_ref(), Ok(&name), "the mapping is idempotent");
+        assert_eq!(EnvName::from_key(&name.as_str().to_ascii_lowercase(), "").as_ref(), Ok(&name));
+        let _ = name.can_steer_a_process();
+    }
+    if let Ok(variant) = Variant::parse(key) {
+        assert_eq!(Variant::parse(variant.as_str()).as_ref(), Ok(&variant));
+        let prefix = variant.prefix();
+        assert!(is_env_name(&prefix) && prefix.ends_with('_'), "{prefix}");
+    }
+}
+
+/// What is a reference is written as it is read, stays below where it begins, and can be shown.
+pub fn reference(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match Reference::parse(&text) {
+        Ok(reference) => {
+            assert_eq!(reference.to_string(), text);
+            assert_eq!(Reference::parse(&reference.to_string()).as_ref(), Ok(&reference));
+            assert_readable(&text);
+            assert!(!reference.path.starts_with('/'), "{text}");
+            assert!(reference.path.split('/').all(|part| !["", ".", ".."].contains(&part)), "{text}");
+        }
+        Err(why) => assert_readable(&why.to_string()),
+    }
+}
+
+/// A key is a key whatever its line ends and the white space around it.
+pub fn ssh_key(bytes: &[u8]) {
+    let unix: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
+    let windows: Vec<u8> = unix
+        .iter()
+        .flat_map(|byte| if *byte == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(byte) })
+        .copied()
+        .collect();
+    let surrounded = [b"\n \t", &unix[..], b"\r\n\n"].concat();
+    let decided = decided(&unix);
+    assert_eq!(decided, self::decided(&windows), "with Windows line ends");
+    assert_eq!(decided, self::decided(&surrounded), "in white space");
+    let _ = Key::parse(bytes);
+}
+
+fn decided(bytes: &[u8]) -> String {
+    shown(&Key::parse(bytes))
+}
+
+fn shown(value: &impl Debug) -> String {
+    format!("{value:?}")
+}
+
+/// Names are taken out of the file, never made: they are sorted, unique, and not longer than it.
+pub fn compose(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match compose_file::secrets(&text) {
+        Ok(names) => {
+            assert!(names.is_sorted_by(|left, right| left < right), "{names:?}");
+            // An escape in a quoted scalar is never shorter than the character it stands for; a line end may fold.
+            assert!(names.iter().map(String::len).sum::<usize>() <= text.len() + names.len(), "{names:?}");
+        }
+        Err(why) => assert_readable(&why.problem("compose.yaml").what),
+    }
+}
+
+/// Names are pieces of the file's lines.
+pub fn env_example(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for name in example::secrets(&text) {
+        assert!(text.lines().any(|line| line.contains(&name)), "{name:?}");
+    }
+}
+
+/// Durations and lists are written as they are read.
+pub fn setting(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Some(duration) = setting::duration(&text) {
+        assert_eq!(setting::duration(&setting::duration_text(duration)), Some(duration));
+    }
+    let list = setting::list(&text);
+    assert_eq!(setting::list(&list.join(",")), list);
+    let _ = setting::boolean(&text);
+}
+
+fn is_env_name(text: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let begins_well = text.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+    begins_well && text.len() <= 256 && text.bytes().all(is_legal)
+}
+
+fn assert_readable(text: &str) {
+    assert!(!text.is_empty(), "an empty text in a message");
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Every file of a corpus goes through its target once. A corpus that is not there proves nothing.
+    fn replay(name: &str, target: fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+        let mut count = 0;
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            let outcome = std::panic::catch_unwind(|| target(&bytes));
+            assert!(outcome.is_ok(), "{} is a finding", path.display());
+            count += 1;
+        }
+        assert!(count > 0, "{} is empty", folder.display());
+    }
+
+    macro_rules! replayed {
+        ($($target:ident)*) => {
+            $(#[test]
+            fn $target() {
+                replay(stringify!($target), super::$target);
+            })*
+
+            #[test]
+            fn every_program_has_a_corpus_and_a_test() {
+                let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
+                let stem = |path: std::path::PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+                let mut programs: Vec<String> =
+                    fs::read_dir(programs).unwrap().map(|entry| stem(entry.unwrap().path())).collect();
+                programs.sort();
+                let mut tests = vec![$(stringify!($target)),*];
+                tests.sort_unstable();
+                assert_eq!(programs, tests);
+            }
+        };
+    }
+
+    replayed!(compose env_example manifest name reference setting ssh_key);
+}

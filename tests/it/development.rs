@@ -1,0 +1,120 @@
+//! `run --dev`: an app on a developer's machine, with nothing set up.
+
+use std::fs;
+
+use crate::support::{Need, Test, canary, chmod, mode, require};
+
+const MANIFEST: &str = "environments = [\"staging\", \"production\"]\n\
+    [secret.TOKEN]\nrequired = true\nmin_length = 32\n[secret.SITE]\nrequired = true\nformat = \"url\"\n\
+    [secret.DATA]\nrequired = true\nformat = \"json\"\n[secret.DIGEST]\nrequired = true\nformat = \"hex\"\n\
+    [secret.OPTIONAL]\n";
+
+fn development(manifest: &str) -> Test {
+    Test::with(manifest).without("CRYOKEY_SECRETS_DIR").option("--dev")
+}
+
+#[test]
+fn what_is_missing_is_made_told_and_kept() {
+    let test = development(MANIFEST);
+    let outcome = test.start();
+    let app = outcome.app();
+    let text = |name: &str| String::from_utf8(app.get(name).unwrap().to_vec()).unwrap();
+    assert!(text("TOKEN").starts_with("dev-") && text("TOKEN").len() >= 32, "{}", text("TOKEN"));
+    assert!(text("SITE").starts_with("http://localhost/dev-"), "{}", text("SITE"));
+    app.has_no("OPTIONAL");
+    for name in ["TOKEN", "SITE", "DATA", "DIGEST"] {
+        outcome.says(&format!("{name}: made for development in ./.secrets/{name}"));
+        assert_eq!(mode(test.at("work/.secrets").join(name)), 0o600);
+        outcome.does_not_say(&text(name));
+    }
+    assert_eq!(mode(test.at("work/.secrets")), 0o700);
+    assert_eq!(fs::read_to_string(test.at("work/.gitignore")).unwrap(), ".secrets/\n");
+    let again = test.start();
+    again.does_not_say("made for development").app().has("TOKEN", text("TOKEN")).has("SITE", text("SITE"));
+}
+
+#[test]
+fn the_folder_wins_over_the_variable_and_what_is_there_is_used() {
+    let value = canary();
+    let test = Test::with("[secret.TOKEN]\nrequired = true\n").secret("TOKEN", canary()).option("--dev");
+    let test = test.file("work/.secrets/TOKEN", &value, 0o600);
+    test.start().does_not_say("made for").app().has("TOKEN", value);
+    assert!(!test.at("work/.gitignore").exists());
+}
+
+#[test]
+fn the_entry_in_gitignore_is_added_once_and_the_rest_stays() {
+    for (there, expected) in [
+        ("target", "target\n.secrets/\n"),
+        ("target\n", "target\n.secrets/\n"),
+        ("/.secrets\n", "/.secrets\n"),
+        (".secrets/\n", ".secrets/\n"),
+    ] {
+        let test = development(MANIFEST).file("work/.gitignore", there, 0o644);
+        test.start().app();
+        assert_eq!(fs::read_to_string(test.at("work/.gitignore")).unwrap(), expected);
+    }
+}
+
+#[test]
+fn the_built_in_profile_starts_too() {
+    let test = Test::new().without("CRYOKEY_SECRETS_DIR").option("--dev");
+    let outcome = test.start();
+    for name in ["SUPABASE_URL", "SUPABASE_KEY", "SECRET_KEY"] {
+        assert!(
+            outcome.app().get(name).is_some_and(|value| value.windows(4).any(|window| window == b"dev-"))
+        );
+    }
+}
+
+#[test]
+fn production_is_refused() {
+    for name in ["APP_ENV", "FLASK_ENV", "CRYOKEY_ENVIRONMENT"] {
+        let outcome = development(MANIFEST).variable(name, "Production").start();
+        outcome.refused(78, "configure", "--dev", "configuration").says("production");
+    }
+    development(MANIFEST).variable("APP_ENV", "staging").start().app();
+}
+
+#[test]
+fn pid_1_is_refused() {
+    if !require(Need::PidNamespace) {
+        return;
+    }
+    let test = development(MANIFEST).through(["unshare", "--pid", "--fork", "--mount-proc"]);
+    test.start().refused(78, "configure", "--dev", "configuration").says("PID 1");
+}
+
+#[test]
+fn a_real_provider_is_refused() {
+    let outcome = development(MANIFEST).variable("EXTERNAL_SECRET_PROVIDER", "vault").start();
+    outcome.refused(78, "configure", "EXTERNAL_SECRET_PROVIDER", "configuration");
+    let manifest = "[secret.TOKEN]\nrequired = true\nfrom = [\"vault:secret/data/db#password\"]\n";
+    let outcome = development(manifest).start();
+    assert_eq!(outcome.code, 78, "{}", outcome.stderr);
+    outcome.nothing_happened();
+}
+
+#[test]
+fn what_cannot_be_made_up_is_refused_and_told() {
+    let manifest = "[secret.CERTIFICATE]\nrequired = true\nformat = \"pem\"\n";
+    let outcome = development(manifest).start();
+    assert_eq!(outcome.code, 66, "{}", outcome.stderr);
+    outcome.says("CERTIFICATE is required").says("put one into ./.secrets/CERTIFICATE");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_refused() {
+    let test = development(MANIFEST).by_nobody().through_shell("chmod 555 .; exec \"$@\"");
+    let outcome = test.start();
+    assert_eq!(outcome.code, 73, "{}", outcome.stderr);
+    outcome.says("could not be made for development").says("reason=cannot-create");
+    assert!(!test.at("work/.secrets").exists());
+    chmod(&test.at("work"), 0o755);
+}
+
+#[test]
+fn check_and_explain_have_no_development_mode() {
+    assert_eq!(Test::new().command(["check", "--dev"]).code, 64);
+    assert_eq!(Test::new().command(["explain", "--dev", "SECRET_KEY"]).code, 64);
+}

@@ -1,0 +1,33 @@
+//! Everything that needs the real binary, and properties over the library. One binary, so that it links once.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "these are tests"
+)]
+
+mod support;
+
+mod canary;
+mod command_line;
+mod compile;
+mod delivery;
+mod development;
+mod documents;
+mod files;
+mod inheritance;
+mod manifest;
+mod modes;
+mod names;
+mod process;
+mod properties;
+mod reading;
+mod resources;
+mod rotation;
+mod selection;
+mod ssh;
+mod values;
+mod verify;

@@ -1,0 +1,118 @@
+//! A manifest that is written and read again is the same.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cryokey::manifest::{Deliver, Format, Manifest, SecretRule, Settings, Undeclared, write};
+use cryokey::name::{EnvName, Variant};
+use cryokey::reference::Reference;
+use cryokey::secret::Newline;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::any_text;
+
+proptest! {
+    #[test]
+    fn a_manifest_is_written_as_it_is_read(manifest in manifest()) {
+        let text = write::to_toml(&manifest);
+        prop_assert_eq!(Manifest::parse(&text, "cryokey.toml"), Ok(manifest), "{}", text);
+    }
+}
+
+/// Any manifest that says nothing contradictory.
+fn manifest() -> impl Strategy<Value = Manifest> {
+    let variants =
+        || prop::collection::vec("[a-z][a-z0-9-]{0,5}".prop_map(|text| Variant::parse(&text).unwrap()), 0..3);
+    let secrets = prop::collection::btree_map(env_name(), rule(), 0..4);
+    let required = prop::collection::vec(env_name(), 0..3);
+    (variants(), variants(), secrets, required, settings())
+        .prop_map(|(environments, colors, secrets, required_variables, settings)| Manifest {
+            environments,
+            colors,
+            secrets,
+            required_variables,
+            settings,
+        })
+        .prop_filter("a name stands for one thing", |manifest| {
+            let variants: Vec<&Variant> = manifest.environments.iter().chain(&manifest.colors).collect();
+            let is_twice = |name: &EnvName| {
+                let rest =
+                    |variant: &Variant| name.as_str().strip_prefix(&variant.prefix()).map(str::to_owned);
+                let rests = variants.iter().filter_map(|variant| rest(variant));
+                rests
+                    .filter_map(|rest| EnvName::parse(&rest).ok())
+                    .any(|it| manifest.secrets.contains_key(&it))
+            };
+            let is_both = manifest.environments.iter().any(|variant| manifest.colors.contains(variant));
+            !is_both && !manifest.secrets.keys().any(is_twice)
+        })
+}
+
+fn env_name() -> impl Strategy<Value = EnvName> {
+    "[A-Z_][A-Z0-9_]{0,8}".prop_map(|text| EnvName::parse(&text).unwrap())
+}
+
+fn rule() -> impl Strategy<Value = SecretRule> {
+    const FORMATS: [Format; 8] = [
+        Format::Base64,
+        Format::Hex,
+        Format::Integer,
+        Format::Json,
+        Format::Pem,
+        Format::SshKey,
+        Format::Text,
+        Format::Url,
+    ];
+    let days = (1..100_000_000_u64).prop_map(|days| Duration::from_secs(days * 86_400));
+    let deliver = select([Deliver::Env, Deliver::File, Deliver::Both, Deliver::Ssh].as_slice());
+    let reference = "(files|environment):[a-z_-]{1,8}(/[A-Z.]{3,5}x)?";
+    let reference = reference.prop_map(|text| Reference::parse(&text).unwrap());
+    let form = (option::of(select(FORMATS.as_slice())), option::of(any::<u64>()), option::of(days));
+    let newline = select([Newline::StripOne, Newline::Keep].as_slice());
+    let place = (deliver, option::of(absolute_path()), prop::collection::vec(reference, 0..3));
+    (any::<bool>(), any::<bool>(), newline, form, place).prop_map(
+        |(required, allow_empty, newline, (format, min_length, rotate_every), (deliver, path, from))| {
+            // Only an SSH key has a path.
+            let path = path.filter(|_| deliver == Deliver::Ssh);
+            SecretRule {
+                required,
+                format,
+                min_length,
+                allow_empty,
+                newline,
+                rotate_every,
+                deliver,
+                path,
+                from,
+            }
+        },
+    )
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let switches = (option::of(any::<bool>()), option::of(any::<bool>()), option::of(any::<bool>()));
+    let keep = option::of(prop::collection::vec(any_text(), 0..3));
+    let paths =
+        (option::of(absolute_path()), option::of(any_text().prop_filter("not empty", |it| !it.is_empty())));
+    let timeout = option::of(any::<u64>().prop_map(Duration::from_millis));
+    let undeclared = option::of(select([Undeclared::Deliver, Undeclared::Ignore].as_slice()));
+    (switches, keep, option::of(any_text()), paths, timeout, undeclared).prop_map(
+        |(switches, keep_env, name_prefix, (run_dir, secrets_dir), start_timeout, undeclared)| Settings {
+            allow_disk: switches.0,
+            allow_plain_env: switches.1,
+            keep_env,
+            name_prefix,
+            run_dir,
+            secrets_dir: secrets_dir.map(PathBuf::from),
+            start_timeout,
+            strict_permissions: switches.2,
+            undeclared,
+        },
+    )
+}
+
+fn absolute_path() -> impl Strategy<Value = PathBuf> {
+    any_text().prop_map(|text| PathBuf::from(format!("/{text}")))
+}

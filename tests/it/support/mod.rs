@@ -1,0 +1,382 @@
+//! What the tests share: a sandbox in which the real binary runs, and what is asked of every outcome.
+
+mod leak;
+mod need;
+mod outcome;
+mod place;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::{Display, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use tempfile::TempDir;
+
+pub(crate) use leak::{Canaries, canary, canary_url, encodings};
+pub(crate) use need::{Need, is_root, not_run, require};
+pub(crate) use outcome::Outcome;
+pub(crate) use place::{Tree, disk, executable, memory};
+
+/// The binary under test.
+pub(crate) const CRYOKEY: &str = env!("CARGO_BIN_EXE_cryokey");
+
+/// The user whom `by_nobody` runs as.
+pub(crate) const NOBODY: u32 = 65_534;
+
+/// A child that runs longer hangs.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Shows the app's environment, byte for byte.
+pub(crate) const SHOW: [&str; 2] = ["/usr/bin/env", "-0"];
+
+/// A sandbox: `secrets`, `home`, `work` (the working directory) and `tools`, and what the binary is started with.
+/// Nothing of the tests' own environment gets in.
+pub(crate) struct Test {
+    sandbox: TempDir,
+    run_dir: Option<TempDir>,
+    variables: Vec<(OsString, OsString)>,
+    before: Vec<OsString>,
+    options: Vec<OsString>,
+    canaries: Canaries,
+    user: Option<u32>,
+    stderr: Option<OwnedFd>,
+}
+
+impl Test {
+    /// An empty sandbox with the built-in profile.
+    pub(crate) fn new() -> Self {
+        let sandbox = tempfile::tempdir().unwrap();
+        chmod(sandbox.path(), 0o755);
+        for folder in ["secrets", "home", "work", "tools"] {
+            fs::create_dir(sandbox.path().join(folder)).unwrap();
+            chmod(&sandbox.path().join(folder), 0o755);
+        }
+        let test = Self {
+            run_dir: None,
+            variables: Vec::new(),
+            before: Vec::new(),
+            options: Vec::new(),
+            canaries: Canaries::default(),
+            user: None,
+            stderr: None,
+            sandbox,
+        };
+        let (secrets, home) = (test.at("secrets"), test.at("home"));
+        test.variable("PATH", "/usr/bin:/bin")
+            .variable("HOME", home)
+            .variable("CRYOKEY_SECRETS_DIR", secrets)
+            .variable("CRYOKEY_LOG", "debug")
+    }
+
+    /// A sandbox with a manifest; the version is written for it.
+    pub(crate) fn with(manifest: &str) -> Self {
+        Self::new().manifest(&format!("version = 1\n{manifest}"))
+    }
+
+    /// A sandbox with the built-in profile and its three required secrets.
+    pub(crate) fn profile() -> Self {
+        Self::new()
+            .secret("SUPABASE_URL", canary_url())
+            .secret("SUPABASE_KEY", canary())
+            .secret("SECRET_KEY", canary())
+    }
+
+    /// A path in the sandbox.
+    pub(crate) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.sandbox.path().join(path)
+    }
+
+    /// The path of a secret's file.
+    pub(crate) fn secret_path(&self, name: &str) -> PathBuf {
+        self.at("secrets").join(name)
+    }
+
+    /// A file in the secrets folder, readable by all as Swarm has it.
+    pub(crate) fn secret(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.secret_with_mode(name, value, 0o444)
+    }
+
+    pub(crate) fn secret_with_mode(mut self, name: &str, value: impl AsRef<[u8]>, mode: u32) -> Self {
+        self.canaries.watch(value.as_ref());
+        self.file(&format!("secrets/{name}"), value, mode)
+    }
+
+    /// Any file in the sandbox.
+    pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = fs::remove_file(&path);
+        fs::write(&path, content).unwrap();
+        chmod(&path, mode);
+        self
+    }
+
+    /// A manifest, named by `CRYOKEY_MANIFEST`.
+    pub(crate) fn manifest(self, text: &str) -> Self {
+        let path = self.at("cryokey.toml");
+        self.file("cryokey.toml", text, 0o644).variable("CRYOKEY_MANIFEST", path)
+    }
+
+    /// A variable; one that was there is replaced.
+    pub(crate) fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        let value = value.into();
+        self.canaries.watch_if_marked(value.as_bytes());
+        self.variables.retain(|(there, _)| there != name);
+        self.variables.push((name.into(), value));
+        self
+    }
+
+    /// Takes a variable out.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.variables.retain(|(there, _)| there != name);
+        self
+    }
+
+    /// An option between `run` and `--`.
+    pub(crate) fn option(mut self, option: impl Into<OsString>) -> Self {
+        self.options.push(option.into());
+        self
+    }
+
+    /// Files are delivered to a folder in memory, which `run_dir` tells.
+    pub(crate) fn in_run_dir(self) -> Self {
+        self.deliver_to(memory())
+    }
+
+    /// Files are delivered to this folder.
+    pub(crate) fn deliver_to(mut self, folder: TempDir) -> Self {
+        chmod(folder.path(), 0o755);
+        let path = folder.path().to_owned();
+        self.run_dir = Some(folder);
+        self.variable("CRYOKEY_RUN_DIR", path)
+    }
+
+    /// Where files are delivered.
+    pub(crate) fn run_dir(&self) -> &Path {
+        self.run_dir.as_ref().unwrap().path()
+    }
+
+    /// Runs it as another user than root; where the tests are not run by root it is one already.
+    pub(crate) fn by_nobody(self) -> Self {
+        if is_root() { self.by_user(NOBODY) } else { self }
+    }
+
+    /// Runs it as this user, for root.
+    pub(crate) fn by_user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// What stands before the command line: a tracer, a namespace, a shell that prepares something.
+    pub(crate) fn through<T: Into<OsString>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
+        self.before = words.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A shell script before the command line, which is `"$@"` in it.
+    pub(crate) fn through_shell(self, script: &str) -> Self {
+        self.through(["/bin/sh", "-c", script, "sh"])
+    }
+
+    /// A shell script in a mount namespace of its own, for root.
+    pub(crate) fn through_mounts(self, script: &str) -> Self {
+        self.through(["unshare", "-m", "/bin/sh", "-c", script, "sh"])
+    }
+
+    /// strace with these options; the log is `tools/trace`.
+    pub(crate) fn traced<T: Into<OsString>>(self, options: impl IntoIterator<Item = T>) -> Self {
+        let log = self.at("tools/trace");
+        let start = ["strace", "-f", "-o"].map(OsString::from).into_iter().chain([log.into_os_string()]);
+        let words: Vec<OsString> = start.chain(options.into_iter().map(Into::into)).collect();
+        self.through(words)
+    }
+
+    pub(crate) fn trace(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.at("tools/trace")).unwrap()).into_owned()
+    }
+
+    /// Where the log goes, instead of being read.
+    pub(crate) fn stderr(mut self, file: OwnedFd) -> Self {
+        self.stderr = Some(file);
+        self
+    }
+
+    /// Starts the app that shows its environment.
+    pub(crate) fn start(&self) -> Outcome {
+        self.run(SHOW)
+    }
+
+    /// Starts an app.
+    pub(crate) fn run<T: AsRef<OsStr>>(&self, app: impl IntoIterator<Item = T>) -> Outcome {
+        self.finish(self.spawn(app), false)
+    }
+
+    /// Starts an app that is a shell script.
+    pub(crate) fn shell(&self, script: &str) -> Outcome {
+        self.run(["/bin/sh", "-c", script])
+    }
+
+    /// Starts an app, and does not wait for its end.
+    pub(crate) fn spawn<T: AsRef<OsStr>>(&self, app: impl IntoIterator<Item = T>) -> Running {
+        let mut words: Vec<OsString> = vec!["run".into()];
+        words.extend(self.options.iter().cloned());
+        words.push("--".into());
+        words.extend(app.into_iter().map(|word| word.as_ref().to_owned()));
+        self.launch(&words)
+    }
+
+    /// Any other command line of cryokey; its standard output is cryokey's own.
+    pub(crate) fn command<T: AsRef<OsStr>>(&self, line: impl IntoIterator<Item = T>) -> Outcome {
+        let words: Vec<OsString> = line.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        self.finish(self.launch(&words), true)
+    }
+
+    /// The same app in the same surroundings, without cryokey.
+    pub(crate) fn directly<T: AsRef<OsStr>>(&self, app: impl IntoIterator<Item = T>) -> Vec<u8> {
+        let words: Vec<OsString> = app.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        let running = self.launch_as(&words[0], &words[1..]);
+        self.finish(running, false).stdout
+    }
+
+    pub(crate) fn finish(&self, running: Running, is_own_output: bool) -> Outcome {
+        let before = running.before.clone();
+        let (code, stdout, stderr, took) = running.wait();
+        let own = if is_own_output { [&stderr[..], &stdout].concat() } else { stderr.clone() };
+        self.canaries.refuse(&own);
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        Outcome { code, stdout, stderr, took, before, after: self.tree(), canaries: self.canaries.clone() }
+    }
+
+    fn launch(&self, words: &[OsString]) -> Running {
+        let program = if self.user.is_some() { self.binary_for_all() } else { CRYOKEY.into() };
+        self.launch_as(program.as_os_str(), words)
+    }
+
+    fn launch_as(&self, program: &OsStr, words: &[OsString]) -> Running {
+        let mut line = self.before.clone();
+        if let Some(user) = self.user {
+            self.give_away(user);
+            let user = user.to_string();
+            line.extend(
+                ["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"].map(OsString::from),
+            );
+        }
+        line.push(program.to_owned());
+        line.extend_from_slice(words);
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).env_clear().current_dir(self.at("work")).process_group(0);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+            .stderr(self.stderr.as_ref().map_or_else(Stdio::piped, |file| file.try_clone().unwrap().into()));
+        let before = self.tree();
+        Running { started: Instant::now(), child: command.spawn().unwrap(), before }
+    }
+
+    /// A copy that another user may execute, wherever the build is.
+    fn binary_for_all(&self) -> PathBuf {
+        let path = self.at("tools/cryokey");
+        if !path.exists() {
+            assert!(Command::new("cp").arg(CRYOKEY).arg(&path).status().unwrap().success());
+            chmod(&path, 0o755);
+        }
+        path
+    }
+
+    fn give_away(&self, user: u32) {
+        let folders = [self.at("home"), self.at("work")];
+        for path in folders.iter().map(PathBuf::as_path).chain(self.run_dir.as_ref().map(TempDir::path)) {
+            chown(path, Some(user), Some(user)).unwrap();
+        }
+    }
+
+    /// Everything in the sandbox and the delivery folder, to see what was left there.
+    fn tree(&self) -> Tree {
+        let mut tree = Tree::default();
+        for folder in ["secrets", "home", "work"] {
+            tree.add(&self.at(folder));
+        }
+        if let Some(folder) = &self.run_dir {
+            tree.add(folder.path());
+        }
+        tree
+    }
+}
+
+impl Drop for Test {
+    /// A delivered folder is 0500: only root could remove it as it is.
+    fn drop(&mut self) {
+        for folder in self.run_dir.iter().flat_map(|folder| fs::read_dir(folder.path())).flatten().flatten() {
+            let _ = fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700));
+        }
+    }
+}
+
+/// A child, with its deadline.
+pub(crate) struct Running {
+    started: Instant,
+    pub(crate) child: Child,
+    before: Tree,
+}
+
+impl Running {
+    fn wait(mut self) -> (i32, Vec<u8>, Vec<u8>, Duration) {
+        let stdout = self.child.stdout.take().map(reader);
+        let stderr = self.child.stderr.take().map(reader);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if self.started.elapsed() > DEADLINE {
+                let group = rustix::process::Pid::from_child(&self.child);
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+                let _ = self.child.wait();
+                let stderr = stderr.map(|thread| thread.join().unwrap()).unwrap_or_default();
+                panic!("it hangs; so far: {}", String::from_utf8_lossy(&stderr));
+            }
+            thread::sleep(Duration::from_millis(1));
+        };
+        let took = self.started.elapsed();
+        let read = |thread: Option<thread::JoinHandle<Vec<u8>>>| {
+            thread.map(|thread| thread.join().unwrap()).unwrap_or_default()
+        };
+        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+        (code, read(stdout), read(stderr), took)
+    }
+}
+
+fn reader(mut pipe: impl std::io::Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+}
+
+pub(crate) fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+pub(crate) fn mode(path: impl AsRef<Path>) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// The tables of a manifest for these secrets, all with the same rule.
+pub(crate) fn declared<T: Display>(names: impl IntoIterator<Item = T>, rule: &str) -> String {
+    let mut text = String::new();
+    for name in names {
+        write!(text, "[secret.{name}]\n{rule}").unwrap();
+    }
+    text
+}
+
+/// Bytes as an argument or a value.
+pub(crate) fn bytes(bytes: &[u8]) -> OsString {
+    OsString::from_vec(bytes.to_vec())
+}

@@ -1,0 +1,111 @@
+//! Secrets that are replaced while they are read, as Kubernetes replaces them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use cryokey::provider::files::{Files, Settings};
+use cryokey::provider::{Deadline, Key, Provider as _, Request};
+use tempfile::TempDir;
+
+use super::times;
+use crate::support::CRYOKEY;
+
+/// A volume as the kubelet writes it: a folder for each generation, and `..data` that points to the current one. Both
+/// files of a generation hold its number.
+struct Volume {
+    folder: TempDir,
+    current: u64,
+}
+
+impl Volume {
+    fn new() -> Self {
+        let mut volume = Self { folder: tempfile::tempdir().unwrap(), current: 0 };
+        for name in ["DB_USER", "DB_PASSWORD"] {
+            symlink(format!("..data/{name}"), volume.at(name)).unwrap();
+        }
+        volume.swap();
+        volume
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn swap(&mut self) {
+        let old = self.at(&format!("..{}", self.current));
+        self.current += 1;
+        let new = format!("..{}", self.current);
+        fs::create_dir(self.at(&new)).unwrap();
+        for name in ["DB_USER", "DB_PASSWORD"] {
+            fs::write(self.at(&new).join(name), self.current.to_string()).unwrap();
+        }
+        symlink(&new, self.at("..data_tmp")).unwrap();
+        fs::rename(self.at("..data_tmp"), self.at("..data")).unwrap();
+        if old.exists() {
+            fs::remove_dir_all(old).unwrap();
+        }
+    }
+}
+
+/// Swaps as fast as it can, until there were enough swaps and enough reads.
+fn swap_while(volume: &mut Volume, swaps: usize, reads: usize, read: impl Fn() + Sync) {
+    let (is_over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                read();
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let mut done = 0;
+        while (done < swaps || count.load(Ordering::Relaxed) < reads) && !reader.is_finished() {
+            volume.swap();
+            done += 1;
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    println!("{} swaps, {} reads", volume.current, count.into_inner());
+}
+
+#[test]
+fn verify_a_pair_that_is_swapped_while_it_is_read_is_never_mixed() {
+    let mut volume = Volume::new();
+    let settings = Settings { folder: volume.folder.path().to_owned(), strict_permissions: false };
+    let keys = ["DB_USER", "DB_PASSWORD"].map(|name| Key(name.to_owned()));
+    swap_while(&mut volume, times(300, 10_000), times(200, 10_000), || {
+        let request = Request { keys: &keys.each_ref(), notice: &[] };
+        let answer =
+            Files::new(settings.clone()).read(&request, Deadline::after(Duration::from_mins(1))).unwrap();
+        assert!(answer.failed.is_empty(), "a generation that is gone counted: {:?}", answer.failed);
+        let [one, other] = answer.found.as_slice() else { panic!("only {:?} was found", answer.found) };
+        assert!(one.value == other.value, "{:?} and {:?}", one.value.expose(), other.value.expose());
+    });
+}
+
+#[test]
+fn verify_an_app_never_starts_with_a_mixed_pair() {
+    let mut volume = Volume::new();
+    let folder = volume.folder.path().to_owned();
+    let inputs = tempfile::tempdir().unwrap();
+    let manifest = inputs.path().join("manifest");
+    let text = "version = 1\n[secret.DB_USER]\nrequired = true\n[secret.DB_PASSWORD]\nrequired = true\n";
+    fs::write(&manifest, text).unwrap();
+    swap_while(&mut volume, times(300, 10_000), times(20, 500), || {
+        let mut command = Command::new(CRYOKEY);
+        command.args([
+            "run",
+            "--",
+            "/bin/sh",
+            "-c",
+            r#"test "$DB_USER" = "$DB_PASSWORD" && test -n "$DB_USER""#,
+        ]);
+        command.env_clear().env("CRYOKEY_MANIFEST", &manifest).env("CRYOKEY_SECRETS_DIR", &folder);
+        let output = command.current_dir(inputs.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    });
+}

@@ -1,0 +1,71 @@
+//! Mutation of the modules that only compute: does any test notice when they compute something else?
+
+use std::fs;
+
+use crate::line::Line;
+use crate::project;
+use crate::report::Outcome;
+use crate::tools::CARGO_MUTANTS;
+
+/// Pure modules, whose unit tests alone have to notice. The rest is tested by running the program, too slow for this.
+const FILES: [&str; 6] = [
+    "src/name.rs",
+    "src/plan.rs",
+    "src/reference.rs",
+    "src/rules/format.rs",
+    "src/rules/required.rs",
+    "src/rules/rotation.rs",
+];
+
+/// How many of a hundred mutants have to be noticed. Some change nothing that can be observed.
+const MUST_BE: usize = 80;
+
+pub(crate) fn line() -> Line {
+    let line = Line::cargo(&["mutants", "--package", "cryokey", "--output", "target/mutants", "--jobs", "2"]);
+    let with_files = FILES.iter().fold(line, |line, file| line.arg("--file").arg(*file));
+    with_files.arg("--").arg("--lib")
+}
+
+pub(crate) fn mutants() -> Outcome {
+    CARGO_MUTANTS.or_not_run(mutate)
+}
+
+fn mutate() -> Outcome {
+    if let Some(gone) = FILES.iter().find(|file| !project::root().join(file).is_file()) {
+        return Outcome::Failed(format!("{gone} does not exist; mend the list in xtask/src/mutants.rs"));
+    }
+    // It also ends badly when a single mutant survives, so the counts decide, not how it ended.
+    let end = line().run();
+    let [noticed, slow, missed] = ["caught", "timeout", "missed"].map(count);
+    judge(noticed + slow, missed)
+        .map_err(|problem| end.err().map_or(problem.clone(), |end| format!("{problem}; {end}")))
+        .into()
+}
+
+fn count(kind: &str) -> usize {
+    let path = project::root().join("target/mutants/mutants.out").join(format!("{kind}.txt"));
+    fs::read_to_string(path).map_or(0, |list| list.lines().count())
+}
+
+fn judge(noticed: usize, missed: usize) -> Result<String, String> {
+    let all = noticed + missed;
+    let text =
+        format!("{noticed} of {all} mutants noticed; the others: target/mutants/mutants.out/missed.txt");
+    if all > 0 && noticed * 100 >= MUST_BE * all {
+        Ok(text)
+    } else {
+        Err(format!("{text}; {MUST_BE} % are asked for"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_survivors_or_no_mutants_at_all_are_a_failure() {
+        assert!(judge(80, 20).is_ok());
+        assert!(judge(79, 21).is_err());
+        assert!(judge(0, 0).is_err());
+    }
+}
