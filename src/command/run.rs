@@ -46,11 +46,9 @@ pub(super) fn run(
     let launch = launch.map_err(|problem| give_up(&placed, failed(vec![problem])))?;
     tell_delivery(&placed, log);
     if let Some(signal) = signals.pending() {
-        // Let go now, the signal would end us before the last line is written.
-        std::mem::forget(signals);
         return Err(give_up(&placed, stopped(signal)));
     }
-    drop(signals);
+    signals.release();
     Err(become_the_app(&launch, &placed))
 }
 

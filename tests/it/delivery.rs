@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Need, Test, canary, chmod, disk, mode, require};
+use crate::support::{Need, Test, canary, chmod, disk, make_removable, mode, require};
 
 const FILE: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"file\"\n";
 const BOTH: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"both\"\n";
@@ -158,6 +158,7 @@ fn the_option_wins_over_the_variable_and_the_variable_over_the_manifest() {
     assert!(path(&test).starts_with(test.run_dir()));
     let test = test.option("--run-dir").option(high.path());
     assert!(path(&test).starts_with(high.path()));
+    [&low, &high].into_iter().for_each(make_removable);
 }
 
 #[test]

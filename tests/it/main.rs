@@ -27,6 +27,7 @@ mod properties;
 mod reading;
 mod resources;
 mod rotation;
+mod secrecy;
 mod selection;
 mod ssh;
 mod values;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread;
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::support::{Need, Outcome, SHOW, Test, canary, chmod, declared, executable, require};
+use crate::support::{Need, Outcome, SHOW, Test, canary, chmod, declared, executable, full_pipe, require};
 
 const FILE: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"file\"\n";
 
@@ -249,17 +248,6 @@ fn g15_a_refusal_with_closed_streams_has_its_code() {
     assert_eq!(test.start().code, 66);
     let test = Test::profile().through_shell("exec \"$@\" <&- >&- 2>&-");
     assert_eq!(test.run(["/nonexistent"]).code, 127);
-}
-
-/// A pipe that takes nothing more, with its reader.
-fn full_pipe() -> (OwnedFd, OwnedFd) {
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
-    while rustix::io::write(&writer, &[b'x'; 4_096]).is_ok() {}
-    while rustix::io::write(&writer, b"x").is_ok() {}
-    for end in [&reader, &writer] {
-        rustix::fs::fcntl_setfl(end, rustix::fs::OFlags::empty()).unwrap();
-    }
-    (reader, writer)
 }
 
 #[test]

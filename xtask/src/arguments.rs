@@ -103,7 +103,12 @@ fn verify(mut typed: lexopt::Parser) -> Result<Command, Wrong> {
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(Command::Verify { minutes })
+    // To libFuzzer, no time at all means for ever.
+    if minutes == 0 {
+        Err(Wrong("--minutes must be at least 1".to_owned()))
+    } else {
+        Ok(Command::Verify { minutes })
+    }
 }
 
 #[cfg(test)]
@@ -128,9 +133,14 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error() {
-        for words in
-            [&[] as &[&str], &["deploy"], &["test", "--fast"], &["dist", "x"], &["verify", "--minutes", "x"]]
-        {
+        for words in [
+            &[] as &[&str],
+            &["deploy"],
+            &["test", "--fast"],
+            &["dist", "x"],
+            &["verify", "--minutes", "x"],
+            &["verify", "--minutes", "0"],
+        ] {
             assert!(typed(words).is_err(), "{words:?}");
         }
     }

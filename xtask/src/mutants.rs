@@ -34,12 +34,25 @@ fn mutate() -> Outcome {
     if let Some(gone) = FILES.iter().find(|file| !project::root().join(file).is_file()) {
         return Outcome::Failed(format!("{gone} does not exist; mend the list in xtask/src/mutants.rs"));
     }
+    if let Err(problem) = empty_output() {
+        return Outcome::Failed(problem);
+    }
     // It also ends badly when a single mutant survives, so the counts decide, not how it ended.
     let end = line().run();
     let [noticed, slow, missed] = ["caught", "timeout", "missed"].map(count);
     judge(noticed + slow, missed)
         .map_err(|problem| end.err().map_or(problem.clone(), |end| format!("{problem}; {end}")))
         .into()
+}
+
+/// The counts of an earlier run must not pass for those of one that did not begin.
+fn empty_output() -> Result<(), String> {
+    let folder = project::root().join("target/mutants");
+    let told = |error| format!("{}: {error}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(told)?;
+    }
+    fs::create_dir_all(&folder).map_err(told)
 }
 
 fn count(kind: &str) -> usize {

@@ -26,15 +26,16 @@ extern "C" fn end(signal: c_int) {
     unsafe { libc::_exit(128 + signal) };
 }
 
-/// Signals that ask us to stop, kept waiting while this value lives.
+/// Signals that ask us to stop, kept waiting until they are released: a start that fails meanwhile undoes what it did
+/// and says why before it ends, whoever else wants it to end.
 #[derive(Debug)]
+#[must_use]
 pub struct StopSignals {
     before: u64,
 }
 
 impl StopSignals {
     /// Lets the signals wait from here on.
-    #[must_use]
     pub fn hold() -> Self {
         let before = startup::signal_mask();
         startup::set_signal_mask(OBEYED.iter().fold(before, |mask, signal| mask | bit(*signal)));
@@ -50,10 +51,9 @@ impl StopSignals {
             |signal: &c_int| pending & bit(*signal) != 0 && startup::disposition(*signal) != libc::SIG_IGN;
         OBEYED.into_iter().find(came).and_then(|signal| u8::try_from(signal).ok())
     }
-}
 
-impl Drop for StopSignals {
-    fn drop(&mut self) {
+    /// Lets them through again.
+    pub fn release(self) {
         startup::set_signal_mask(self.before);
     }
 }
@@ -82,6 +82,7 @@ mod tests {
         assert_eq!(held.pending(), u8::try_from(libc::SIGHUP).ok());
         take_back(libc::SIGHUP);
         assert_eq!(held.pending(), None);
+        held.release();
     }
 
     fn take_back(signal: c_int) {

@@ -16,12 +16,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use rustix::pipe::{PipeFlags, pipe_with};
 use tempfile::TempDir;
 
 pub(crate) use leak::{Canaries, canary, canary_url, encodings};
 pub(crate) use need::{Need, is_root, not_run, require};
 pub(crate) use outcome::Outcome;
-pub(crate) use place::{Tree, disk, executable, memory};
+pub(crate) use place::{Tree, disk, executable, make_removable, memory};
 
 /// The binary under test.
 pub(crate) const CRYOKEY: &str = env!("CARGO_BIN_EXE_cryokey");
@@ -310,11 +311,8 @@ impl Test {
 }
 
 impl Drop for Test {
-    /// A delivered folder is 0500: only root could remove it as it is.
     fn drop(&mut self) {
-        for folder in self.run_dir.iter().flat_map(|folder| fs::read_dir(folder.path())).flatten().flatten() {
-            let _ = fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700));
-        }
+        self.run_dir.iter().for_each(make_removable);
     }
 }
 
@@ -379,4 +377,15 @@ pub(crate) fn declared<T: Display>(names: impl IntoIterator<Item = T>, rule: &st
 /// Bytes as an argument or a value.
 pub(crate) fn bytes(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())
+}
+
+/// A pipe that takes nothing more, with its reader.
+pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+    while rustix::io::write(&writer, &[b'x'; 4_096]).is_ok() {}
+    while rustix::io::write(&writer, b"x").is_ok() {}
+    for end in [&reader, &writer] {
+        rustix::fs::fcntl_setfl(end, rustix::fs::OFlags::empty()).unwrap();
+    }
+    (reader, writer)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -57,4 +57,11 @@ pub(crate) fn executable(path: &Path, content: &[u8], mode: u32) {
     let mut child = shell.args(["-c", &line, "sh"]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(content).unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+/// A delivered folder is 0500: only root could remove it as it is.
+pub(crate) fn make_removable(folder: &TempDir) {
+    for folder in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+        let _ = fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700));
+    }
 }

@@ -1,0 +1,46 @@
+//! What another process of the same user sees of cryokey while it holds values: nothing.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{NOBODY, Need, Test, full_pipe, require};
+
+#[test]
+fn another_process_of_the_same_user_reads_neither_memory_nor_environment() {
+    if !require(Need::Root) {
+        return;
+    }
+    let (_reader, writer) = full_pipe();
+    let test = Test::profile().by_nobody().stderr(writer);
+    let running = test.spawn(["/bin/true"]);
+    let process = running.child.id();
+    let started = Instant::now();
+    let is_ready = || {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        // What is not dumpable belongs to root in /proc, and it runs as nobody.
+        let owner = fs::metadata(format!("/proc/{process}/environ")).map(|file| file.uid());
+        status.starts_with("Name:\tcryokey\n") && matches!(owner, Ok(0))
+    };
+    while !is_ready() {
+        assert!(started.elapsed() < Duration::from_secs(10), "it never became unreadable");
+        thread::sleep(Duration::from_millis(1));
+    }
+    for file in ["environ", "mem", "maps", "auxv", "stack"] {
+        let path = format!("/proc/{process}/{file}");
+        let user = NOBODY.to_string();
+        let mut reader = Command::new("setpriv");
+        reader.args(["--reuid", &user, "--regid", &user, "--clear-groups", "head", "-c", "1", &path]);
+        let outcome = reader.output().unwrap();
+        assert!(!outcome.status.success() && outcome.stdout.is_empty(), "{path} was read");
+        assert_ne!(
+            fs::metadata(&path).map_err(|error| error.kind()).err(),
+            Some(ErrorKind::NotFound),
+            "too late"
+        );
+    }
+    assert_eq!(test.finish(running, false).code, 0);
+}
