@@ -52,9 +52,7 @@ pub(crate) fn comparisons(rows: &[Row], absent: &[String]) {
         );
     }
     for name in absent {
-        println!(
-            "| {name} | | | | at most 0.25 | not measured: not installed (`cargo install --locked {name}`) |"
-        );
+        println!("| {name} | | | | at most 0.25 | not measured: not installed |");
     }
     for row in rows.iter().filter(|row| row.pairs.again > 0) {
         println!("\n{} runs of {} ended badly and were taken again.", row.pairs.again, row.name);

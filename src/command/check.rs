@@ -2,7 +2,7 @@
 
 use super::{preparation, print};
 use crate::cli::ReportFormat;
-use crate::config::{Config, Flags};
+use crate::config::Flags;
 use crate::delivery;
 use crate::environ::Environ;
 use crate::error::Failure;
@@ -17,8 +17,7 @@ pub(super) fn run(
     environ: &Environ,
     log: &Logger,
 ) -> Result<(), Failure> {
-    let config = Config::load(flags, environ)?;
-    preparation::announce(&config, log);
+    let config = preparation::configure(flags, environ, log)?;
     let plan = Plan::new(&config);
     let resolution = preparation::read(&plan, &config, environ, log);
     let mut verdict = preparation::judge(&resolution, &config, environ);

@@ -20,8 +20,7 @@ pub(super) fn run(
     environ: &Environ,
     log: &Logger,
 ) -> Result<(), Failure> {
-    let config = Config::load(flags, environ)?;
-    preparation::announce(&config, log);
+    let config = preparation::configure(flags, environ, log)?;
     let plan = Plan::new(&config);
     let resolution = preparation::read(&plan, &config, environ, log);
     let mut problems = Vec::new();

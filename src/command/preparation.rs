@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use crate::config::{Config, Notice, Selection};
+use crate::config::{Config, Flags, Notice, Selection};
 use crate::delivery::environment;
 use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem};
@@ -15,8 +15,14 @@ use crate::provider::{Deadline, Provider, Settings, Source, files};
 use crate::resolve::{Resolution, resolve};
 use crate::rules::{self, Verdict};
 
-/// Tells what was noticed about the settings, and about ourselves.
-pub(super) fn announce(config: &Config, log: &Logger) {
+/// What is in force, with what there is to tell about it.
+pub(super) fn configure(flags: Flags, environ: &Environ, log: &Logger) -> Result<Config, Failure> {
+    let config = Config::load(flags, environ)?;
+    announce(&config, log);
+    Ok(config)
+}
+
+fn announce(config: &Config, log: &Logger) {
     for notice in &config.notices {
         match notice {
             Notice::Info(text) => log.info(text),

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use init::{ExecError, Launch, StopSignals};
 
 use super::{development, preparation};
-use crate::config::{Config, Flags};
+use crate::config::Flags;
 use crate::delivery::{self, Placed};
 use crate::environ::Environ;
 use crate::error::{Exit, Failure, Phase, Problem};
@@ -25,8 +25,7 @@ pub(super) fn run(
     log: &Logger,
 ) -> Result<Infallible, Failure> {
     let is_development = flags.dev;
-    let config = Config::load(flags, environ)?;
-    preparation::announce(&config, log);
+    let config = preparation::configure(flags, environ, log)?;
     warn_about_root(log);
     let plan = Plan::new(&config);
     if is_development {

@@ -110,16 +110,12 @@ fn parse(bytes: &[u8]) -> Option<SystemTime> {
 }
 
 fn too_old(age: u64, limit: u64, names: Vec<String>) -> Problem {
-    Problem {
-        exit: Exit::Configuration,
-        what: format!("too old, {age} days with a limit of {limit}: {}", names.join(", ")),
-        names,
-        reason: "rotation",
-        fix: format!(
-            "rotate them and write the time into {SECRET_ROTATION_TIMESTAMP} (`date +%s`), or raise \
-             {SECRET_ROTATION_THRESHOLD_DAYS} or the secret's `rotate_every`"
-        ),
-    }
+    let what = format!("too old, {age} days with a limit of {limit}: {}", names.join(", "));
+    let fix = format!(
+        "rotate them and write the time into {SECRET_ROTATION_TIMESTAMP} (`date +%s`), or raise \
+         {SECRET_ROTATION_THRESHOLD_DAYS} or the secret's `rotate_every`"
+    );
+    problem(names, what, fix)
 }
 
 fn unknown_age(common: Rotated, names: Vec<String>) -> Problem {
@@ -129,25 +125,19 @@ fn unknown_age(common: Rotated, names: Vec<String>) -> Problem {
         Rotated::At(_) | Rotated::Unknown => "does not exist",
     };
     let names = if names.is_empty() { vec![SECRET_ROTATION_TIMESTAMP.to_owned()] } else { names };
-    Problem {
-        exit: Exit::Configuration,
-        what: format!("the age is not known, since {SECRET_ROTATION_TIMESTAMP} {why}: {}", names.join(", ")),
-        names,
-        reason: "rotation",
-        fix: format!(
-            "mount a file {SECRET_ROTATION_TIMESTAMP} with the time of the last rotation (`date +%s`)"
-        ),
-    }
+    let what = format!("the age is not known, since {SECRET_ROTATION_TIMESTAMP} {why}: {}", names.join(", "));
+    let fix =
+        format!("mount a file {SECRET_ROTATION_TIMESTAMP} with the time of the last rotation (`date +%s`)");
+    problem(names, what, fix)
 }
 
 fn no_limit(names: Vec<String>) -> Problem {
-    Problem {
-        exit: Exit::Configuration,
-        what: format!("rotation is watched without a limit for {}", names.join(", ")),
-        names,
-        reason: "rotation",
-        fix: format!("set {SECRET_ROTATION_THRESHOLD_DAYS}, or `rotate_every` in the manifest"),
-    }
+    let what = format!("rotation is watched without a limit for {}", names.join(", "));
+    problem(names, what, format!("set {SECRET_ROTATION_THRESHOLD_DAYS}, or `rotate_every` in the manifest"))
+}
+
+fn problem(names: Vec<String>, what: String, fix: String) -> Problem {
+    Problem { exit: Exit::Configuration, names, reason: "rotation", what, fix }
 }
 
 #[cfg(test)]

@@ -60,21 +60,15 @@ fn ambiguous(several: &[Variant]) -> Problem {
 }
 
 fn key_not_placed(names: Vec<String>) -> Problem {
-    Problem {
-        exit: Exit::Configuration,
-        what: format!("no environment is selected, so the SSH key is not placed: {}", names.join(", ")),
-        names,
-        reason: "configuration",
-        fix: format!("set {} to the environment whose key is meant", variable::ENVIRONMENT),
-    }
+    let what = format!("no environment is selected, so the SSH key is not placed: {}", names.join(", "));
+    not_used(names, what, format!("set {} to the environment whose key is meant", variable::ENVIRONMENT))
 }
 
 fn color_not_selected(names: Vec<String>) -> Problem {
-    Problem {
-        exit: Exit::Configuration,
-        what: format!("no color is selected, so these secrets are not used: {}", names.join(", ")),
-        names,
-        reason: "configuration",
-        fix: format!("set {} to the color that this container is", variable::DEPLOYMENT_COLOR),
-    }
+    let what = format!("no color is selected, so these secrets are not used: {}", names.join(", "));
+    not_used(names, what, format!("set {} to the color that this container is", variable::DEPLOYMENT_COLOR))
+}
+
+fn not_used(names: Vec<String>, what: String, fix: String) -> Problem {
+    Problem { exit: Exit::Configuration, names, reason: "configuration", what, fix }
 }
