@@ -225,6 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn b04_a_name_has_at_most_255_bytes() {
+        assert!(EnvName::parse(&"A".repeat(255)).is_ok() && EnvName::parse(&"A".repeat(256)).is_err());
+        assert!(Variant::parse(&"a".repeat(255)).is_ok() && Variant::parse(&"a".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn what_does_not_begin_with_the_prefix_keeps_its_separator() {
+        assert_eq!(EnvName::from_key("_key", "app").unwrap().as_str(), "_KEY");
+        assert_eq!(EnvName::from_key("_key", "").unwrap().as_str(), "_KEY");
+    }
+
+    #[test]
     fn a_key_maps_to_its_name() {
         let mapped = |key, prefix| EnvName::from_key(key, prefix).map(|name| name.as_str().to_owned());
         assert_eq!(mapped("cryoprotect_supabase_url", "cryoprotect").unwrap(), "SUPABASE_URL");

@@ -240,6 +240,15 @@ mod tests {
     }
 
     #[test]
+    fn without_an_environment_a_secret_may_be_guessed_and_a_key_may_not() {
+        let plan = plan(&[]);
+        let use_of = |key: &str| candidates(&plan).find(|candidate| candidate.key.0 == key).unwrap().use_of;
+        assert_eq!(use_of("STAGING_API_KEY"), Use::IfOnlyEnvironment);
+        assert_eq!(use_of("STAGING_SSH_KEY"), Use::Never);
+        assert_eq!(use_of("SSH_KEY"), Use::Always);
+    }
+
+    #[test]
     fn a_prefixed_name_is_never_taken_from_a_plain_variable() {
         let plan = plan(&["APP_ENV=production"]);
         let plain = candidates(&plan).filter(|candidate| candidate.source == Source::Environment);

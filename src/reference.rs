@@ -155,6 +155,20 @@ mod tests {
     }
 
     #[test]
+    fn a_reference_has_at_most_2048_bytes() {
+        let of = |length: usize| Reference::parse(&format!("files:{}", "a".repeat(length - "files:".len())));
+        assert!(of(2_048).is_ok());
+        assert_eq!(of(2_049), Err(NotAReference::TooLong));
+    }
+
+    #[test]
+    fn neither_path_nor_field_is_empty() {
+        assert_eq!(Reference::parse("files:"), Err(NotAReference::Shape));
+        assert_eq!(Reference::parse("files:a#"), Err(NotAReference::Shape));
+        assert_eq!(Reference::parse("files:a#b"), Err(NotAReference::NoFields));
+    }
+
+    #[test]
     fn a_misspelt_provider_is_never_taken_for_text() {
         let why = Reference::parse("valut:a#b").unwrap_err().to_string();
         assert!(why.contains("did you mean `vault`"), "{why}");

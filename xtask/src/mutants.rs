@@ -7,7 +7,7 @@ use crate::project;
 use crate::report::Outcome;
 use crate::tools::CARGO_MUTANTS;
 
-/// Pure modules, whose unit tests alone have to notice. The rest is tested by running the program, too slow for this.
+/// The modules that only compute.
 const FILES: [&str; 6] = [
     "src/name.rs",
     "src/plan.rs",
@@ -17,13 +17,19 @@ const FILES: [&str; 6] = [
     "src/rules/rotation.rs",
 ];
 
+/// The tests that have to notice: the unit tests, and what runs the program for these subjects.
+const TESTS: [&str; 8] =
+    ["tests::", "modes::", "names::", "precedence::", "rotation::", "selection::", "ssh::", "values::"];
+
 /// How many of a hundred mutants have to be noticed. Some change nothing that can be observed.
 const MUST_BE: usize = 80;
 
 pub(crate) fn line() -> Line {
     let line = Line::cargo(&["mutants", "--package", "cryokey", "--output", "target/mutants", "--jobs", "2"]);
     let with_files = FILES.iter().fold(line, |line, file| line.arg("--file").arg(*file));
-    with_files.arg("--").arg("--lib")
+    let with_tests =
+        ["--", "--lib", "--test", "it", "--"].iter().fold(with_files, |line, word| line.arg(*word));
+    TESTS.iter().fold(with_tests, |line, filter| line.arg(*filter))
 }
 
 pub(crate) fn mutants() -> Outcome {
