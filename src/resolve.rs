@@ -21,8 +21,6 @@ pub struct Resolution<'a> {
     pub population: Option<usize>,
     /// The permission bits of the secrets folder, where it exists.
     pub folder_mode: Option<u32>,
-    /// The keys whose files somebody else may have put there.
-    pub planted: Vec<Key>,
 }
 
 /// What stands in for an environment that nobody selected.
@@ -92,6 +90,8 @@ pub struct Value<'a> {
     pub created: Option<SystemTime>,
     /// The permission bits of its file, where it is one.
     pub mode: Option<u32>,
+    /// Whether somebody else may have put it there.
+    pub may_be_planted: bool,
 }
 
 /// What a provider said of one candidate.
@@ -113,13 +113,12 @@ pub fn resolve<'a>(
     let mut readings: Vec<Vec<Reading>> =
         plan.entries.iter().map(|entry| entry.candidates.iter().map(|_| Reading::Absent).collect()).collect();
     let mut failures = Vec::new();
-    let (mut population, mut folder_mode, mut planted) = (None, None, Vec::new());
+    let (mut population, mut folder_mode) = (None, None);
     for (source, provider) in providers {
         match ask(plan, *source, provider.as_ref(), deadline, &mut readings) {
             Ok(about) => {
                 population = population.or(about.population);
                 folder_mode = folder_mode.or(about.mode);
-                planted.extend(about.planted);
             }
             Err(error) => failures.push((*source, error)),
         }
@@ -127,14 +126,13 @@ pub fn resolve<'a>(
     let assumed = assume(plan, &readings);
     let entries = plan.entries.iter().zip(readings);
     let secrets = entries.map(|(entry, readings)| decide(entry, readings, &assumed)).collect();
-    Resolution { secrets, failures, assumed, population, folder_mode, planted }
+    Resolution { secrets, failures, assumed, population, folder_mode }
 }
 
 /// What a provider said of itself.
 struct About {
     population: Option<usize>,
     mode: Option<u32>,
-    planted: Vec<Key>,
 }
 
 /// Where an entry's candidate is in the plan.
@@ -207,7 +205,7 @@ fn record(
     for place in answer.noticed.iter().filter_map(|key| notice.take(key)) {
         set(readings, place, Reading::Noticed);
     }
-    About { population: answer.population, mode: answer.mode, planted: answer.planted }
+    About { population: answer.population, mode: answer.mode }
 }
 
 fn set(readings: &mut [Vec<Reading>], (entry, candidate): (usize, usize), reading: Reading) {
@@ -276,8 +274,8 @@ fn weigh<'a>(outcome: &mut Outcome<'a>, candidate: &'a Candidate, reading: Readi
             }
             Fate::Failed(error)
         }
-        Reading::Found(Found { value: secret, created, mode, .. }) if is_open => {
-            *outcome = Outcome::Found(Value { candidate, secret, created, mode });
+        Reading::Found(Found { value: secret, created, mode, may_be_planted, .. }) if is_open => {
+            *outcome = Outcome::Found(Value { candidate, secret, created, mode, may_be_planted });
             Fate::Won
         }
         Reading::Found(..) => match outcome.candidate() {

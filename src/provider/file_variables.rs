@@ -47,7 +47,7 @@ impl FileVariables<'_> {
         });
         Some(read.map(|(bytes, stat)| {
             let mode = Some(stat.st_mode & 0o7777);
-            Found { key: key.clone(), value: Secret::new(bytes), created: None, mode }
+            Found { key: key.clone(), value: Secret::new(bytes), created: None, mode, may_be_planted: false }
         }))
     }
 }

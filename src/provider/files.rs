@@ -88,10 +88,7 @@ impl Files {
         for key in request.keys.iter().filter(|key| names.may_have(&key.0)) {
             match self.read_one(folder, generation, key, deadline) {
                 Ok(None) => {}
-                Ok(Some((found, is_planted))) => {
-                    answer.planted.extend(is_planted.then(|| found.key.clone()));
-                    answer.found.push(found);
-                }
+                Ok(Some(found)) => answer.found.push(found),
                 Err(error) => answer.failed.push((Key::clone(key), error)),
             }
         }
@@ -106,7 +103,7 @@ impl Files {
         generation: Option<&Generation>,
         key: &Key,
         deadline: Deadline,
-    ) -> Result<Option<(Found, bool)>, ProviderError> {
+    ) -> Result<Option<Found>, ProviderError> {
         let place = self.place(&key.0);
         if deadline.has_passed() && folder.has(&key.0) {
             return Err(ProviderError::new(Kind::TimedOut, place, Cause::Time));
@@ -116,19 +113,19 @@ impl Files {
         match read {
             Ok((bytes, stat)) => {
                 let value = Secret::new(bytes);
-                let is_planted = folder.may_be_planted(&stat);
-                self.check_file(&place, &stat, is_planted)?;
+                let may_be_planted = folder.may_be_planted(&stat);
+                self.check_file(&place, &stat, may_be_planted)?;
                 let mode = Some(stat.st_mode & 0o7777);
-                Ok(Some((Found { key: key.clone(), value, created: None, mode }, is_planted)))
+                Ok(Some(Found { key: Key::clone(key), value, created: None, mode, may_be_planted }))
             }
             Err(ReadError::Os(Errno::NOENT)) if !folder.has(&key.0) => Ok(None),
             Err(error) => Err(ProviderError::reading(place, error, folder.state(&key.0).as_ref())),
         }
     }
 
-    fn check_file(&self, place: &str, stat: &Stat, is_planted: bool) -> Result<(), ProviderError> {
+    fn check_file(&self, place: &str, stat: &Stat, may_be_planted: bool) -> Result<(), ProviderError> {
         let mode = stat.st_mode & 0o7777;
-        if self.settings.strict_permissions && is_planted {
+        if self.settings.strict_permissions && may_be_planted {
             return Err(ProviderError::new(Kind::Denied, place, Cause::Planted { owner: stat.st_uid }));
         }
         if self.settings.strict_permissions && mode & !0o400 != 0 {

@@ -40,8 +40,6 @@ pub struct Answer {
     pub population: Option<usize>,
     /// The permission bits of the place, where it is a folder.
     pub mode: Option<u32>,
-    /// The keys whose files somebody else may have put there: links to other users' files in an open folder.
-    pub planted: Vec<Key>,
 }
 
 /// One value.
@@ -55,6 +53,8 @@ pub struct Found {
     pub created: Option<SystemTime>,
     /// Its permission bits, where it is a file.
     pub mode: Option<u32>,
+    /// Whether somebody else may have put it there: a link to another user's file in an open folder.
+    pub may_be_planted: bool,
 }
 
 /// What a secret is called in its place: a file name, a variable, a path.

@@ -9,7 +9,6 @@ use crate::delivery::ssh;
 use crate::error::{Exit, Problem};
 use crate::manifest::{Deliver, Format};
 use crate::plan::Entry;
-use crate::provider::Source;
 use crate::resolve::{Resolution, Value};
 use crate::setting::Choice as _;
 
@@ -54,7 +53,7 @@ pub fn judge(resolution: &Resolution<'_>, verdict: &mut Verdict) {
                 .add(resolved.entry.rule.required || broken.is_fatal, broken.problem(resolved.entry, value));
         }
         verdict.tolerated.extend(oddities(resolved.entry, value));
-        if value.candidate.source == Source::Files && resolution.planted.contains(&value.candidate.key) {
+        if value.may_be_planted {
             verdict.tolerated.push(planted(resolved.entry));
         }
     }

@@ -3,9 +3,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::support::{Canaries, Test, canary, canary_url, declared, encodings};
-
-const REQUIRED: &str = "[secret.TOKEN]\nrequired = true\n";
+use crate::support::{Canaries, REQUIRED, Test, canary, canary_url, declared, encodings};
 
 #[test]
 fn the_search_finds_a_planted_value_in_every_encoding() {

@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Outcome, Test, canary, mode};
-
-const REQUIRED: &str = "[secret.TOKEN]\nrequired = true\n";
+use crate::support::{Outcome, REQUIRED, Test, canary, mode};
 
 #[test]
 fn k01_a_wrong_command_line_is_64_and_nothing_runs() {

@@ -74,7 +74,7 @@ fn debug_of_what_holds_a_value_shows_none_of_it() {
     };
     let secret = || Secret::new(VALUE.into());
     hides(&secret());
-    hides(&Found { key: Key("A".into()), value: secret(), created: None, mode: None });
+    hides(&Found { key: Key("A".into()), value: secret(), created: None, mode: None, may_be_planted: false });
     let environ = Environ::new([format!("API_KEY={VALUE}")]);
     hides(&environ);
     let mut launch = Launch::new(OsStr::new("app"), &[VALUE]).unwrap();

@@ -7,9 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{NOBODY, Need, Test, bytes, canary, chmod, is_root, require};
-
-const REQUIRED: &str = "[secret.TOKEN]\nrequired = true\n";
+use crate::support::{NOBODY, Need, REQUIRED, Test, bytes, canary, chmod, is_root, linked_to, require};
 
 /// At once, on a machine that has other things to do.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -19,13 +17,6 @@ fn made_by(program: &str, arguments: &[&str]) -> Test {
     let test = Test::with(REQUIRED);
     let mut command = Command::new(program);
     assert!(command.arg(test.secret_path("TOKEN")).args(arguments).status().unwrap().success());
-    test
-}
-
-/// A required secret that is a link to this.
-fn linked_to(target: impl AsRef<Path>) -> Test {
-    let test = Test::with(REQUIRED);
-    symlink(target, test.secret_path("TOKEN")).unwrap();
     test
 }
 

@@ -1,8 +1,6 @@
 //! The strict modes: what stops, what is only told, and which code counts when several things are wrong.
 
-use crate::support::{Test, canary};
-
-const REQUIRED: &str = "[secret.TOKEN]\nrequired = true\n";
+use crate::support::{REQUIRED, Test, canary};
 
 #[test]
 fn without_strict_secret_mode_an_absent_secret_is_a_warning() {

@@ -1,8 +1,6 @@
 //! Names: which files stand for a name, which may not, and what a manifest may say.
 
-use crate::support::{Test, bytes, canary, declared};
-
-const REQUIRED: &str = "[secret.TOKEN]\nrequired = true\n";
+use crate::support::{REQUIRED, Test, bytes, canary, declared};
 
 /// Names that change what a process does before it looks at them.
 const STEERING: [&str; 19] = [

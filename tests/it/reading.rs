@@ -2,27 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Need, Test, canary, require};
-
-const REQUIRED: &str = "[secret.TOKEN]\nrequired = true\n";
+use crate::support::{Need, REQUIRED, Test, canary, linked_to, require};
 
 /// A required secret that is a FIFO.
 fn fifo() -> Test {
     let test = Test::with(REQUIRED);
     assert!(Command::new("mkfifo").arg(test.secret_path("TOKEN")).status().unwrap().success());
-    test
-}
-
-/// A required secret that is a link to this.
-fn linked_to(target: impl AsRef<Path>) -> Test {
-    let test = Test::with(REQUIRED);
-    symlink(target, test.secret_path("TOKEN")).unwrap();
     test
 }
 

@@ -3,9 +3,8 @@
 use std::fs;
 use std::fs::File;
 
-use crate::support::{Test, bytes, canary, canary_url, declared};
+use crate::support::{REQUIRED, Test, bytes, canary, canary_url, declared};
 
-const REQUIRED: &str = "[secret.TOKEN]\nrequired = true\n";
 const OPTIONAL: &str = "[secret.TOKEN]\n";
 const FILE: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"file\"\n";
 

@@ -201,7 +201,7 @@ impl Provider for Memory {
                 // Nobody asked for it.
             } else if thing.is_readable {
                 let value = Secret::new(thing.key.clone().into_bytes());
-                answer.found.push(Found { key, value, created: None, mode: None });
+                answer.found.push(Found { key, value, created: None, mode: None, may_be_planted: false });
             } else {
                 let error = broken(&thing.key);
                 answer.failed.push((key, error));

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::{Display, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -35,6 +35,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Shows the app's environment, byte for byte.
 pub(crate) const SHOW: [&str; 2] = ["/usr/bin/env", "-0"];
+
+/// A manifest with one required secret.
+pub(crate) const REQUIRED: &str = "[secret.TOKEN]\nrequired = true\n";
 
 /// A sandbox: `secrets`, `home`, `work` (the working directory) and `tools`, and what the binary is started with.
 /// Nothing of the tests' own environment gets in.
@@ -388,4 +391,11 @@ pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
         rustix::fs::fcntl_setfl(end, rustix::fs::OFlags::empty()).unwrap();
     }
     (reader, writer)
+}
+
+/// A required secret that is a link to this.
+pub(crate) fn linked_to(target: impl AsRef<Path>) -> Test {
+    let test = Test::with(REQUIRED);
+    symlink(target, test.secret_path("TOKEN")).unwrap();
+    test
 }
