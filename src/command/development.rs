@@ -14,7 +14,7 @@ use crate::environ::Environ;
 use crate::error::{Exit, Failure, Phase, Problem};
 use crate::logger::Logger;
 use crate::manifest::{Deliver, Format, SecretRule};
-use crate::plan::{Candidate, Entry, Plan, Purpose};
+use crate::plan::{Candidate, Entry, Plan, Purpose, Use};
 use crate::provider::Source;
 
 const PRODUCTION: &str = "production";
@@ -71,7 +71,8 @@ fn is_missing(entry: &Entry, folder: &Path, environ: &Environ) -> bool {
         Source::Environment | Source::FileVariables => environ.set(&candidate.key.0).is_some(),
         Source::Files => folder.join(&candidate.key.0).symlink_metadata().is_ok(),
     };
-    is_wanted && !entry.candidates.iter().any(exists)
+    let mut usable = entry.candidates.iter().filter(|candidate| candidate.use_of != Use::Never);
+    is_wanted && !usable.any(exists)
 }
 
 /// A value that the secret's own rules accept. `None`: a format that nobody can make up.

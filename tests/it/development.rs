@@ -43,6 +43,15 @@ fn the_folder_wins_over_the_variable_and_what_is_there_is_used() {
 }
 
 #[test]
+fn a_file_for_a_color_that_was_not_selected_does_not_count_as_present() {
+    let test = development("colors = [\"blue\"]\n[secret.TOKEN]\nrequired = true\n");
+    let test = test.file("work/.secrets/BLUE_TOKEN", canary(), 0o600);
+    let outcome = test.start();
+    let app = outcome.says("TOKEN: made for development in ./.secrets/TOKEN").app();
+    assert!(app.get("TOKEN").unwrap().starts_with(b"dev-"));
+}
+
+#[test]
 fn the_entry_in_gitignore_is_added_once_and_the_rest_stays() {
     for (there, expected) in [
         ("target", "target\n.secrets/\n"),
