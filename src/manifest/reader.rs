@@ -102,6 +102,12 @@ fn place(text: &str, position: usize) -> String {
     format!("{line}:{column}")
 }
 
+/// A key as the file must have it: in quotes, unless it is a bare key (TOML 1.0, "Keys").
+fn as_written(key: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { format!("\"{key}\"") }
+}
+
 impl<'a> Table<'a> {
     pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
         self.read(key, "true or false", |value| match value {
@@ -275,12 +281,29 @@ impl<'a> Table<'a> {
     }
 
     fn full(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        let key = as_written(key);
+        if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
 
     /// Which keys were asked for, so that a test can compare them with the schema.
     #[cfg(test)]
     pub(super) fn asked(&self) -> BTreeSet<&'static str> {
         self.asked.borrow().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_needs_quotes_is_named_with_them() {
+        for (text, named) in
+            [("[\"\"]", "`\"\"`"), ("[env]\n\"a.b\" = 1", "`env.\"a.b\"`"), ("a-b = 1", "`a-b`")]
+        {
+            let problems = crate::manifest::Manifest::parse(text, "x").unwrap_err();
+            assert!(problems.iter().any(|problem| problem.what.contains(named)), "{problems:?}");
+            assert!(problems.iter().all(|problem| problem.names.iter().all(|name| !name.is_empty())));
+        }
     }
 }
