@@ -294,14 +294,14 @@ impl<'a> Table<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::manifest::Manifest;
 
     #[test]
     fn a_key_that_needs_quotes_is_named_with_them() {
         for (text, named) in
             [("[\"\"]", "`\"\"`"), ("[env]\n\"a.b\" = 1", "`env.\"a.b\"`"), ("a-b = 1", "`a-b`")]
         {
-            let problems = crate::manifest::Manifest::parse(text, "x").unwrap_err();
+            let problems = Manifest::parse(text, "x").unwrap_err();
             assert!(problems.iter().any(|problem| problem.what.contains(named)), "{problems:?}");
             assert!(problems.iter().all(|problem| problem.names.iter().all(|name| !name.is_empty())));
         }
