@@ -1,4 +1,4 @@
-"""Says which of its secrets arrived, by name and length, never by value.
+"""Prints which of its secrets arrived, by name and length, never by value.
 
     cryokey run --dev -- python3 examples/dev/app.py
 """
@@ -15,7 +15,7 @@ def main() -> int:
         length = len(os.environb.get(name.encode(), b""))
         print(f"{name:<13} {f'arrived, {length} bytes' if length else 'did not arrive'}")
     if missing:
-        print("start me with: cryokey run --dev -- python3 examples/dev/app.py", file=sys.stderr)
+        print("run this with: cryokey run --dev -- python3 examples/dev/app.py", file=sys.stderr)
     return 1 if missing else 0
 
 

@@ -1,4 +1,4 @@
-"""A small app that shows that its secrets arrived, without showing them."""
+"""A small app that shows which secrets arrived, without revealing their values."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ app.secret_key = os.environ.get("SECRET_KEY")
 
 
 def seen(name):
-    """Enough to compare with what was sent, too little to learn it from a long random value."""
+    """Enough to compare with the value that was sent, too little to recover a long random value."""
     value = os.environb[name.encode()]
     return {"length": len(value), "sha256_begins": hashlib.sha256(value).hexdigest()[:8]}
 
