@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser};
 
 use crate::config::Flags;
-use crate::error::{Exit, Failure, Phase, Problem};
+use crate::error::{Failure, Phase, Problem, Reason};
 use crate::escape::escaped;
-use crate::name::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// The help text.
 pub const HELP: &str = include_str!("cli/help.txt");
@@ -241,7 +241,7 @@ fn wrong(error: &lexopt::Error) -> Failure {
 
 fn usage(what: &str) -> Failure {
     let fix = "see `cryokey --help`; an app is started by `cryokey run -- COMMAND`";
-    Failure::one(Phase::Usage, Problem::new(Exit::Usage, "usage", "command-line", what, fix))
+    Failure::one(Phase::Usage, Problem::new(Reason::Usage, "command-line", what, fix))
 }
 
 #[cfg(test)]
@@ -284,7 +284,7 @@ mod tests {
         ];
         for line in lines {
             let failure = parsed(line).unwrap_err();
-            assert_eq!(failure.exit(), Exit::Usage, "{line:?}");
+            assert_eq!(failure.exit(), Reason::Usage.exit(), "{line:?}");
             assert!(failure.problems[0].to_string().contains("--help"));
         }
     }

@@ -8,13 +8,15 @@ use crate::error::{Failure, Phase, Problem};
 use crate::escape::escaped;
 use crate::manifest::locate::{Origin, locate};
 use crate::manifest::{Deliver, Manifest, Undeclared};
-use crate::name::{Variant, did_you_mean, similar};
+use crate::name::Variant;
+use crate::provider::Source;
 use crate::setting::{self, Choice, SETTINGS};
+use crate::suggest::{did_you_mean, similar};
 
 /// Where the development mode looks for secrets, as the contract has it.
-pub const DEVELOPMENT_FOLDER: &str = "./.secrets";
+pub const DEVELOPMENT_DIRECTORY: &str = "./.secrets";
 
-const SECRETS_FOLDER: &str = "/run/secrets";
+const SECRETS_DIRECTORY: &str = "/run/secrets";
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What was asked for on the command line; wins over everything else.
@@ -39,6 +41,10 @@ pub struct Config {
     pub origin: Origin,
     /// Which environment and color were selected.
     pub selection: Selection,
+    /// `EXTERNAL_SECRET_PROVIDER`, in rising priority.
+    pub external: Vec<Source>,
+    /// Whether `K8S_SECRET_NAME` names a Secret.
+    pub kubernetes: bool,
     /// `STRICT_SECRET_MODE`.
     pub strict_secrets: bool,
     /// `STRICT_ENV_MODE`.
@@ -98,18 +104,19 @@ impl Config {
         }
         let mut variables = Variables { environ, problems: Vec::new() };
         let mut notices = misspelt(environ);
-        if located.passed_over {
+        if located.skipped {
             notices.push(Notice::Info(
                 "./cryokey.toml is not read as root or as PID 1; name it by --manifest to use it".into(),
             ));
         }
         let selection = select(&located.manifest, environ, &mut notices);
-        variables.refuse_remote_providers();
         let settings = located.manifest.settings.clone();
-        let development = flags.dev.then(|| PathBuf::from(DEVELOPMENT_FOLDER));
+        let development = flags.dev.then(|| PathBuf::from(DEVELOPMENT_DIRECTORY));
         let secrets_dir = flags.secrets_dir.or(development).or_else(|| variables.path("secrets_dir"));
         let config = Self {
             selection,
+            external: variables.external(),
+            kubernetes: variables.has_kubernetes(),
             strict_secrets: variables.switch(variable::STRICT_SECRET_MODE).unwrap_or(true),
             strict_env: variables.switch(variable::STRICT_ENV_MODE).unwrap_or(true),
             strict_rotation: variables.switch(variable::STRICT_ROTATION_MODE).unwrap_or(false),
@@ -121,7 +128,7 @@ impl Config {
             keep_env: variables.list("keep_env").or(settings.keep_env).unwrap_or_default(),
             name_prefix: variables.text("name_prefix").or(settings.name_prefix).unwrap_or_default(),
             run_dir: flags.run_dir.or_else(|| variables.path("run_dir")).or(settings.run_dir),
-            secrets_dir: secrets_dir.or(settings.secrets_dir).unwrap_or_else(|| SECRETS_FOLDER.into()),
+            secrets_dir: secrets_dir.or(settings.secrets_dir).unwrap_or_else(|| SECRETS_DIRECTORY.into()),
             start_timeout: variables
                 .duration("start_timeout")
                 .or(settings.start_timeout)
@@ -136,6 +143,17 @@ impl Config {
             notices,
         };
         if variables.problems.is_empty() { Ok(config) } else { Err(failed(variables.problems)) }
+    }
+}
+
+impl Config {
+    /// The places that are read, in rising priority.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Source> {
+        let local = [Source::Environment, Source::FileVariables, Source::Files];
+        let external = self.external.iter().copied();
+        let kubernetes = self.kubernetes.then_some(Source::Kubernetes);
+        local.into_iter().chain(external).chain(kubernetes).collect()
     }
 }
 
@@ -188,20 +206,46 @@ impl Variables<'_> {
         value
     }
 
-    /// To leave out a provider in silence would start an app without its secrets.
-    fn refuse_remote_providers(&mut self) {
-        for name in
-            [variable::EXTERNAL_SECRET_PROVIDER, variable::K8S_SECRET_NAME, variable::K8S_SECRET_NAMESPACE]
-        {
-            if self.environ.set(name).is_some() {
-                self.problems.push(Problem::configuration(
-                    name,
-                    format!("{name} is set, and this version of cryokey reads local secrets only"),
-                    format!("unset {name}, or use a version with remote providers"),
-                ));
+    /// The external providers in the order of their list, the last one with the highest priority.
+    fn external(&mut self) -> Vec<Source> {
+        let words = self.environ.text(variable::EXTERNAL_SECRET_PROVIDER).unwrap_or_default();
+        let mut sources = Vec::new();
+        for word in setting::list(&words) {
+            let known = || Source::ALL.into_iter().filter(|source| source.is_external());
+            match known().find(|source| source.word() == word.to_ascii_lowercase()) {
+                Some(source) => {
+                    sources.retain(|other| *other != source);
+                    sources.push(source);
+                }
+                None => self.problems.push(unknown_provider(&word, known().map(Source::word))),
             }
         }
+        sources
     }
+
+    fn has_kubernetes(&mut self) -> bool {
+        let is_set = |name| self.environ.set(name).is_some();
+        let (name, namespace) = (variable::K8S_SECRET_NAME, variable::K8S_SECRET_NAMESPACE);
+        if is_set(namespace) && !is_set(name) {
+            self.problems.push(Problem::configuration(
+                namespace,
+                format!("{namespace} is set, but {name} is not"),
+                format!("set {name} to the name of the Secret, or unset {namespace}"),
+            ));
+        }
+        is_set(name)
+    }
+}
+
+fn unknown_provider(word: &str, known: impl Iterator<Item = &'static str> + Clone) -> Problem {
+    let name = variable::EXTERNAL_SECRET_PROVIDER;
+    let hint = did_you_mean(word, known.clone());
+    let words: Vec<&str> = known.collect();
+    Problem::configuration(
+        name,
+        format!("invalid value `{}` for {name}{hint}", escaped(word)),
+        format!("use one or more of {}, separated by commas", words.join(", ")),
+    )
 }
 
 fn select(manifest: &Manifest, environ: &Environ, notices: &mut Vec<Notice>) -> Selection {
@@ -318,9 +362,24 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_provider_is_refused_rather_than_left_out() {
-        assert!(load(&["EXTERNAL_SECRET_PROVIDER=vault"]).is_err());
-        assert!(load(&["K8S_SECRET_NAME=app"]).is_err());
+    fn external_providers_keep_the_order_of_their_list_and_the_last_mention_counts() {
+        let external = |list: &str| load(&[&format!("EXTERNAL_SECRET_PROVIDER={list}")]).unwrap().external;
+        assert_eq!(external("vault, AWS"), [Source::Vault, Source::Aws]);
+        assert_eq!(external("aws,vault,aws"), [Source::Vault, Source::Aws]);
+        assert_eq!(external(""), []);
+    }
+
+    #[test]
+    fn an_unknown_provider_is_refused_with_the_nearest_word() {
+        let failure = load(&["EXTERNAL_SECRET_PROVIDER=valut"]).unwrap_err();
+        assert!(failure.problems[0].what.contains("did you mean `vault`"), "{:?}", failure.problems);
+        assert!(load(&["EXTERNAL_SECRET_PROVIDER=files"]).is_err());
+    }
+
+    #[test]
+    fn a_namespace_without_a_secret_is_refused() {
+        assert!(load(&["K8S_SECRET_NAMESPACE=default"]).is_err());
+        assert!(load(&["K8S_SECRET_NAMESPACE=default", "K8S_SECRET_NAME=app"]).unwrap().kubernetes);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What went wrong before the app ran: what happened, what to do, and the exit code.
+//! What went wrong before the app ran: what happened, how to fix it, and the exit code.
 //!
 //! The texts are made of names, paths, sizes and kinds. A value cannot get into them: `Secret` has no `Display`.
 
@@ -14,7 +14,9 @@ pub enum Exit {
     Value,
     /// 66: a required secret or variable does not exist.
     Missing,
-    /// 70: a bug of ours.
+    /// 69: a provider cannot be trusted or addressed.
+    Untrusted,
+    /// 70: a bug in cryokey.
     Bug,
     /// 71: the kernel refused a resource.
     Resource,
@@ -22,8 +24,10 @@ pub enum Exit {
     CannotCreate,
     /// 74: an I/O error half-way.
     Io,
-    /// 75: only temporary failures until the start budget ended.
+    /// 75: only temporary failures until the startup timeout expired.
     Temporary,
+    /// 76: a provider answered nonsense.
+    Nonsense,
     /// 77: denied.
     Denied,
     /// 78: the configuration is wrong.
@@ -32,13 +36,13 @@ pub enum Exit {
     CannotExecute,
     /// 127: the app was not found.
     NotFound,
-    /// 128+n: told to stop by signal n before the app ran.
+    /// 128+n: stopped by signal n before the app ran.
     Stopped(u8),
 }
 
 impl Exit {
-    /// With several problems the first of these decides (behaviour §7). What is not in the list comes alone.
-    const BY_WEIGHT: [Self; 9] = [
+    /// With several problems the first of these decides (docs/rules.md). What is not in the list comes alone.
+    const BY_WEIGHT: [Self; 11] = [
         Self::Configuration,
         Self::Denied,
         Self::Missing,
@@ -46,6 +50,8 @@ impl Exit {
         Self::CannotCreate,
         Self::Resource,
         Self::Io,
+        Self::Untrusted,
+        Self::Nonsense,
         Self::Temporary,
         Self::Usage,
     ];
@@ -57,11 +63,13 @@ impl Exit {
             Self::Usage => 64,
             Self::Value => 65,
             Self::Missing => 66,
+            Self::Untrusted => 69,
             Self::Bug => 70,
             Self::Resource => 71,
             Self::CannotCreate => 73,
             Self::Io => 74,
             Self::Temporary => 75,
+            Self::Nonsense => 76,
             Self::Denied => 77,
             Self::Configuration => 78,
             Self::CannotExecute => 126,
@@ -75,42 +83,188 @@ impl Exit {
     }
 }
 
+/// What kind of problem it is. The word is for the last log line and for machines; the exit code follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A bug in cryokey.
+    Bug,
+    /// A value begins with a byte order mark; only ever a warning.
+    ByteOrderMark,
+    /// A file or directory cannot be made.
+    CannotCreate,
+    /// The app was found but cannot be executed.
+    CannotExecute,
+    /// A value ends in a Windows line end; only ever a warning.
+    CarriageReturn,
+    /// Settings, manifest, collisions, selection.
+    Configuration,
+    /// Owner and mode, a link out of the directory, a policy.
+    Denied,
+    /// A delivery file would be on a disk.
+    Disk,
+    /// A required value is empty.
+    Empty,
+    /// A file in the way that cryokey did not write.
+    ForeignFile,
+    /// A value is not of its format.
+    Format,
+    /// Something that cannot be a secret: a directory, or too large.
+    Invalid,
+    /// Reading broke off.
+    Io,
+    /// A required secret or variable does not exist.
+    Missing,
+    /// There is no home directory.
+    NoHome,
+    /// A provider answered what it must not.
+    Nonsense,
+    /// The app was not found.
+    NotFound,
+    /// A value has a NUL byte.
+    Nul,
+    /// A value is a placeholder.
+    Placeholder,
+    /// A required secret is only a plain variable.
+    PlainEnv,
+    /// A file that another user may have put there; only ever a warning.
+    Planted,
+    /// The kernel refused a resource.
+    Resource,
+    /// A secret is too old, or its age is unknown.
+    Rotation,
+    /// A value is too large for its delivery.
+    Size,
+    /// Stopped by a signal.
+    Stopped(u8),
+    /// The startup timeout expired.
+    Timeout,
+    /// HOME and the account's home directory differ; only ever a warning.
+    TwoHomes,
+    /// A provider could not be reached.
+    Unreachable,
+    /// A provider cannot be trusted or addressed.
+    Untrusted,
+    /// The command line.
+    Usage,
+}
+
+impl Reason {
+    /// Every reason, in the order of its word, for documents and tests.
+    pub const ALL: &[Self] = &[
+        Self::Bug,
+        Self::ByteOrderMark,
+        Self::CannotCreate,
+        Self::CannotExecute,
+        Self::CarriageReturn,
+        Self::Configuration,
+        Self::Denied,
+        Self::Disk,
+        Self::Empty,
+        Self::ForeignFile,
+        Self::Format,
+        Self::Invalid,
+        Self::Io,
+        Self::Missing,
+        Self::NoHome,
+        Self::Nonsense,
+        Self::NotFound,
+        Self::Nul,
+        Self::Placeholder,
+        Self::PlainEnv,
+        Self::Planted,
+        Self::Resource,
+        Self::Rotation,
+        Self::Size,
+        Self::Stopped(15),
+        Self::Timeout,
+        Self::TwoHomes,
+        Self::Unreachable,
+        Self::Untrusted,
+        Self::Usage,
+    ];
+
+    /// The word, and the exit code for when it stops startup.
+    const fn facts(self) -> (&'static str, Exit) {
+        match self {
+            Self::Bug => ("bug", Exit::Bug),
+            Self::ByteOrderMark => ("byte-order-mark", Exit::Value),
+            Self::CannotCreate => ("cannot-create", Exit::CannotCreate),
+            Self::CannotExecute => ("cannot-execute", Exit::CannotExecute),
+            Self::CarriageReturn => ("carriage-return", Exit::Value),
+            Self::Configuration => ("configuration", Exit::Configuration),
+            Self::Denied => ("denied", Exit::Denied),
+            Self::Disk => ("disk", Exit::CannotCreate),
+            Self::Empty => ("empty", Exit::Value),
+            Self::ForeignFile => ("foreign-file", Exit::CannotCreate),
+            Self::Format => ("format", Exit::Value),
+            Self::Invalid => ("invalid", Exit::Value),
+            Self::Io => ("io", Exit::Io),
+            Self::Missing => ("missing", Exit::Missing),
+            Self::NoHome => ("no-home", Exit::CannotCreate),
+            Self::Nonsense => ("nonsense", Exit::Nonsense),
+            Self::NotFound => ("not-found", Exit::NotFound),
+            Self::Nul => ("nul", Exit::Value),
+            Self::Placeholder => ("placeholder", Exit::Value),
+            Self::PlainEnv => ("plain-env", Exit::Missing),
+            Self::Planted => ("planted", Exit::Denied),
+            Self::Resource => ("resource", Exit::Resource),
+            Self::Rotation => ("rotation", Exit::Configuration),
+            Self::Size => ("size", Exit::Value),
+            Self::Stopped(signal) => ("stopped", Exit::Stopped(signal)),
+            Self::Timeout => ("timeout", Exit::Temporary),
+            Self::TwoHomes => ("two-homes", Exit::CannotCreate),
+            Self::Unreachable => ("unreachable", Exit::Temporary),
+            Self::Untrusted => ("untrusted", Exit::Untrusted),
+            Self::Usage => ("usage", Exit::Usage),
+        }
+    }
+
+    /// The word for the last log line and for machines.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// The exit code, should this stop startup.
+    #[must_use]
+    pub const fn exit(self) -> Exit {
+        self.facts().1
+    }
+}
+
 /// One thing that is wrong, in two parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The code to end with, should this be what decides.
-    pub exit: Exit,
+    /// What kind of problem it is; the exit code follows from it.
+    pub reason: Reason,
     /// The secrets, variables or settings that it is about.
     pub names: Vec<String>,
-    /// One word for the last log line and for machines.
-    pub reason: &'static str,
     /// What happened, with name, source and cause.
     pub what: String,
-    /// What to do about it.
+    /// How to fix it.
     pub fix: String,
 }
 
 impl Problem {
     /// A problem with one name.
     pub fn new(
-        exit: Exit,
-        reason: &'static str,
+        reason: Reason,
         name: impl Into<String>,
         what: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { exit, names: vec![name.into()], reason, what: what.into(), fix: fix.into() }
+        Self { reason, names: vec![name.into()], what: what.into(), fix: fix.into() }
     }
 
-    /// A setting, variable or manifest entry that cannot be meant as it is: 78.
+    /// A setting, variable or manifest entry that cannot be meant as it is: exits with 78.
     pub fn configuration(name: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self::new(Exit::Configuration, "configuration", name, what, fix)
+        Self::new(Reason::Configuration, name, what, fix)
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}; to do: {}", self.what, self.fix)
+        write!(formatter, "{}; fix: {}", self.what, self.fix)
     }
 }
 
@@ -160,7 +314,8 @@ impl Failure {
     /// The code that the heaviest problem asks for.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        let heaviest = self.problems.iter().map(|problem| problem.exit).min_by_key(|exit| exit.weight());
+        let heaviest =
+            self.problems.iter().map(|problem| problem.reason.exit()).min_by_key(|exit| exit.weight());
         heaviest.unwrap_or(Exit::Configuration)
     }
 
@@ -172,7 +327,7 @@ impl Failure {
         let mut reasons: Vec<&str> = Vec::new();
         for problem in &self.problems {
             names.extend(problem.names.iter().map(String::as_str));
-            reasons.push(problem.reason);
+            reasons.push(problem.reason.word());
         }
         format!(
             "exit code={} phase={} names={} reason={}",
@@ -209,14 +364,28 @@ mod tests {
     use super::*;
 
     fn failure(exits: &[Exit]) -> Failure {
-        let problem = |exit: &Exit| Problem::new(*exit, "why", format!("{exit:?}"), "it broke", "mend it");
+        let reason = |exit: Exit| *Reason::ALL.iter().find(|reason| reason.exit() == exit).unwrap();
+        let problem = |exit: &Exit| Problem::new(reason(*exit), format!("{exit:?}"), "it broke", "mend it");
         Failure { phase: Phase::Resolve, problems: exits.iter().map(problem).collect() }
     }
 
     #[test]
     fn with_several_problems_the_heaviest_decides_whatever_the_order() {
-        use Exit::{CannotCreate, Configuration, Denied, Io, Missing, Resource, Temporary, Value};
-        let by_weight = [Configuration, Denied, Missing, Value, CannotCreate, Resource, Io, Temporary];
+        use Exit::{
+            CannotCreate, Configuration, Denied, Io, Missing, Nonsense, Resource, Temporary, Untrusted, Value,
+        };
+        let by_weight = [
+            Configuration,
+            Denied,
+            Missing,
+            Value,
+            CannotCreate,
+            Resource,
+            Io,
+            Untrusted,
+            Nonsense,
+            Temporary,
+        ];
         for (at, heavier) in by_weight.iter().enumerate() {
             for lighter in &by_weight[at..] {
                 assert_eq!(failure(&[*heavier, *lighter]).exit(), *heavier);
@@ -228,6 +397,6 @@ mod tests {
     #[test]
     fn the_summary_names_each_thing_once() {
         let summary = failure(&[Exit::Missing, Exit::Missing, Exit::Value]).summary();
-        assert_eq!(summary, "exit code=66 phase=resolve names=Missing,Value reason=why");
+        assert_eq!(summary, "exit code=66 phase=resolve names=Missing,Value reason=missing,byte-order-mark");
     }
 }

@@ -1,6 +1,7 @@
 //! Text from outside in a message of ours: escaped, and cut.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// No text from outside takes more room than this in a message, in characters before escaping.
 const LONGEST: usize = 200;
@@ -30,6 +31,12 @@ pub fn escaped(text: impl AsRef<[u8]>) -> String {
         }
     }
     shown
+}
+
+/// The same for a path.
+#[must_use]
+pub fn escaped_path(path: &Path) -> String {
+    escaped(path.as_os_str().as_encoded_bytes())
 }
 
 fn push(shown: &mut String, character: char) {

@@ -9,8 +9,6 @@
     allow(clippy::disallowed_methods, clippy::cast_possible_wrap, reason = "tests make their own files")
 )]
 
-pub mod accounts;
-pub mod bounded;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -24,12 +22,14 @@ pub mod name;
 pub mod plan;
 pub mod profile;
 pub mod provider;
-pub mod reference;
 pub mod report;
 pub mod resolve;
 pub mod rules;
 pub mod secret;
 pub mod setting;
+pub mod ssh_key;
+pub mod suggest;
+pub mod system;
 
 #[cfg(test)]
 mod schema;
@@ -40,7 +40,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use environ::Environ;
-use error::{Exit, Failure, Phase, Problem};
+use error::{Failure, Phase, Problem, Reason};
 use logger::Logger;
 
 /// Runs a command line, without the program's own name. The only place that turns values into exit codes.
@@ -71,7 +71,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         let place = PLACE.get().map_or("an unknown place", String::as_str);
         let what = format!("a bug in cryokey {} at {place}", env!("CARGO_PKG_VERSION"));
         let fix = "report it with this line; no value is in it";
-        Err(Failure::one(Phase::Resolve, Problem::new(Exit::Bug, "bug", "cryokey", what, fix)))
+        Err(Failure::one(Phase::Resolve, Problem::new(Reason::Bug, "cryokey", what, fix)))
     })
 }
 
@@ -83,7 +83,7 @@ mod tests {
     fn a_panic_ends_in_70_with_its_place_and_without_its_text() {
         let failure = guarded(|| -> Result<(), Failure> { panic!("canary") }).unwrap_err();
         drop(panic::take_hook());
-        assert_eq!(failure.exit(), Exit::Bug);
+        assert_eq!(failure.exit(), Reason::Bug.exit());
         let said = failure.problems[0].to_string();
         assert!(said.contains("src/lib.rs") && !said.contains("canary"), "{said}");
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::environ::{Environ, variable};
 use crate::error::{Failure, Problem};
-use crate::name::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// The most a line may be: POSIX promises that a pipe with room for `PIPE_BUF` bytes takes them at once, and
 /// `poll` says that there is this room.
@@ -173,7 +173,7 @@ fn line<'a>(level: Level, message: &'a str, problem: Option<&'a Problem>) -> Lin
         message: shortened(message, LONGEST_MESSAGE),
         fix: problem.map(|problem| shortened(&problem.fix, LONGEST_FIX)),
         names: names.get(..MOST_NAMES).unwrap_or(names),
-        reason: problem.map(|problem| problem.reason),
+        reason: problem.map(|problem| problem.reason.word()),
         code: None,
     }
 }
@@ -185,7 +185,7 @@ fn now() -> String {
 }
 
 fn plain(line: &Line<'_>) -> String {
-    let fix = line.fix.map(|fix| format!("; to do: {fix}")).unwrap_or_default();
+    let fix = line.fix.map(|fix| format!("; fix: {fix}")).unwrap_or_default();
     format!("{} {} {}{fix}", line.time, line.level.text(), line.message)
 }
 
@@ -210,7 +210,7 @@ mod tests {
         let text = plain(&line(Level::Error, &problem.what, Some(&problem)));
         let (time, rest) = text.split_once(' ').unwrap();
         assert!(time.ends_with('Z') && time.parse::<Timestamp>().is_ok(), "{time}");
-        assert_eq!(rest, "error A is wrong; to do: mend it");
+        assert_eq!(rest, "error A is wrong; fix: mend it");
     }
 
     #[test]

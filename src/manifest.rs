@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::error::Problem;
 use crate::name::{EnvName, Variant};
-use crate::reference::Reference;
+use crate::provider::reference::Reference;
 use crate::secret::Newline;
 use reader::{Document, Table};
 

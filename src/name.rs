@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::escape::escaped;
-
 /// The longest name. Longer ones are mistakes; the kernel itself has no limit below 128 KiB.
 const LONGEST: usize = 255;
 
@@ -50,10 +48,10 @@ impl EnvName {
     /// Whether a variable of this name changes what a program does before the program looks at it: the loader's,
     /// the shells', the interpreters', and the proxies' names. Such a name is delivered only when it is declared.
     #[must_use]
-    pub fn can_steer_a_process(&self) -> bool {
+    pub fn is_dangerous(&self) -> bool {
         let name = self.as_str();
-        STEERING.binary_search(&name).is_ok()
-            || STEERING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        DANGEROUS.binary_search(&name).is_ok()
+            || DANGEROUS_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || name.ends_with("_PROXY")
     }
 }
@@ -65,7 +63,7 @@ impl fmt::Display for EnvName {
 }
 
 /// Names that steer a process, in order. `docs/names.md` explains each group.
-pub const STEERING: &[&str] = &[
+pub const DANGEROUS: &[&str] = &[
     "BASH_ENV",
     "CDPATH",
     "CLASSPATH",
@@ -126,7 +124,7 @@ pub const STEERING: &[&str] = &[
 ];
 
 /// Beginnings of names that steer a process.
-pub const STEERING_PREFIXES: &[&str] =
+pub const DANGEROUS_PREFIXES: &[&str] =
     &["BASH_FUNC_", "COR_PROFILER", "CRYOKEY_", "DYLD_", "GIT_", "LD_", "PYTHON"];
 
 /// The name of an environment or a color: letters, digits and `-`, beginning with a letter.
@@ -171,24 +169,6 @@ impl fmt::Display for Variant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
-}
-
-/// A near one of the known words, for "did you mean".
-#[must_use]
-pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    /// Below this, a proposal confuses more than it helps.
-    const ALIKE: f64 = 0.75;
-    let word = word.to_lowercase();
-    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(&word, &candidate.to_lowercase());
-    let rated = known.into_iter().map(|candidate| (likeness(candidate), candidate));
-    let best = rated.max_by(|left, right| left.0.total_cmp(&right.0))?;
-    (best.0 >= ALIKE).then_some(best.1)
-}
-
-/// `; did you mean X?` or nothing.
-#[must_use]
-pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    similar(word, known).map(|near| format!("; did you mean `{}`?", escaped(near))).unwrap_or_default()
 }
 
 fn check(text: &str) -> Result<(), NotAName> {
@@ -273,21 +253,15 @@ mod tests {
             "GLIBC_TUNABLES",
         ];
         for name in names {
-            assert!(EnvName::built_in(name).can_steer_a_process(), "{name}");
+            assert!(EnvName::built_in(name).is_dangerous(), "{name}");
         }
-        assert!(EnvName::from_key("BASH_FUNC_x%%", "").unwrap().can_steer_a_process());
-        assert!(!EnvName::built_in("DATABASE_URL").can_steer_a_process());
+        assert!(EnvName::from_key("BASH_FUNC_x%%", "").unwrap().is_dangerous());
+        assert!(!EnvName::built_in("DATABASE_URL").is_dangerous());
     }
 
     #[test]
     fn the_list_is_in_order_since_it_is_searched_by_halves() {
-        assert!(STEERING.is_sorted());
-    }
-
-    #[test]
-    fn a_near_word_is_proposed_and_a_far_one_is_not() {
-        assert_eq!(similar("requird", ["required", "format"]), Some("required"));
-        assert_eq!(similar("zzz", ["required", "format"]), None);
+        assert!(DANGEROUS.is_sorted());
     }
 
     #[test]

@@ -1,18 +1,35 @@
 //! Which names are wanted, where each is looked for and in which order, and what is asked of it. No I/O.
 
+use std::fmt;
+
 use crate::config::Config;
 use crate::environ::variable;
-use crate::manifest::{Deliver, SecretRule};
+use crate::escape::escaped;
+use crate::manifest::{Deliver, SecretRule, Undeclared};
 use crate::name::{EnvName, Variant};
-use crate::provider::file_variables::SUFFIX;
-use crate::provider::{Key, Source};
-use crate::reference::{Reference, Scheme};
+use crate::provider::reference::Reference;
+use crate::provider::{Key, Source, Want, file_variables};
 
 /// What will be looked for.
 #[derive(Debug)]
 pub struct Plan {
-    /// The secrets, and what else is read like one.
+    /// The declared secrets.
     pub entries: Vec<Entry>,
+    /// When the secrets were last rotated; `None` where the manifest declares that name as a secret of the app.
+    pub rotation_stamp: Option<Entry>,
+    /// What happens to the other keys of bulk sources.
+    pub bulk: Bulk,
+}
+
+/// What happens to keys of bulk sources that nobody declared.
+#[derive(Debug, Default)]
+pub struct Bulk {
+    /// Whether the app gets them.
+    pub deliver: bool,
+    /// The places in force, in rising priority.
+    pub sources: Vec<Source>,
+    /// The environments and colors, each with how specific it is and whether it may be used.
+    pub variants: Vec<Spelling>,
 }
 
 /// One name and what is asked of it.
@@ -22,19 +39,8 @@ pub struct Entry {
     pub name: EnvName,
     /// What is asked of it.
     pub rule: SecretRule,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Where it is looked for, the winner's place first.
+    /// Where it is looked for, the place with the highest rank first.
     pub candidates: Vec<Candidate>,
-}
-
-/// What an entry is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The app gets it.
-    Secret,
-    /// It says when the secrets were rotated; the app does not get it.
-    RotationTimestamp,
 }
 
 /// One place where an entry is looked for.
@@ -42,14 +48,32 @@ pub enum Purpose {
 pub struct Candidate {
     /// Where.
     pub source: Source,
-    /// Under which name there.
-    pub key: Key,
+    /// What is looked for there.
+    pub sought: Sought,
     /// The higher one wins.
-    pub rank: u32,
+    pub rank: Rank,
     /// For which environment or color, if it is not for all.
     pub variant: Option<Variant>,
     /// Whether its value may be used.
     pub use_of: Use,
+}
+
+/// What is looked for in a place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Sought {
+    /// Exactly this key.
+    Key(Key),
+    /// Whatever maps to this name.
+    Name(String),
+}
+
+/// Which of two candidates wins. The more specific name wins whatever its place; then the later place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// 0 for the plain name, 1 for an environment's, 2 for a color's.
+    pub specificity: u8,
+    /// The place's position in the order in force.
+    pub priority: usize,
 }
 
 /// Whether a candidate's value may be used.
@@ -59,130 +83,177 @@ pub enum Use {
     Always,
     /// Only if no other environment has secrets here either, since none was selected.
     IfOnlyEnvironment,
-    /// Never, since no color was selected or it is a key for an environment that was not; its existence is told.
+    /// Never, since no color was selected or it is a key for an environment that was not; its existence is reported.
     Never,
 }
 
-/// A variant of a name: its prefix, and how specific it is.
-struct Spelling {
-    prefix: String,
-    variant: Option<Variant>,
-    specificity: u32,
-    use_of: Use,
+impl Use {
+    /// What is asked of the place: a value that will not be used is not even loaded.
+    #[must_use]
+    pub fn want(self) -> Want {
+        if self == Self::Never { Want::Existence } else { Want::Value }
+    }
 }
 
-/// More specific names win whatever their provider: the steps between them are larger than any provider's.
-const STEP: u32 = 100;
+impl Candidate {
+    /// The place for a message: `files DB_PASSWORD`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{} {}", self.source.text(), self.sought)
+    }
+}
+
+impl fmt::Display for Sought {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(formatter, "{key}"),
+            Self::Name(name) => formatter.write_str(&escaped(name)),
+        }
+    }
+}
+
+/// A spelling of every name: its prefix, and how specific it is.
+#[derive(Debug, Clone)]
+pub struct Spelling {
+    /// `STAGING_`, or nothing.
+    pub prefix: String,
+    /// The environment or color.
+    pub variant: Option<Variant>,
+    /// See [`Rank`].
+    pub specificity: u8,
+    /// Whether values under it may be used.
+    pub use_of: Use,
+}
 
 impl Plan {
     /// What a configuration asks for.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let spellings = Spellings::new(config);
-        let entry = |name: &EnvName, rule: &SecretRule, purpose| Entry {
+        let places = Places::new(config);
+        let entry = |name: &EnvName, rule: &SecretRule| Entry {
             name: name.clone(),
             rule: rule.clone(),
-            purpose,
-            candidates: spellings.candidates(name, rule),
+            candidates: places.candidates(name, rule),
         };
-        let secrets = config.manifest.secrets.iter();
-        let mut entries: Vec<Entry> =
-            secrets.map(|(name, rule)| entry(name, rule, Purpose::Secret)).collect();
-        let timestamp = EnvName::built_in(variable::SECRET_ROTATION_TIMESTAMP);
-        if !config.manifest.secrets.contains_key(&timestamp) {
-            entries.push(entry(&timestamp, &SecretRule::DEFAULT, Purpose::RotationTimestamp));
+        let stamp = EnvName::built_in(variable::SECRET_ROTATION_TIMESTAMP);
+        let is_declared = config.manifest.secrets.contains_key(&stamp);
+        Self {
+            entries: config.manifest.secrets.iter().map(|(name, rule)| entry(name, rule)).collect(),
+            rotation_stamp: (!is_declared).then(|| entry(&stamp, &SecretRule::DEFAULT)),
+            bulk: Bulk {
+                deliver: config.undeclared == Undeclared::Deliver,
+                variants: variants(config),
+                sources: places.sources,
+            },
         }
-        Self { entries }
+    }
+
+    /// Every entry that is looked for.
+    pub fn all(&self) -> impl Iterator<Item = &Entry> + Clone {
+        self.entries.iter().chain(&self.rotation_stamp)
     }
 }
 
-/// The spellings that a configuration has for every name.
-struct Spellings<'a> {
+/// Where a configuration looks for every name.
+struct Places {
+    sources: Vec<Source>,
     usual: Vec<Spelling>,
     ssh_keys: Vec<Spelling>,
-    name_prefix: &'a str,
 }
 
-impl<'a> Spellings<'a> {
-    fn new(config: &'a Config) -> Self {
+impl Places {
+    fn new(config: &Config) -> Self {
         let of = |deliver| spellings(config, deliver);
-        Self { usual: of(Deliver::Env), ssh_keys: of(Deliver::Ssh), name_prefix: &config.name_prefix }
+        Self { sources: config.sources(), usual: of(Deliver::Env), ssh_keys: of(Deliver::Ssh) }
     }
 
-    /// Where a name is looked for, the winner's place first.
+    /// Where a name is looked for, the place with the highest rank first.
     fn candidates(&self, name: &EnvName, rule: &SecretRule) -> Vec<Candidate> {
         let spellings = if rule.deliver == Deliver::Ssh { &self.ssh_keys } else { &self.usual };
         let mut candidates: Vec<Candidate> = if rule.from.is_empty() {
-            spellings.iter().flat_map(|spelling| spelling.candidates(name, self.name_prefix)).collect()
+            spellings.iter().flat_map(|spelling| self.spelt(name, spelling)).collect()
         } else {
-            (1..).zip(rule.from.iter().rev()).map(|(rank, reference)| referenced(reference, rank)).collect()
+            (0..).zip(rule.from.iter().rev()).map(|(priority, it)| referenced(it, priority)).collect()
         };
         candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.rank));
         candidates
     }
-}
 
-impl Spelling {
-    fn candidates(&self, name: &EnvName, name_prefix: &str) -> impl Iterator<Item = Candidate> {
-        let full = [self.prefix.as_str(), name.as_str()].concat();
-        let variable = (Source::FileVariables, [full.as_str(), SUFFIX].concat());
-        let files = file_names(&full, name_prefix).into_iter().map(|key| (Source::Files, key));
-        let plain = self.variant.is_none().then_some((Source::Environment, full));
-        let candidate = |(source, key)| Candidate {
-            source,
-            key: Key(key),
-            rank: self.specificity * STEP + source as u32,
-            variant: self.variant.clone(),
-            use_of: self.use_of,
-        };
-        files.chain([variable]).chain(plain).map(candidate)
+    fn spelt(&self, name: &EnvName, spelling: &Spelling) -> impl Iterator<Item = Candidate> {
+        let full = [spelling.prefix.as_str(), name.as_str()].concat();
+        // A prefixed name is taken from places for secrets only.
+        let is_looked_for = |source: &Source| spelling.variant.is_none() || source.is_for_secrets();
+        let sources = self.sources.iter().enumerate().filter(move |(_, source)| is_looked_for(source));
+        sources.map(move |(priority, source)| Candidate {
+            source: *source,
+            sought: sought(*source, &full),
+            rank: Rank { specificity: spelling.specificity, priority },
+            variant: spelling.variant.clone(),
+            use_of: spelling.use_of,
+        })
     }
 }
 
-fn referenced(reference: &Reference, rank: u32) -> Candidate {
-    let source = match reference.scheme {
-        Scheme::Environment => Source::Environment,
-        Scheme::Files => Source::Files,
-    };
-    Candidate { source, key: Key(reference.path.clone()), rank, variant: None, use_of: Use::Always }
-}
-
-/// The name, the name in lower case, and either behind the prefix.
-fn file_names(name: &str, prefix: &str) -> Vec<String> {
-    let spelt = [name.to_owned(), name.to_ascii_lowercase()];
-    if prefix.is_empty() {
-        return spelt.into();
+fn sought(source: Source, name: &str) -> Sought {
+    match source {
+        Source::Environment => Sought::Key(Key::new(name)),
+        Source::FileVariables => Sought::Key(Key::new(file_variables::of(name))),
+        _ => Sought::Name(name.to_owned()),
     }
-    let prefixed = spelt.each_ref().map(|name| [prefix, name.as_str()].concat());
-    spelt.into_iter().chain(prefixed).collect()
 }
 
-/// `<COLOR>_NAME`, `<ENVIRONMENT>_NAME`, `NAME`: those that may count.
+fn referenced(reference: &Reference, priority: usize) -> Candidate {
+    Candidate {
+        source: reference.source,
+        sought: Sought::Key(reference.key.clone()),
+        rank: Rank { specificity: 0, priority },
+        variant: None,
+        use_of: Use::Always,
+    }
+}
+
+/// `NAME`, `<ENVIRONMENT>_NAME`, `<COLOR>_NAME`: those that are looked for. Where one is selected, the others are not.
 fn spellings(config: &Config, deliver: Deliver) -> Vec<Spelling> {
-    let mut spellings =
-        vec![Spelling { prefix: String::new(), variant: None, specificity: 0, use_of: Use::Always }];
-    let of = |variant: &Variant, specificity, use_of| Spelling {
+    let plain = Spelling { prefix: String::new(), variant: None, specificity: 0, use_of: Use::Always };
+    let is_decided = |spelling: &Spelling| match spelling.specificity {
+        ENVIRONMENT => config.selection.environment.is_some(),
+        _ => config.selection.color.is_some(),
+    };
+    let is_other = |spelling: &Spelling| spelling.use_of == Use::Never && is_decided(spelling);
+    let looked_for = variants(config).into_iter().filter(|spelling| !is_other(spelling));
+    let mut spellings: Vec<Spelling> = std::iter::once(plain).chain(looked_for).collect();
+    if deliver == Deliver::Ssh {
+        // A key that opens another machine is never guessed at.
+        let guessed = spellings.iter_mut().filter(|spelling| spelling.use_of == Use::IfOnlyEnvironment);
+        guessed.for_each(|spelling| spelling.use_of = Use::Never);
+    }
+    spellings
+}
+
+const ENVIRONMENT: u8 = 1;
+const COLOR: u8 = 2;
+
+/// Every declared environment and color, and whether its secrets may be used.
+fn variants(config: &Config) -> Vec<Spelling> {
+    let spelling = |variant: &Variant, specificity, use_of| Spelling {
         prefix: variant.prefix(),
         variant: Some(variant.clone()),
         specificity,
         use_of,
     };
-    match &config.selection.environment {
-        Some(selected) => spellings.push(of(selected, 1, Use::Always)),
-        // A key that opens another machine is never guessed at.
-        None if deliver == Deliver::Ssh => {
-            spellings.extend(config.manifest.environments.iter().map(|variant| of(variant, 1, Use::Never)));
-        }
-        None => {
-            let environments = config.manifest.environments.iter();
-            spellings.extend(environments.map(|variant| of(variant, 1, Use::IfOnlyEnvironment)));
-        }
-    }
-    match &config.selection.color {
-        Some(selected) => spellings.push(of(selected, 2, Use::Always)),
-        None => spellings.extend(config.manifest.colors.iter().map(|variant| of(variant, 2, Use::Never))),
-    }
-    spellings
+    let environment = |variant: &Variant| match &config.selection.environment {
+        Some(selected) if selected == variant => Use::Always,
+        Some(_) => Use::Never,
+        None => Use::IfOnlyEnvironment,
+    };
+    let color = |variant: &Variant| match &config.selection.color {
+        Some(selected) if selected == variant => Use::Always,
+        _ => Use::Never,
+    };
+    let environments = config.manifest.environments.iter();
+    let environments = environments.map(|variant| spelling(variant, ENVIRONMENT, environment(variant)));
+    let colors = config.manifest.colors.iter().map(|variant| spelling(variant, COLOR, color(variant)));
+    environments.chain(colors).collect()
 }
 
 #[cfg(test)]
@@ -197,13 +268,13 @@ mod tests {
     }
 
     fn candidates(plan: &Plan) -> impl Iterator<Item = &Candidate> + Clone {
-        plan.entries.iter().flat_map(|entry| &entry.candidates)
+        plan.all().flat_map(|entry| &entry.candidates)
     }
 
     fn order(plan: &Plan, name: &str) -> Vec<String> {
         let entry = plan.entries.iter().find(|entry| entry.name.as_str() == name).unwrap();
         let used = entry.candidates.iter().filter(|candidate| candidate.use_of == Use::Always);
-        used.map(|candidate| format!("{} {}", candidate.source.text(), candidate.key)).collect()
+        used.map(Candidate::label).collect()
     }
 
     #[test]
@@ -213,13 +284,10 @@ mod tests {
             order(&plan, "API_KEY"),
             [
                 "files BLUE_API_KEY",
-                "files blue_api_key",
                 "file variable BLUE_API_KEY_FILE",
                 "files PRODUCTION_API_KEY",
-                "files production_api_key",
                 "file variable PRODUCTION_API_KEY_FILE",
                 "files API_KEY",
-                "files api_key",
                 "file variable API_KEY_FILE",
                 "environment API_KEY",
             ]
@@ -229,20 +297,23 @@ mod tests {
     #[test]
     fn another_environment_is_not_even_looked_for() {
         let plan = plan(&["APP_ENV=production"]);
-        assert!(!candidates(&plan).any(|candidate| candidate.key.0.to_lowercase().starts_with("staging")));
+        assert!(!candidates(&plan).any(|candidate| candidate.sought.to_string().starts_with("STAGING")));
     }
 
     #[test]
     fn without_a_color_the_colored_names_are_never_used() {
         let plan = plan(&[]);
-        let mut blue = candidates(&plan).filter(|candidate| candidate.key.0.starts_with("BLUE_"));
+        let mut blue =
+            candidates(&plan).filter(|candidate| candidate.sought.to_string().starts_with("BLUE_"));
         assert!(blue.all(|candidate| candidate.use_of == Use::Never));
     }
 
     #[test]
     fn without_an_environment_a_secret_may_be_guessed_and_a_key_may_not() {
         let plan = plan(&[]);
-        let use_of = |key: &str| candidates(&plan).find(|candidate| candidate.key.0 == key).unwrap().use_of;
+        let use_of = |key: &str| {
+            candidates(&plan).find(|candidate| candidate.sought.to_string() == key).unwrap().use_of
+        };
         assert_eq!(use_of("STAGING_API_KEY"), Use::IfOnlyEnvironment);
         assert_eq!(use_of("STAGING_SSH_KEY"), Use::Never);
         assert_eq!(use_of("SSH_KEY"), Use::Always);
@@ -253,12 +324,13 @@ mod tests {
         let plan = plan(&["APP_ENV=production"]);
         let plain = candidates(&plan).filter(|candidate| candidate.source == Source::Environment);
         assert!(plain.clone().all(|candidate| candidate.variant.is_none()));
-        assert_eq!(plain.count(), plan.entries.len());
+        assert_eq!(plain.count(), plan.all().count());
     }
 
     #[test]
-    fn a_name_prefix_adds_the_prefixed_file_names() {
-        let plan = plan(&["CRYOKEY_NAME_PREFIX=cryoprotect_"]);
-        assert!(order(&plan, "API_KEY").contains(&"files cryoprotect_api_key".to_owned()));
+    fn external_places_have_the_priority_that_their_order_gives() {
+        let plan = plan(&["EXTERNAL_SECRET_PROVIDER=vault, aws", "K8S_SECRET_NAME=app"]);
+        let expected = ["Kubernetes API_KEY", "AWS API_KEY", "Vault API_KEY", "files API_KEY"];
+        assert_eq!(order(&plan, "API_KEY")[..4], expected);
     }
 }

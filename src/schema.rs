@@ -18,7 +18,7 @@ fn compare<T: JsonSchema>(name: &str) {
             .and_then(|mut file| std::io::Write::write_all(&mut file, schema.as_bytes()))
             .unwrap();
     }
-    let there = crate::bounded::read_path(&path).map(|(bytes, _)| String::from_utf8(bytes).unwrap());
+    let there = crate::system::read::read_path(&path).map(|(bytes, _)| String::from_utf8(bytes).unwrap());
     assert_eq!(there.unwrap_or_default(), schema, "{name} is out of date: CRYOKEY_BLESS=1 cargo test schema");
 }
 

@@ -28,6 +28,12 @@ impl Secret {
         Self(Zeroizing::new(bytes))
     }
 
+    /// A second value of the same bytes, wiped by itself. No `Clone`, so that no copy is made by accident.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self::new(self.0.to_vec())
+    }
+
     /// The bytes. Every use of this function is a place where a value could get out: keep them few.
     #[must_use]
     pub fn expose(&self) -> &[u8] {

@@ -6,11 +6,11 @@
 use std::fmt::Debug;
 
 use cryokey::command::init::{compose as compose_file, env_example as example};
-use cryokey::delivery::ssh::Key;
 use cryokey::manifest::{Manifest, write};
 use cryokey::name::{EnvName, Variant};
-use cryokey::reference::Reference;
+use cryokey::provider::reference::Reference;
 use cryokey::setting;
+use cryokey::ssh_key::Key;
 
 /// The program of a target. In an ordinary build it does nothing: libFuzzer brings its own `main`, and is only there
 /// when the compiler instruments the code for it.
@@ -55,7 +55,7 @@ pub fn name(bytes: &[u8]) {
         assert_eq!(EnvName::parse(name.as_str()).as_ref(), Ok(&name));
         assert_eq!(EnvName::from_key(name.as_str(), "").as_ref(), Ok(&name), "the mapping is idempotent");
         assert_eq!(EnvName::from_key(&name.as_str().to_ascii_lowercase(), "").as_ref(), Ok(&name));
-        let _ = name.can_steer_a_process();
+        let _ = name.is_dangerous();
     }
     if let Ok(variant) = Variant::parse(key) {
         assert_eq!(Variant::parse(variant.as_str()).as_ref(), Ok(&variant));
@@ -72,8 +72,8 @@ pub fn reference(bytes: &[u8]) {
             assert_eq!(reference.to_string(), text);
             assert_eq!(Reference::parse(&reference.to_string()).as_ref(), Ok(&reference));
             assert_readable(&text);
-            assert!(!reference.path.starts_with('/'), "{text}");
-            assert!(reference.path.split('/').all(|part| !["", ".", ".."].contains(&part)), "{text}");
+            assert!(!reference.key.path.starts_with('/'), "{text}");
+            assert!(reference.key.path.split('/').all(|part| !["", ".", ".."].contains(&part)), "{text}");
         }
         Err(why) => assert_readable(&why.to_string()),
     }

@@ -1,14 +1,18 @@
 //! `cryokey check`: everything `run` does short of delivering and starting.
 
-use super::{preparation, print};
+use std::time::SystemTime;
+
+use super::{pipeline, print};
 use crate::cli::ReportFormat;
 use crate::config::Flags;
-use crate::delivery;
+use crate::delivery::Delivery;
 use crate::environ::Environ;
 use crate::error::Failure;
 use crate::logger::Logger;
 use crate::plan::Plan;
 use crate::report::{self, Report};
+use crate::rules;
+use crate::rules::rotation::Ages;
 
 /// Reports on every declared secret; ends with the code that `run` would end with.
 pub(super) fn run(
@@ -17,16 +21,17 @@ pub(super) fn run(
     environ: &Environ,
     log: &Logger,
 ) -> Result<(), Failure> {
-    let config = preparation::configure(flags, environ, log)?;
-    let plan = Plan::new(&config);
-    let resolution = preparation::read(&plan, &config, environ, log);
-    let mut verdict = preparation::judge(&resolution, &config, environ);
-    if verdict.problems.is_empty() {
-        verdict.problems.extend(delivery::check(&resolution, &config, environ));
+    let config = pipeline::configure(flags, environ, log)?;
+    let resolution = pipeline::read(Plan::new(&config), &config, environ, log);
+    let ages = Ages::new(&resolution, SystemTime::now());
+    let delivery = Delivery::new(&resolution, &config, environ);
+    let mut findings = rules::judge(&resolution, &delivery, &config, ages);
+    if findings.errors.is_empty() {
+        findings.errors.extend(delivery.obstacles());
     }
-    let is_refused = !verdict.problems.is_empty();
-    let failure = is_refused.then(|| preparation::refuse(verdict.problems.clone(), &config, log));
-    let report = Report::new(&resolution, &verdict, &config, failure.as_ref());
+    let is_refused = !findings.errors.is_empty();
+    let failure = is_refused.then(|| pipeline::refuse(findings.errors.clone(), &config, log));
+    let report = Report::new(&resolution, &findings, &config, ages, failure.as_ref());
     print(&match format {
         ReportFormat::Table => report.table(report::is_terminal()),
         ReportFormat::Json => report.json(),

@@ -1,16 +1,19 @@
 //! `cryokey explain`: where a name came from, which places lost, and why.
 
-use super::{preparation, print};
+use std::time::SystemTime;
+
+use super::{pipeline, print};
 use crate::cli::ReportFormat;
 use crate::config::{Config, Flags};
 use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem};
 use crate::escape::escaped;
 use crate::logger::Logger;
-use crate::name::{EnvName, did_you_mean};
+use crate::name::EnvName;
 use crate::plan::Plan;
 use crate::report::explanation::Explanation;
-use crate::resolve::Resolution;
+use crate::rules::rotation::Ages;
+use crate::suggest::did_you_mean;
 
 /// Explains names. One that is not declared is an error, but the others are explained all the same.
 pub(super) fn run(
@@ -20,14 +23,14 @@ pub(super) fn run(
     environ: &Environ,
     log: &Logger,
 ) -> Result<(), Failure> {
-    let config = preparation::configure(flags, environ, log)?;
-    let plan = Plan::new(&config);
-    let resolution = preparation::read(&plan, &config, environ, log);
+    let config = pipeline::configure(flags, environ, log)?;
+    let resolution = pipeline::read(Plan::new(&config), &config, environ, log);
+    let ages = Ages::new(&resolution, SystemTime::now());
     let mut problems = Vec::new();
     let mut explanations = Vec::new();
     for name in names {
-        match explain(name, &resolution) {
-            Some(explanation) => explanations.push(explanation),
+        match resolution.get(name) {
+            Some(resolved) => explanations.push(Explanation::new(resolved, ages)),
             None => problems.push(undeclared(name, &config)),
         }
     }
@@ -36,11 +39,6 @@ pub(super) fn run(
         ReportFormat::Json => Explanation::json(&explanations),
     })?;
     if problems.is_empty() { Ok(()) } else { Err(Failure { phase: Phase::Resolve, problems }) }
-}
-
-fn explain(name: &str, resolution: &Resolution<'_>) -> Option<Explanation> {
-    let resolved = resolution.secrets.iter().find(|resolved| resolved.entry.name.as_str() == name)?;
-    Some(Explanation::new(resolved, resolution))
 }
 
 fn undeclared(name: &str, config: &Config) -> Problem {

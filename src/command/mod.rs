@@ -1,10 +1,10 @@
 //! The commands: one file each.
 
 mod check;
-mod development;
+mod dev;
 mod explain;
 pub mod init;
-mod preparation;
+mod pipeline;
 mod run;
 
 use std::convert::Infallible;
@@ -12,7 +12,7 @@ use std::io::Write as _;
 
 use crate::cli::{self, Command};
 use crate::environ::Environ;
-use crate::error::{Exit, Failure, Phase, Problem};
+use crate::error::{Failure, Phase, Problem, Reason};
 use crate::logger::Logger;
 
 /// Runs a command. `run` never returns when it succeeds.
@@ -34,6 +34,6 @@ fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
         let what = format!("the output could not be written: {error}");
-        Failure::one(Phase::Usage, Problem::new(Exit::Io, "io", "stdout", what, "look at where stdout leads"))
+        Failure::one(Phase::Usage, Problem::new(Reason::Io, "stdout", what, "check where stdout leads"))
     })
 }

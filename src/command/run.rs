@@ -6,15 +6,16 @@ use std::time::SystemTime;
 
 use init::{ExecError, Launch, StopSignals};
 
-use super::{development, preparation};
+use super::{dev, pipeline};
 use crate::config::Flags;
-use crate::delivery::{self, Placed};
+use crate::delivery::{Delivered, Delivery};
 use crate::environ::Environ;
-use crate::error::{Exit, Failure, Phase, Problem};
-use crate::escape::escaped;
+use crate::error::{Failure, Phase, Problem, Reason};
+use crate::escape::{escaped, escaped_path};
 use crate::logger::Logger;
-use crate::plan::{Plan, Purpose};
+use crate::plan::Plan;
 use crate::resolve::Resolution;
+use crate::rules;
 use crate::rules::rotation::Ages;
 
 /// Loads, checks, delivers, and becomes the app. Returns only when that is not possible.
@@ -25,91 +26,83 @@ pub(super) fn run(
     log: &Logger,
 ) -> Result<Infallible, Failure> {
     let is_development = flags.dev;
-    let config = preparation::configure(flags, environ, log)?;
+    let config = pipeline::configure(flags, environ, log)?;
     warn_about_root(log);
-    let plan = Plan::new(&config);
     if is_development {
-        development::prepare(&plan, &config, environ, log)?;
+        dev::admit(&config)?;
     }
-    let resolution = preparation::read(&plan, &config, environ, log);
-    let verdict = preparation::judge(&resolution, &config, environ);
-    verdict.tolerated.iter().for_each(|problem| log.tolerated(problem));
-    if !verdict.problems.is_empty() {
-        return Err(preparation::refuse(verdict.problems, &config, log));
+    let mut resolution = pipeline::read(Plan::new(&config), &config, environ, log);
+    if is_development && dev::complete(&resolution, &config, log)? {
+        resolution = pipeline::read(Plan::new(&config), &config, environ, log);
     }
-    tell_sources(&resolution, log);
+    let ages = Ages::new(&resolution, SystemTime::now());
+    let delivery = Delivery::new(&resolution, &config, environ);
+    let findings = rules::judge(&resolution, &delivery, &config, ages);
+    findings.warnings.iter().for_each(|problem| log.tolerated(problem));
+    if !findings.errors.is_empty() {
+        return Err(pipeline::refuse(findings.errors, &config, log));
+    }
+    log_sources(&resolution, ages, log);
 
+    // Dropped on every way out from here, `delivered` takes away what was made; execve drops nothing.
     let signals = StopSignals::hold();
-    let mut placed = delivery::place(&resolution, &config, environ).map_err(failed)?;
-    let launch = delivery::environment::launch(command, &resolution, &config, environ, &mut placed);
-    let launch = launch.map_err(|problem| give_up(&placed, failed(vec![problem])))?;
-    tell_delivery(&placed, log);
+    let delivered = delivery.deliver().map_err(cannot_deliver)?;
+    let launch = delivery.launch(command, &delivered).map_err(cannot_deliver)?;
+    log_delivery(&delivered, log);
     if let Some(signal) = signals.pending() {
-        return Err(give_up(&placed, stopped(signal)));
+        return Err(stopped(signal));
     }
     signals.release();
-    Err(become_the_app(&launch, &placed))
+    Err(not_started(&launch, &init::exec(&launch)))
 }
 
-fn become_the_app(launch: &Launch, placed: &Placed) -> Failure {
-    let error = init::exec(launch);
-    give_up(placed, not_started(launch, &error))
-}
-
-fn give_up(placed: &Placed, failure: Failure) -> Failure {
-    placed.undo();
-    failure
-}
-
-fn failed(problems: Vec<Problem>) -> Failure {
-    Failure { phase: Phase::Deliver, problems }
+fn cannot_deliver(problem: Problem) -> Failure {
+    Failure::one(Phase::Deliver, problem)
 }
 
 fn warn_about_root(log: &Logger) {
     if rustix::process::geteuid().is_root() {
-        log.warn("the app will run as root; to do: set `USER` in the image, or `user:` where it is started");
+        log.warn("the app will run as root; fix: set `USER` in the image, or `user:` where it is started");
     }
 }
 
 /// One line a secret: name, place, age.
-fn tell_sources(resolution: &Resolution<'_>, log: &Logger) {
-    let ages = Ages::new(resolution, SystemTime::now());
-    for resolved in resolution.secrets.iter().filter(|resolved| resolved.entry.purpose == Purpose::Secret) {
-        let Some(value) = resolved.outcome.value() else { continue };
-        let name = &resolved.entry.name;
-        if value.is_empty(resolved.entry) && !resolved.entry.rule.allow_empty {
-            log.info(format!("{name}: empty in {}, so it is not set", value.candidate.source.text()));
+fn log_sources(resolution: &Resolution, ages: Ages, log: &Logger) {
+    for resolved in &resolution.secrets {
+        let Some((tried, _)) = resolved.found() else { continue };
+        let name = &resolved.name;
+        if resolved.is_emptied() {
+            log.info(format_args!("{name}: empty in {}, so it is not set", tried.label()));
             continue;
         }
         let age = ages.in_days(resolved).map(|days| format!(", {days} days old"));
-        let place = format!("{} {}", value.candidate.source.text(), value.candidate.key);
-        log.info(format!("{name}: from {place}{}", age.unwrap_or_default()));
+        log.info(format_args!("{name}: from {}{}", tried.label(), age.unwrap_or_default()));
     }
 }
 
-fn tell_delivery(placed: &Placed, log: &Logger) {
-    placed.warnings.iter().for_each(|problem| log.tolerated(problem));
-    placed.notes.iter().for_each(|note| log.info(note));
-    for (name, path) in &placed.file_variables {
-        log.info(format!("{name}={}", escaped(path.as_os_str().as_encoded_bytes())));
+fn log_delivery(delivered: &Delivered, log: &Logger) {
+    delivered.warnings.iter().for_each(|problem| log.tolerated(problem));
+    delivered.notes.iter().for_each(|note| log.info(note));
+    for (name, path) in &delivered.file_variables {
+        log.info(format_args!("{name}={}", escaped_path(path)));
     }
 }
 
 fn stopped(signal: u8) -> Failure {
-    let what = format!("told to stop by signal {signal} before the app ran");
+    let what = format!("stopped by signal {signal} before the app was started");
     let problem =
-        Problem::new(Exit::Stopped(signal), "stopped", "-", what, "nothing; start it again when wanted");
+        Problem::new(Reason::Stopped(signal), "-", what, "none needed; start it again when you want it");
     Failure::one(Phase::Deliver, problem)
 }
 
 fn not_started(launch: &Launch, error: &ExecError) -> Failure {
     let (why, fix) = exec_message::of(&error.reason);
     let program = escaped(launch.program().as_encoded_bytes());
-    let path = escaped(error.path.as_os_str().as_encoded_bytes());
-    let exit = if error.exit_code() == 127 { Exit::NotFound } else { Exit::CannotExecute };
+    let path = escaped_path(&error.path);
+    let reason = if error.exit_code() == 127 { Reason::NotFound } else { Reason::CannotExecute };
     let found = if path == program { String::new() } else { format!(" ({path})") };
     let what = format!("the app `{program}`{found} cannot be started: {why}");
-    Failure::one(Phase::Exec, Problem::new(exit, "exec", program, what, fix))
+    Failure::one(Phase::Exec, Problem::new(reason, program, what, fix))
 }
 
 /// Words for the reasons that a program does not start.
@@ -121,9 +114,9 @@ mod exec_message {
     pub(super) fn of(reason: &Reason) -> (String, &'static str) {
         match reason {
             Reason::Directory => ("it is a directory".into(), "name the program in it"),
-            Reason::Denied => ("permission denied".into(), "make it executable for our user: `chmod a+rx`"),
+            Reason::Denied => ("permission denied".into(), "make it executable for this user: `chmod a+rx`"),
             Reason::Format => (
-                "it is no program for this machine, and no script with `#!` in its first line".into(),
+                "it is neither a program for this machine nor a script with `#!` in its first line".into(),
                 "build it for this architecture, or begin the script with `#!/bin/sh`",
             ),
             Reason::Loop => ("its links lead in a circle".into(), "correct the links"),
@@ -141,11 +134,11 @@ mod exec_message {
             Reason::NotADirectory => ("a part of its path is a file".into(), "correct the path"),
             Reason::NotFound => ("it does not exist".into(), "correct the name, or PATH, or install it"),
             Reason::TooBig => (
-                "arguments and environment are larger than the kernel takes".into(),
+                "arguments and environment are larger than the kernel accepts".into(),
                 "deliver the largest secrets as files: `deliver = \"file\"`",
             ),
             Reason::Other(kind, errno) => {
-                (format!("{kind} (error {errno})"), "look at what it is and where it is")
+                (format!("{kind} (error {errno})"), "check what it is and where it is")
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Delivery by file: in a folder in memory, or without any folder as a sealed memfd.
+//! Delivery by file: in a directory in memory, or without any directory as a sealed memfd.
 //!
-//! In exec mode nobody of ours is left to clean up, so a memfd is the default: it goes with the app. A folder is
-//! used where the operator names one.
+//! After `execve` no cryokey process remains to clean up, so a memfd is the default: it goes with the app. A directory
+//! is used where the operator names one.
 
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 
-use super::{Accepted, Placed, accepted, atomic, environment, leftovers};
+use super::made::{Made, Thing};
+use super::{Delivered, stale};
 use crate::config::Config;
-use crate::error::{Exit, Problem};
-use crate::escape::escaped;
-use crate::manifest::Deliver;
-use crate::resolve::Resolution;
+use crate::error::{Problem, Reason};
+use crate::escape::escaped_path;
+use crate::provider::file_variables;
+use crate::resolve::Accepted;
 use crate::setting;
+use crate::system::write;
 
 /// `f_type` of file systems that are in memory (statfs(2)).
 const TMPFS: i64 = 0x0102_1994;
@@ -26,60 +28,49 @@ const RAMFS: i64 = 0x8584_58f6;
 pub enum Place<'a> {
     /// As sealed memfds: readable at `/proc/self/fd/N`, gone with the app.
     Memory,
-    /// Below this folder.
-    Folder(&'a Path),
+    /// Below this directory.
+    Directory(&'a Path),
 }
 
 impl<'a> Place<'a> {
     /// Where a configuration wants files.
     #[must_use]
     pub fn new(config: &'a Config) -> Self {
-        config.run_dir.as_deref().map_or(Self::Memory, Self::Folder)
+        config.run_dir.as_deref().map_or(Self::Memory, Self::Directory)
     }
 }
 
-/// Delivers every secret that is wanted as a file.
-pub(super) fn place(
-    resolution: &Resolution<'_>,
-    config: &Config,
-    placed: &mut Placed,
-) -> Result<(), Problem> {
-    let secrets = wanted(resolution);
-    if secrets.is_empty() {
-        return Ok(());
-    }
+/// Delivers secrets as files.
+pub(super) fn deliver(secrets: &[Accepted<'_>], config: &Config) -> Result<Delivered, Problem> {
     match Place::new(config) {
-        Place::Memory => secrets.into_iter().try_for_each(|secret| in_memory(secret, placed)),
-        Place::Folder(run_dir) => in_folder(&secrets, run_dir, config, placed),
+        _ if secrets.is_empty() => Ok(Delivered::default()),
+        Place::Memory => {
+            let file_variables = secrets.iter().map(in_memory).collect::<Result<_, _>>()?;
+            Ok(Delivered { file_variables, ..Delivered::default() })
+        }
+        Place::Directory(run_dir) => in_directory(secrets, run_dir, config),
     }
 }
 
-/// Whether the folder is there, writable for us and in memory, where one is needed.
-pub(super) fn check(resolution: &Resolution<'_>, config: &Config) -> Result<(), Problem> {
-    let secrets = wanted(resolution);
-    let (Place::Folder(run_dir), false) = (Place::new(config), secrets.is_empty()) else { return Ok(()) };
-    let parent = open_run_dir(&secrets, run_dir, config, &mut Placed::default())?;
+/// Whether the directory exists, is writable and in memory, where one is needed.
+pub(super) fn check(secrets: &[Accepted<'_>], config: &Config) -> Result<(), Problem> {
+    let (Place::Directory(run_dir), false) = (Place::new(config), secrets.is_empty()) else { return Ok(()) };
+    let (parent, _) = open_run_dir(secrets, run_dir, config)?;
     rustix::fs::accessat(&parent, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
-        .map_err(|errno| folder_refused(run_dir, errno, names(&secrets)))
-}
-
-fn wanted<'a>(resolution: &'a Resolution<'_>) -> Vec<Accepted<'a>> {
-    let is_file = |secret: &Accepted<'_>| matches!(secret.entry.rule.deliver, Deliver::File | Deliver::Both);
-    accepted(resolution).filter(is_file).collect()
+        .map_err(|errno| directory_refused(run_dir, errno, names(secrets)))
 }
 
 fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
-    secrets.iter().map(|secret| secret.entry.name.to_string()).collect()
+    secrets.iter().map(|secret| secret.name.to_string()).collect()
 }
 
-fn in_memory(secret: Accepted<'_>, placed: &mut Placed) -> Result<(), Problem> {
-    let name = secret.entry.name.as_str();
+fn in_memory(secret: &Accepted<'_>) -> Result<(String, PathBuf), Problem> {
+    let name = secret.name.as_str();
     let file = sealed(name, secret.value.secret.expose()).map_err(|errno| memory_refused(name, errno))?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    // It stays open for the app; everything else of ours closes at execve.
+    // It stays open for the app; everything else of cryokey's closes at execve.
     let _ = file.into_raw_fd();
-    placed.file_variables.push((environment::file_variable(name), path));
-    Ok(())
+    Ok((file_variables::of(name), path))
 }
 
 fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
@@ -90,7 +81,7 @@ fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
         Err(Errno::INVAL) => rustix::fs::memfd_create(&label, flags)?,
         other => other?,
     };
-    atomic::write_all(&file, bytes)?;
+    write::write_all(&file, bytes)?;
     rustix::fs::fchmod(&file, Mode::RUSR)?;
     rustix::fs::fcntl_add_seals(
         &file,
@@ -101,50 +92,47 @@ fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
     Ok(file)
 }
 
-fn in_folder(
-    secrets: &[Accepted<'_>],
-    run_dir: &Path,
-    config: &Config,
-    placed: &mut Placed,
-) -> Result<(), Problem> {
-    let refused = |errno| folder_refused(run_dir, errno, names(secrets));
-    let parent = open_run_dir(secrets, run_dir, config, placed)?;
-    leftovers::remove_all(run_dir);
-    let (path, folder) = make_folder(run_dir, &parent).map_err(refused)?;
-    placed.folder = Some(path.clone());
-    leftovers::sign(&folder).map_err(refused)?;
+fn in_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<Delivered, Problem> {
+    let refused = |errno| directory_refused(run_dir, errno, names(secrets));
+    let (parent, warning) = open_run_dir(secrets, run_dir, config)?;
+    stale::remove_all(run_dir);
+    let (path, directory) = make_directory(run_dir, &parent).map_err(refused)?;
+    let mut delivered = Delivered {
+        warnings: warning.into_iter().collect(),
+        made: Made::one(Thing::DeliveryDirectory(path.clone())),
+        ..Delivered::default()
+    };
+    stale::sign(&directory).map_err(refused)?;
     for secret in secrets {
-        let name = secret.entry.name.as_str();
-        atomic::write(&folder, name, secret.value.secret.expose(), 0o400).map_err(refused)?;
-        placed.file_variables.push((environment::file_variable(name), path.join(name)));
+        let name = secret.name.as_str();
+        write::write(&directory, name, secret.value.secret.expose(), 0o400).map_err(refused)?;
+        delivered.file_variables.push((file_variables::of(name), path.join(name)));
     }
-    rustix::fs::fchmod(&folder, Mode::RUSR | Mode::XUSR).map_err(refused)
+    rustix::fs::fchmod(&directory, Mode::RUSR | Mode::XUSR).map_err(refused)?;
+    Ok(delivered)
 }
 
-/// Opens the folder that the operator named; a disk is refused unless that is allowed.
+/// Opens the directory that the operator named; a disk is refused unless that is allowed, and then warned of.
 fn open_run_dir(
     secrets: &[Accepted<'_>],
     run_dir: &Path,
     config: &Config,
-    placed: &mut Placed,
-) -> Result<OwnedFd, Problem> {
-    let refused = |errno| folder_refused(run_dir, errno, names(secrets));
+) -> Result<(OwnedFd, Option<Problem>), Problem> {
+    let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let parent = open(run_dir).map_err(refused)?;
-    if !is_in_memory(&parent).map_err(refused)? {
-        if !config.allow_disk {
-            return Err(on_disk(run_dir, names(secrets)));
-        }
-        placed.warnings.push(on_disk_allowed(run_dir, names(secrets)));
+    match is_in_memory(&parent).map_err(refused)? {
+        true => Ok((parent, None)),
+        false if config.allow_disk => Ok((parent, Some(on_disk_allowed(run_dir, names(secrets))))),
+        false => Err(on_disk(run_dir, names(secrets))),
     }
-    Ok(parent)
 }
 
-fn make_folder(run_dir: &Path, parent: &OwnedFd) -> Result<(PathBuf, OwnedFd), Errno> {
-    let name = leftovers::folder_prefix() + &atomic::random_suffix()?;
+fn make_directory(run_dir: &Path, parent: &OwnedFd) -> Result<(PathBuf, OwnedFd), Errno> {
+    let name = stale::directory_prefix() + &write::random_suffix()?;
     rustix::fs::mkdirat(parent, &name, Mode::RWXU)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = rustix::fs::openat(parent, &name, flags, Mode::empty())?;
-    Ok((run_dir.join(name), folder))
+    let directory = rustix::fs::openat(parent, &name, flags, Mode::empty())?;
+    Ok((run_dir.join(name), directory))
 }
 
 fn open(path: &Path) -> Result<OwnedFd, Errno> {
@@ -157,16 +145,15 @@ pub(super) fn is_in_memory(file: &OwnedFd) -> Result<bool, Errno> {
     Ok(kind == TMPFS || kind == RAMFS)
 }
 
-fn folder_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Problem {
-    let path = escaped(run_dir.as_os_str().as_encoded_bytes());
+fn directory_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Problem {
+    let path = escaped_path(run_dir);
     let why = std::io::Error::from(errno);
     Problem {
-        exit: Exit::CannotCreate,
+        reason: Reason::CannotCreate,
         what: format!("files cannot be delivered to {path}: {why} (for {})", names.join(", ")),
         names,
-        reason: "cannot-create",
         fix: format!(
-            "mount a tmpfs there that uid {} can write (`--tmpfs {path}`), or unset {} to deliver without a folder",
+            "mount a tmpfs there that uid {} can write (`--tmpfs {path}`), or unset {} to deliver without a directory",
             rustix::process::geteuid().as_raw(),
             setting::variable("run_dir")
         ),
@@ -174,12 +161,11 @@ fn folder_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Problem {
 }
 
 fn on_disk(run_dir: &Path, names: Vec<String>) -> Problem {
-    let path = escaped(run_dir.as_os_str().as_encoded_bytes());
+    let path = escaped_path(run_dir);
     Problem {
-        exit: Exit::CannotCreate,
+        reason: Reason::Disk,
         what: format!("{path} is not in memory, so {} would be written to a disk", names.join(", ")),
         names,
-        reason: "disk",
         fix: format!(
             "mount a tmpfs there (`--tmpfs {path}`), or accept a disk with {}=true",
             setting::variable("allow_disk")
@@ -194,8 +180,7 @@ fn on_disk_allowed(run_dir: &Path, names: Vec<String>) -> Problem {
 fn memory_refused(name: &str, errno: Errno) -> Problem {
     let why = std::io::Error::from(errno);
     Problem::new(
-        Exit::Resource,
-        "resource",
+        Reason::Resource,
         name,
         format!("no memory file could be made for {name}: {why}"),
         format!(

@@ -1,106 +1,176 @@
-//! How the app gets its secrets: variables, files, SSH keys. All are resolved and checked before the first is made.
+//! How the app gets its secrets: variables, files, SSH keys. What goes where is decided once, before the rules, which
+//! ask it; nothing is made before every rule holds.
 
-pub mod atomic;
-pub mod environment;
 pub mod files;
-mod leftovers;
+pub mod launch;
+mod made;
 pub mod ssh;
+mod stale;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::accounts;
 use crate::config::Config;
-use crate::environ::Environ;
+use crate::environ::{Entry as Inherited, Environ, variable};
 use crate::error::Problem;
 use crate::manifest::Deliver;
-use crate::plan::{Entry, Purpose};
-use crate::resolve::{Resolution, Resolved, Value};
+use crate::provider::{Source, file_variables};
+use crate::resolve::{Accepted, Fate, Resolution, Resolved};
+use crate::ssh_key::{Key, NotAKey};
+use crate::system::accounts::{self, Home};
+use made::Made;
 
-/// A secret that the app gets.
-#[derive(Debug, Clone, Copy)]
-pub struct Accepted<'a> {
-    /// What it is.
-    pub entry: &'a Entry,
-    /// Its value.
-    pub value: &'a Value<'a>,
+/// What goes where: the app's environment, files and keys, as they will be.
+#[derive(Debug)]
+pub struct Delivery<'a> {
+    config: &'a Config,
+    environ: &'a Environ,
+    /// Secrets that become variables.
+    variables: BTreeMap<&'a str, Accepted<'a>>,
+    /// Secrets that become files.
+    files: Vec<Accepted<'a>>,
+    /// Secrets that become SSH keys, read.
+    keys: Vec<(Accepted<'a>, Result<Key, NotAKey>)>,
+    /// The home directory, where keys go.
+    home: Home,
+    /// Variables that the app does not inherit.
+    removed: BTreeSet<String>,
+    /// `NAME_FILE` variables that the app gets in place of inherited ones.
+    file_variables: BTreeSet<String>,
 }
 
-/// What was placed outside the app's environment.
+/// What was delivered outside the app's environment. What was made for it is taken away when this is dropped, and
+/// `execve` drops nothing: a startup that fails leaves nothing behind.
 #[derive(Debug, Default)]
-pub struct Placed {
+pub struct Delivered {
     /// `NAME_FILE` variables for the app.
     pub file_variables: Vec<(String, PathBuf)>,
-    /// Things to tell that do not stop the start.
+    /// What does not stop startup.
     pub warnings: Vec<Problem>,
     /// What was done, for the log.
     pub notes: Vec<String>,
-    /// The folder of delivered files, which is ours alone.
-    folder: Option<PathBuf>,
-    /// Files and folders elsewhere that did not exist before, in the order of their making.
-    created: Vec<PathBuf>,
+    made: Made,
 }
 
-/// The secrets that the app gets: those with a value, empty ones only where that is allowed.
-pub fn accepted<'a>(resolution: &'a Resolution<'_>) -> impl Iterator<Item = Accepted<'a>> {
-    resolution.secrets.iter().filter_map(|resolved| accepted_value(resolved))
-}
-
-fn accepted_value<'a>(resolved: &'a Resolved<'_>) -> Option<Accepted<'a>> {
-    let value = resolved.outcome.value()?;
-    let is_value = resolved.entry.rule.allow_empty || !value.is_empty(resolved.entry);
-    let is_for_app = resolved.entry.purpose == Purpose::Secret;
-    (is_value && is_for_app).then_some(Accepted { entry: resolved.entry, value })
-}
-
-/// Makes the files and keys. On failure nothing that was made stays.
-pub fn place(
-    resolution: &Resolution<'_>,
-    config: &Config,
-    environ: &Environ,
-) -> Result<Placed, Vec<Problem>> {
-    let mut placed = Placed::default();
-    let outcome = files::place(resolution, config, &mut placed)
-        .and_then(|()| ssh_keys(resolution, config, environ, &mut placed));
-    match outcome {
-        Ok(()) => Ok(placed),
-        Err(problem) => {
-            placed.undo();
-            Err(vec![problem])
+impl<'a> Delivery<'a> {
+    /// What the app gets of a resolution.
+    #[must_use]
+    pub fn new(resolution: &'a Resolution, config: &'a Config, environ: &'a Environ) -> Self {
+        let accepted: Vec<Accepted<'_>> = resolution.accepted().collect();
+        let delivered_as = |one, other| {
+            let is_meant = move |secret: &Accepted<'_>| [one, other].contains(&secret.rule.deliver);
+            accepted.iter().copied().filter(is_meant)
+        };
+        let variables = delivered_as(Deliver::Env, Deliver::Both).filter(|secret| !is_inherited(secret));
+        let files: Vec<Accepted<'_>> = delivered_as(Deliver::File, Deliver::Both).collect();
+        let keys = delivered_as(Deliver::Ssh, Deliver::Ssh);
+        let keys: Vec<_> = keys.map(|secret| (secret, Key::parse(secret.value.secret.expose()))).collect();
+        Self {
+            config,
+            environ,
+            variables: variables.map(|it| (it.name.as_str(), it)).collect(),
+            file_variables: files.iter().map(|it| file_variables::of(it.name.as_str())).collect(),
+            files,
+            home: if keys.is_empty() { Home::default() } else { accounts::home(environ) },
+            keys,
+            removed: removed(resolution, config, environ),
         }
     }
-}
 
-/// What stands in the way of placing and of starting any app at all, as far as it can be told without doing it.
-#[must_use]
-pub fn check(resolution: &Resolution<'_>, config: &Config, environ: &Environ) -> Vec<Problem> {
-    let app = ["app".into()];
-    let launch = environment::launch(&app, resolution, config, environ, &mut Placed::default());
-    let keys = accepted(resolution).filter(|secret| secret.entry.rule.deliver == Deliver::Ssh);
-    let home = accounts::home(environ);
-    let keys = keys.filter_map(|secret| ssh::check(secret, &home).err());
-    launch.err().into_iter().chain(files::check(resolution, config).err()).chain(keys).collect()
-}
-
-fn ssh_keys(
-    resolution: &Resolution<'_>,
-    config: &Config,
-    environ: &Environ,
-    placed: &mut Placed,
-) -> Result<(), Problem> {
-    for secret in accepted(resolution).filter(|secret| secret.entry.rule.deliver == Deliver::Ssh) {
-        ssh::place(secret, config, &accounts::home(environ), placed)?;
+    /// Whether the app will have a variable with a value, as NAME or as `NAME_FILE`.
+    #[must_use]
+    pub fn sets(&self, name: &str) -> bool {
+        let inherits = |name: &str| !self.removed.contains(name) && self.environ.set(name).is_some();
+        let file_variable = file_variables::of(name);
+        let is_delivered = self.variables.contains_key(name) || self.file_variables.contains(&file_variable);
+        is_delivered || inherits(name) || inherits(&file_variable)
     }
-    Ok(())
-}
 
-impl Placed {
-    /// Takes away what did not exist before: a start that fails leaves nothing behind.
-    pub fn undo(&self) {
-        // What cannot be taken away is not ours to report: the failure that led here is.
-        let _ = self.folder.as_deref().map(leftovers::remove);
-        for path in self.created.iter().rev() {
-            // A folder that somebody else has put something into meanwhile stays.
-            let _ = if path.is_dir() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) };
+    /// Why a secret that becomes an SSH key is none.
+    #[must_use]
+    pub fn not_a_key(&self, name: &str) -> Option<NotAKey> {
+        let key = self.keys.iter().find(|(secret, _)| secret.name.as_str() == name);
+        key.and_then(|(_, key)| key.as_ref().err().copied())
+    }
+
+    /// What stands in the way of delivering and of starting any app at all, as far as it can be told without doing it.
+    #[must_use]
+    pub fn obstacles(&self) -> Vec<Problem> {
+        let launch = self.launch(&["app".into()], &Delivered::default()).err();
+        let files = files::check(&self.files, self.config).err();
+        let keys = self.usable_keys().filter_map(|(secret, key)| ssh::check(secret, key, &self.home).err());
+        launch.into_iter().chain(files).chain(keys).collect()
+    }
+
+    /// Makes the files and keys. On failure nothing that was made stays.
+    pub fn deliver(&self) -> Result<Delivered, Problem> {
+        let mut delivered = files::deliver(&self.files, self.config)?;
+        for (secret, key) in self.usable_keys() {
+            delivered.add(ssh::deliver(secret, key, self.config, &self.home)?);
         }
+        delivered.warnings.extend(self.overridden());
+        delivered.notes.extend(self.removed_note());
+        Ok(delivered)
     }
+
+    /// Puts together what will run. `Err`: it is larger than the kernel takes.
+    pub fn launch(&self, command: &[OsString], delivered: &Delivered) -> Result<init::Launch, Problem> {
+        launch::launch(self, command, delivered)
+    }
+
+    fn usable_keys(&self) -> impl Iterator<Item = (Accepted<'a>, &Key)> {
+        self.keys.iter().filter_map(|(secret, key)| Some((*secret, key.as_ref().ok()?)))
+    }
+
+    fn inherited(&self) -> impl Iterator<Item = &Inherited> {
+        let stays = |entry: &&Inherited| {
+            let Ok(name) = std::str::from_utf8(entry.name()) else { return true };
+            let is_replaced = self.variables.contains_key(name) || self.file_variables.contains(name);
+            !is_replaced && !self.removed.contains(name)
+        };
+        self.environ.entries().filter(stays)
+    }
+}
+
+impl Delivered {
+    fn add(&mut self, other: Self) {
+        self.file_variables.extend(other.file_variables);
+        self.warnings.extend(other.warnings);
+        self.notes.extend(other.notes);
+        self.made.append(other.made);
+    }
+}
+
+/// Whether a secret is the plain variable of its own name: it is passed on as it is.
+fn is_inherited(secret: &Accepted<'_>) -> bool {
+    secret.tried.candidate.source == Source::Environment && secret.tried.key_text() == secret.name.as_str()
+}
+
+/// What the app does not inherit: cryokey's own variables, those that were read, and those that a secret with another
+/// delivery took the place of.
+fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTreeSet<String> {
+    let own = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
+    let own = own.filter(|name| name.starts_with(variable::OURS)).map(str::to_owned);
+    let consumed = resolution.secrets.iter().flat_map(consumed);
+    let kept = |name: &String| config.keep_env.contains(name);
+    let mut removed: BTreeSet<String> = own.chain(consumed).filter(|name| !kept(name)).collect();
+    let is_no_variable = |secret: &Accepted<'_>| matches!(secret.rule.deliver, Deliver::File | Deliver::Ssh);
+    removed.extend(resolution.accepted().filter(is_no_variable).map(|secret| secret.name.to_string()));
+    removed
+}
+
+/// `NAME_FILE` variables that were read, and the variable that an empty secret took the place of.
+fn consumed(resolved: &Resolved) -> Vec<String> {
+    let is_read = |fate: &Fate| matches!(fate, Fate::Found(_) | Fate::Shadowed);
+    let read = resolved
+        .tried
+        .iter()
+        .filter(|tried| tried.candidate.source == Source::FileVariables && is_read(&tried.fate));
+    let mut consumed: Vec<String> = read.filter_map(|tried| Some(tried.key.as_ref()?.path.clone())).collect();
+    let is_stored = |(tried, _): &(&crate::resolve::Tried, _)| tried.candidate.source.is_for_secrets();
+    if resolved.is_emptied() && resolved.found().as_ref().is_some_and(is_stored) {
+        consumed.push(resolved.name.to_string());
+    }
+    consumed
 }

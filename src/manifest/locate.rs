@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Stat;
-use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::Manifest;
-use crate::bounded::{self, ReadError};
 use crate::environ::{Environ, variable};
-use crate::error::{Exit, Problem};
-use crate::escape::escaped;
+use crate::error::{Problem, Reason};
+use crate::escape::escaped_path;
 use crate::profile;
+use crate::system::read::{self, ReadError};
 
 /// The manifest beside the app's code; for development.
 const LOCAL: &str = "./cryokey.toml";
@@ -35,7 +34,7 @@ pub struct Located {
     /// Where it was.
     pub origin: Origin,
     /// A `./cryokey.toml` that was left alone.
-    pub passed_over: bool,
+    pub skipped: bool,
 }
 
 /// Finds and reads the manifest: the one that is named, else `./cryokey.toml`, else the image's, else the built-in
@@ -45,23 +44,23 @@ pub fn locate(named: Option<&Path>, environ: &Environ) -> Result<Located, Vec<Pr
         return Ok(found(read(&path)?, path, false));
     }
     let is_trusted = !init::is_pid_1() && !geteuid().is_root();
-    let passed_over = !is_trusted && Path::new(LOCAL).exists();
+    let skipped = !is_trusted && Path::new(LOCAL).exists();
     let searched = [LOCAL, SYSTEM].into_iter().skip(usize::from(!is_trusted));
     for path in searched.map(Path::new) {
         if path.symlink_metadata().is_ok() {
-            return Ok(found(read(path)?, path.to_owned(), passed_over));
+            return Ok(found(read(path)?, path.to_owned(), skipped));
         }
     }
-    Ok(Located { manifest: profile::built_in(), origin: Origin::BuiltIn, passed_over })
+    Ok(Located { manifest: profile::built_in(), origin: Origin::BuiltIn, skipped })
 }
 
-fn found(manifest: Manifest, path: PathBuf, passed_over: bool) -> Located {
-    Located { manifest, origin: Origin::File(path), passed_over }
+fn found(manifest: Manifest, path: PathBuf, skipped: bool) -> Located {
+    Located { manifest, origin: Origin::File(path), skipped }
 }
 
 fn read(path: &Path) -> Result<Manifest, Vec<Problem>> {
-    let shown = escaped(path.as_os_str().as_encoded_bytes());
-    let (bytes, stat) = bounded::read_path(path).map_err(|error| vec![unreadable(&shown, error)])?;
+    let shown = escaped_path(path);
+    let (bytes, stat) = read::read_path(path).map_err(|error| vec![unreadable(&shown, error)])?;
     if let Some(problem) = untrusted(&shown, &stat) {
         return Err(vec![problem]);
     }
@@ -70,19 +69,10 @@ fn read(path: &Path) -> Result<Manifest, Vec<Problem>> {
 }
 
 fn unreadable(path: &str, error: ReadError) -> Problem {
-    let (exit, why) = match error {
-        ReadError::Os(Errno::ACCESS | Errno::PERM) => (Exit::Denied, "we may not read it".to_owned()),
-        ReadError::Os(Errno::NOENT | Errno::NOTDIR) => (Exit::Configuration, "it does not exist".to_owned()),
-        ReadError::Os(errno) => (Exit::Io, errno.to_string()),
-        ReadError::NotRegular(kind) => (Exit::Configuration, format!("it is {kind}")),
-        ReadError::TooLarge => (Exit::Configuration, format!("it is larger than {} bytes", bounded::LIMIT)),
-        ReadError::Changing => (Exit::Io, "it changed while it was read".to_owned()),
-    };
     Problem::new(
-        exit,
-        "manifest",
+        error.reason(),
         path,
-        format!("the manifest {path} cannot be read: {why}"),
+        format!("the manifest {path} cannot be read: {error}"),
         "correct --manifest or CRYOKEY_MANIFEST, or the file's owner and mode",
     )
 }
@@ -93,11 +83,10 @@ fn untrusted(path: &str, stat: &Stat) -> Option<Problem> {
     let is_open = stat.st_mode & 0o022 != 0;
     (geteuid().is_root() && (is_foreign || is_open)).then(|| {
         Problem::new(
-            Exit::Denied,
-            "manifest",
+            Reason::Denied,
             path,
             format!(
-                "the manifest {path} can be written by others (owner {}, mode {:04o}), and we are root",
+                "the manifest {path} can be written by others (owner {}, mode {:04o}); cryokey runs as root",
                 stat.st_uid,
                 stat.st_mode & 0o7777
             ),

@@ -11,9 +11,10 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::Problem;
 use crate::escape::escaped;
-use crate::name::{EnvName, Variant, did_you_mean};
-use crate::reference::Reference;
+use crate::name::{EnvName, Variant};
+use crate::provider::reference::Reference;
 use crate::setting::{self, Choice};
+use crate::suggest::did_you_mean;
 
 /// Keys that are read by a later version; saying so helps more than "unknown".
 const NOT_YET: &[(&str, &str)] = &[

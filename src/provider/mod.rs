@@ -1,86 +1,108 @@
 //! Places that secrets are read from.
 
 pub mod environment;
-pub mod error;
+mod error;
 pub mod file_variables;
 pub mod files;
+pub mod reference;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::environ::Environ;
+use crate::error::Problem;
+use crate::escape::escaped;
 use crate::secret::Secret;
-pub use error::ProviderError;
+pub use error::{Cause, Kind, ProviderError};
 
-/// A place secrets are read from. A key that is not there is left out of the answer; that is not an error.
+/// A place secrets are read from. A key that does not exist is left out of the answer; that is not an error.
 pub trait Provider: Send {
     /// Reads what is asked for, in as few steps as the place allows. `Err`: nothing could be asked.
-    fn read(&self, request: &Request<'_>, deadline: Deadline) -> Result<Answer, ProviderError>;
+    fn read(&self, request: &Request, deadline: Deadline) -> Result<Answer, ProviderError>;
 }
 
-/// What a provider is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// Keys whose values are wanted.
-    pub keys: &'a [&'a Key],
-    /// Keys of which only the existence matters: their values are not loaded.
-    pub notice: &'a [&'a Key],
-}
-
-/// What a provider has of it.
-#[derive(Debug, Default)]
-pub struct Answer {
-    /// The values, one for each key that exists and could be read.
-    pub found: Vec<Found>,
-    /// The keys that exist but could not be read.
-    pub failed: Vec<(Key, ProviderError)>,
-    /// The keys that were only to be noticed, and exist.
-    pub noticed: Vec<Key>,
-    /// How many secrets of any name the place holds, where it can tell.
-    pub population: Option<usize>,
-    /// The permission bits of the place, where it is a folder.
-    pub mode: Option<u32>,
-}
-
-/// One value.
-#[derive(Debug)]
-pub struct Found {
-    /// What it was asked for by.
-    pub key: Key,
-    /// The value.
-    pub value: Secret,
-    /// When this version of it was made, where the provider knows that.
-    pub created: Option<SystemTime>,
-    /// Its permission bits, where it is a file.
-    pub mode: Option<u32>,
-    /// Whether somebody else may have put it there: a link to another user's file in an open folder.
-    pub may_be_planted: bool,
-}
-
-/// What a secret is called in its place: a file name, a variable, a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(pub String);
-
-/// The places, in rising priority.
+/// The places, in rising priority; `EXTERNAL_SECRET_PROVIDER` orders the external ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// Plain variables.
     Environment,
     /// Files that a `NAME_FILE` variable names.
     FileVariables,
-    /// Files in the secrets folder.
+    /// Files in the secrets directory.
     Files,
+    /// AWS Secrets Manager.
+    Aws,
+    /// `HashiCorp` Vault or `OpenBao`.
+    Vault,
+    /// Azure Key Vault.
+    Azure,
+    /// Google Secret Manager.
+    Gcp,
+    /// The Kubernetes API.
+    Kubernetes,
+}
+
+/// How a source is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Part of the process or its file system.
+    Local,
+    /// `EXTERNAL_SECRET_PROVIDER` selects it by its word.
+    External,
+    /// Its own settings select it.
+    Selected,
 }
 
 impl Source {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Environment,
+        Self::FileVariables,
+        Self::Files,
+        Self::Aws,
+        Self::Vault,
+        Self::Azure,
+        Self::Gcp,
+        Self::Kubernetes,
+    ];
+
+    /// Its name in messages and reports, the word that a reference begins with, and how it is used.
+    const fn facts(self) -> (&'static str, &'static str, Role) {
+        match self {
+            Self::Environment => ("environment", "environment", Role::Local),
+            // No reference names one: `NAME_FILE` belongs to the name.
+            Self::FileVariables => ("file variable", "", Role::Local),
+            Self::Files => ("files", "files", Role::Local),
+            Self::Aws => ("AWS", "aws", Role::External),
+            Self::Vault => ("Vault", "vault", Role::External),
+            Self::Azure => ("Azure", "azure", Role::External),
+            Self::Gcp => ("Google", "gcp", Role::External),
+            Self::Kubernetes => ("Kubernetes", "k8s", Role::Selected),
+        }
+    }
+
     /// Its name in messages and reports.
     #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Environment => "environment",
-            Self::FileVariables => "file variable",
-            Self::Files => "files",
-        }
+    pub const fn text(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// The word that a reference begins with, and that `EXTERNAL_SECRET_PROVIDER` takes.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        self.facts().1
+    }
+
+    /// Whether `EXTERNAL_SECRET_PROVIDER` may name it.
+    #[must_use]
+    pub fn is_external(self) -> bool {
+        self.facts().2 == Role::External
+    }
+
+    /// Whether it is read over the network, and delivers keys that nobody declared too.
+    #[must_use]
+    pub fn is_remote(self) -> bool {
+        self.facts().2 != Role::Local
     }
 
     /// Whether it is a place for secrets. Plain variables are not: `docker inspect` shows them.
@@ -90,28 +112,127 @@ impl Source {
     }
 }
 
-/// What is needed to open each place.
-#[derive(Debug)]
-pub enum Settings<'a> {
-    /// Plain variables.
-    Environment(&'a Environ),
-    /// Files that variables name.
-    FileVariables(&'a Environ),
-    /// A folder of files.
-    Files(files::Settings),
+/// What a provider is asked for. Owned, since a thread that is given up at the deadline cannot borrow.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Exact keys, and what is wanted of each.
+    pub keys: Vec<(Key, Want)>,
+    /// Names, however the place spells its keys for them.
+    pub names: Names,
 }
 
-impl<'a> Settings<'a> {
-    /// Opens the place.
+/// What is wanted of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Want {
+    /// Whether it exists; its value is not loaded.
+    Existence,
+    /// Its value.
+    Value,
+}
+
+/// Names that are wanted of a place that maps its keys to names by [`crate::name::EnvName::from_key`].
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// The wanted names.
+    pub wanted: HashMap<String, Want>,
+    /// Whether the values of all other keys are wanted too.
+    pub undeclared: bool,
+    /// Beginnings of names that are another environment's or color's: never loaded.
+    pub excluded: Vec<String>,
+}
+
+impl Names {
+    /// What is wanted of the key that stands for a name.
     #[must_use]
-    pub fn open(self) -> (Source, Box<dyn Provider + 'a>) {
-        match self {
-            Self::Environment(environ) => (Source::Environment, Box::new(environment::Environment(environ))),
-            Self::FileVariables(environ) => {
-                (Source::FileVariables, Box::new(file_variables::FileVariables(environ)))
-            }
-            Self::Files(settings) => (Source::Files, Box::new(files::Files::new(settings))),
-        }
+    pub fn want(&self, name: &str) -> Option<Want> {
+        let is_excluded = || self.excluded.iter().any(|prefix| name.starts_with(prefix));
+        let undeclared = || (self.undeclared && !is_excluded()).then_some(Want::Value);
+        self.wanted.get(name).copied().or_else(undeclared)
+    }
+}
+
+/// What a provider has of it.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// What exists of what was asked for.
+    pub found: Vec<Found>,
+    /// Keys that stand for no legal name.
+    pub unnamed: Vec<Key>,
+    /// What is legal but seldom meant.
+    pub warnings: Vec<Problem>,
+    /// What could be tighter; `check` shows it.
+    pub advice: Vec<String>,
+    /// What the place looks like, for the message about a secret that it does not have.
+    pub state: Option<String>,
+}
+
+/// One key that exists.
+#[derive(Debug)]
+pub struct Found {
+    /// What it is called there.
+    pub key: Key,
+    /// The name that it stands for, where it was found by name.
+    pub name: Option<String>,
+    /// What reading it gave.
+    pub reading: Reading,
+}
+
+/// What reading a key gave.
+#[derive(Debug)]
+pub enum Reading {
+    /// It exists; its value was not wanted.
+    Exists,
+    /// It exists and could not be read.
+    Failed(ProviderError),
+    /// Its value.
+    Value(Value),
+}
+
+/// A value, and what its provider knows of it.
+#[derive(Debug)]
+pub struct Value {
+    /// The bytes.
+    pub secret: Secret,
+    /// When this version of it was made, where the provider knows that.
+    pub created: Option<SystemTime>,
+    /// Which version it is, where the provider has versions.
+    pub version: Option<String>,
+}
+
+impl Value {
+    /// A value of which nothing else is known.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { secret: Secret::new(bytes), created: None, version: None }
+    }
+
+    /// A second one, for a second secret with the same reference.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { secret: self.secret.duplicate(), created: self.created, version: self.version.clone() }
+    }
+}
+
+/// What a secret is called in its place: a file name, a variable, a path and a field.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The file, the variable, the path.
+    pub path: String,
+    /// One field of what is there.
+    pub field: Option<String>,
+}
+
+impl Key {
+    /// A key without a field.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into(), field: None }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&escaped(&self.path))?;
+        self.field.iter().try_for_each(|field| write!(formatter, "#{}", escaped(field)))
     }
 }
 
@@ -131,10 +252,35 @@ impl Deadline {
     pub fn has_passed(self) -> bool {
         self.0.is_some_and(|moment| Instant::now() >= moment)
     }
+
+    /// How long it is until then.
+    #[must_use]
+    pub fn remaining(self) -> Duration {
+        self.0.map_or(Duration::MAX, |moment| moment.saturating_duration_since(Instant::now()))
+    }
 }
 
-impl fmt::Display for Key {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&crate::escape::escaped(&self.0))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undeclared_names_are_wanted_unless_they_are_of_another_environment() {
+        let names = Names {
+            wanted: HashMap::from([("BLUE_A".to_owned(), Want::Existence)]),
+            undeclared: true,
+            excluded: vec!["BLUE_".to_owned()],
+        };
+        assert_eq!(names.want("BLUE_A"), Some(Want::Existence));
+        assert_eq!(names.want("BLUE_B"), None);
+        assert_eq!(names.want("B"), Some(Want::Value));
+        assert_eq!(Names { undeclared: false, ..names }.want("B"), None);
+    }
+
+    #[test]
+    fn all_lists_every_source_once_in_order() {
+        assert!(Source::ALL.is_sorted_by(|left, right| left < right));
+        let next = Source::ALL.last().map(|last| *last as usize + 1);
+        assert_eq!(next, Some(Source::ALL.len()));
     }
 }

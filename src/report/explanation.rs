@@ -1,12 +1,11 @@
 //! Why one name has the value that it has.
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::plan::{Candidate, Use};
-use crate::resolve::{Fate, Outcome, Resolution, Resolved};
+use crate::plan::Use;
+use crate::resolve::{Fate, Resolved, Tried};
 use crate::rules::rotation::Ages;
 use crate::secret::Newline;
 
@@ -45,14 +44,13 @@ pub struct Place {
 impl Explanation {
     /// Explains a name.
     #[must_use]
-    pub fn new(resolved: &Resolved<'_>, resolution: &Resolution<'_>) -> Self {
-        let places = resolved.entry.candidates.iter().zip(&resolved.fates);
+    pub fn new(resolved: &Resolved, ages: Ages) -> Self {
         Self {
-            name: resolved.entry.name.to_string(),
-            required: resolved.entry.rule.required,
+            name: resolved.name.to_string(),
+            required: resolved.rule.required,
             outcome: outcome(resolved),
-            age_days: Ages::new(resolution, SystemTime::now()).in_days(resolved),
-            places: places.map(|(candidate, fate)| Place::new(candidate, fate)).collect(),
+            age_days: ages.in_days(resolved),
+            places: resolved.tried.iter().map(Place::new).collect(),
             notes: notes(resolved),
         }
     }
@@ -84,12 +82,12 @@ impl Explanation {
 }
 
 impl Place {
-    fn new(candidate: &Candidate, fate: &Fate) -> Self {
+    fn new(tried: &Tried) -> Self {
         Self {
-            source: candidate.source.text(),
-            key: candidate.key.to_string(),
-            variant: candidate.variant.as_ref().map(ToString::to_string),
-            fate: fate_text(candidate, fate),
+            source: tried.candidate.source.text(),
+            key: tried.key_text(),
+            variant: tried.candidate.variant.as_ref().map(ToString::to_string),
+            fate: fate(tried),
         }
     }
 
@@ -98,41 +96,44 @@ impl Place {
     }
 }
 
-fn outcome(resolved: &Resolved<'_>) -> String {
-    match &resolved.outcome {
-        Outcome::Absent => "no place has it".into(),
-        Outcome::Collision(one, other) => format!("{} and {} both stand for it", one.key, other.key),
-        Outcome::Failed(candidate, _) => {
-            format!("{} {} should win and cannot be used", candidate.source.text(), candidate.key)
+fn outcome(resolved: &Resolved) -> String {
+    let Some(tried) = resolved.decisive() else { return "not found anywhere".into() };
+    match &tried.fate {
+        Fate::Ambiguous => {
+            let keys: Vec<String> = resolved.ambiguous().iter().map(|tried| tried.label()).collect();
+            format!("ambiguous: {}", keys.join(" and "))
         }
-        Outcome::Found(value) => format!("from {} {}", value.candidate.source.text(), value.candidate.key),
-        Outcome::Unasked(source) => format!("{} could not be asked", source.text()),
+        Fate::Failed(_) => format!("{} takes precedence but cannot be read", tried.label()),
+        Fate::Unavailable => format!("{} is unavailable", tried.candidate.source.text()),
+        Fate::Found(_) | Fate::Absent | Fate::Shadowed | Fate::Unselected => {
+            format!("from {}", tried.label())
+        }
     }
 }
 
-fn fate_text(candidate: &Candidate, fate: &Fate) -> String {
-    match fate {
-        Fate::Absent => "not there".into(),
-        Fate::Collides => "also there, with the same rank".into(),
+fn fate(tried: &Tried) -> String {
+    match &tried.fate {
+        Fate::Absent => "does not exist".into(),
+        Fate::Ambiguous => "exists, and so does another of the same rank".into(),
         Fate::Failed(error) => error.to_string(),
-        Fate::Lost => "there, but a more specific name or a later provider wins".into(),
-        Fate::Noticed if candidate.use_of == Use::Never => {
-            "there, but its color or environment is not selected".into()
+        Fate::Found(_) => "this is the value".into(),
+        Fate::Shadowed => "exists, but a more specific name or a later source takes precedence".into(),
+        Fate::Unavailable => "unavailable".into(),
+        Fate::Unselected if tried.candidate.use_of == Use::Never => {
+            "exists, but its color or environment is not selected".into()
         }
-        Fate::Noticed => "there, but no environment is selected and several have secrets".into(),
-        Fate::Unasked => "could not be asked".into(),
-        Fate::Won => "this is the value".into(),
+        Fate::Unselected => "exists, but no environment is selected and several have secrets".into(),
     }
 }
 
-fn notes(resolved: &Resolved<'_>) -> Vec<String> {
-    let Some(value) = resolved.outcome.value() else { return Vec::new() };
+fn notes(resolved: &Resolved) -> Vec<String> {
+    let Some((_, value)) = resolved.found() else { return Vec::new() };
     let mut notes = Vec::new();
-    if let (Newline::StripOne, Some(end)) = (resolved.entry.rule.newline, value.secret.line_end()) {
-        let kind = if end == "\n" { "LF" } else { "CR LF" };
+    if let (Newline::StripOne, Some(end)) = (resolved.rule.newline, value.secret.line_end()) {
+        let kind = if end == "\n" { "LF" } else { "CRLF" };
         notes.push(format!("one final line end ({kind}) is taken off for the variable; a file keeps it"));
     }
-    if value.is_empty(resolved.entry) && !resolved.entry.rule.allow_empty {
+    if resolved.is_emptied() {
         notes.push("it is empty, so it is not set".into());
     }
     notes

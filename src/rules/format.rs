@@ -4,13 +4,13 @@ use base64ct::Encoding as _;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
-use super::Verdict;
-use crate::delivery::ssh;
-use crate::error::{Exit, Problem};
+use super::Findings;
+use crate::delivery::Delivery;
+use crate::error::{Problem, Reason};
 use crate::manifest::{Deliver, Format};
-use crate::plan::Entry;
-use crate::resolve::{Resolution, Value};
+use crate::resolve::{Accepted, Resolution};
 use crate::setting::Choice as _;
+use crate::ssh_key::Key;
 
 /// What people write where a value should be. The whole value must be one of these, in any case.
 pub const PLACEHOLDERS: &[&str] = &[
@@ -41,51 +41,43 @@ pub const PLACEHOLDERS: &[&str] = &[
     "yoursecret",
 ];
 
-/// Reports values that break their rule: for required names that stops the start, for optional ones it is told.
-pub fn judge(resolution: &Resolution<'_>, verdict: &mut Verdict) {
-    for resolved in &resolution.secrets {
-        let Some(value) = resolved.outcome.value() else { continue };
-        if value.is_empty(resolved.entry) {
-            continue;
+/// Reports values that break their rule: for required names that stops startup, for optional ones it is a warning.
+pub fn judge(resolution: &Resolution, delivery: &Delivery<'_>, findings: &mut Findings) {
+    for secret in resolution.accepted().filter(|secret| !secret.variable_bytes().is_empty()) {
+        if let Some(why) = delivery.not_a_key(secret.name.as_str()) {
+            // It cannot be delivered at all, required or not.
+            findings.errors.push(Broken::rule(why.to_string(), why.fix()).problem(secret));
+        } else if let Some(broken) = broken_rule(secret) {
+            findings.add(secret.rule.required, broken.problem(secret));
         }
-        if let Some(broken) = broken_rule(resolved.entry, value) {
-            verdict
-                .add(resolved.entry.rule.required || broken.is_fatal, broken.problem(resolved.entry, value));
-        }
-        verdict.tolerated.extend(oddities(resolved.entry, value));
-        if value.may_be_planted {
-            verdict.tolerated.push(planted(resolved.entry));
-        }
+        findings.warnings.extend(oddities(secret));
     }
 }
 
 struct Broken {
     what: String,
     fix: String,
-    reason: &'static str,
-    /// Also for an optional secret: what cannot be delivered at all.
-    is_fatal: bool,
+    reason: Reason,
 }
 
 impl Broken {
     fn rule(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), fix: fix.into(), reason: "format", is_fatal: false }
+        Self { what: what.into(), fix: fix.into(), reason: Reason::Format }
     }
 
-    fn problem(self, entry: &Entry, value: &Value<'_>) -> Problem {
-        let name = entry.name.as_str();
-        let place = format!("{} {}", value.candidate.source.text(), value.candidate.key);
-        Problem::new(Exit::Value, self.reason, name, format!("{name} ({place}) {}", self.what), self.fix)
+    fn problem(self, secret: Accepted<'_>) -> Problem {
+        let name = secret.name.as_str();
+        let what = format!("{name} ({}) {}", secret.tried.label(), self.what);
+        Problem::new(self.reason, name, what, self.fix)
     }
 }
 
-fn broken_rule(entry: &Entry, value: &Value<'_>) -> Option<Broken> {
-    let bytes = value.secret.expose_as(entry.rule.newline);
-    if entry.rule.deliver == Deliver::Ssh {
-        let why = ssh::Key::parse(value.secret.expose()).err()?;
-        return Some(Broken { is_fatal: true, ..Broken::rule(why.to_string(), why.fix()) });
+fn broken_rule(secret: Accepted<'_>) -> Option<Broken> {
+    if secret.rule.deliver == Deliver::Ssh {
+        return None;
     }
-    if let Some(length) = entry.rule.min_length.filter(|length| (bytes.len() as u64) < *length) {
+    let bytes = secret.variable_bytes();
+    if let Some(length) = secret.rule.min_length.filter(|length| (bytes.len() as u64) < *length) {
         return Some(Broken::rule(
             format!("is shorter than {length} bytes"),
             "make a longer value, or lower `min_length` in the manifest",
@@ -93,9 +85,9 @@ fn broken_rule(entry: &Entry, value: &Value<'_>) -> Option<Broken> {
     }
     if is_placeholder(bytes) {
         let fix = "write the real value there; docs/rules.md lists what counts as a placeholder";
-        return Some(Broken { reason: "placeholder", ..Broken::rule("is a placeholder", fix) });
+        return Some(Broken { reason: Reason::Placeholder, ..Broken::rule("is a placeholder", fix) });
     }
-    entry.rule.format.and_then(|format| check(format, bytes))
+    secret.rule.format.and_then(|format| check(format, bytes))
 }
 
 fn is_placeholder(bytes: &[u8]) -> bool {
@@ -110,13 +102,16 @@ fn check(format: Format, bytes: &[u8]) -> Option<Broken> {
         Format::Integer => (!is_integer(bytes)).then(|| "is not a whole number".to_owned()),
         Format::Json => json_error(bytes),
         Format::Pem => (!is_pem(bytes)).then(|| "has no complete PEM section".to_owned()),
-        Format::SshKey => ssh::Key::parse(bytes).err().map(|why| why.to_string()),
+        Format::SshKey => Key::parse(bytes).err().map(|why| why.to_string()),
         Format::Text => std::str::from_utf8(bytes)
             .err()
             .map(|error| format!("is not UTF-8 at byte {}", error.valid_up_to())),
         Format::Url => url_error(bytes).map(str::to_owned),
     }?;
-    Some(Broken::rule(why, format!("correct the value, or `format = \"{}\"` in the manifest", format.text())))
+    Some(Broken::rule(
+        why,
+        format!("correct the value, or remove `format = \"{}\"` from the manifest", format.text()),
+    ))
 }
 
 /// Standard or URL alphabet, with or without padding; line ends as encoders put them are allowed.
@@ -169,6 +164,9 @@ fn is_pem_section(text: &str) -> bool {
 /// RFC 3986's scheme and `://`, and something behind it. Connection strings are no strict URLs (several hosts,
 /// passwords with raw characters), so nothing more is asked.
 fn url_error(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.starts_with(b"\"") || bytes.starts_with(b"'") {
+        return Some("is not a URL: it begins with a quotation mark");
+    }
     let Some(at) = bytes.windows(3).position(|window| window == b"://") else {
         return Some("is not a URL: it has no `://`");
     };
@@ -185,36 +183,25 @@ fn url_error(bytes: &[u8]) -> Option<&'static str> {
     rest.iter().any(is_bad).then_some("is not a URL: it has white space or control characters in it")
 }
 
-fn planted(entry: &Entry) -> Problem {
-    Problem::new(
-        Exit::Denied,
-        "planted",
-        entry.name.as_str(),
-        format!("{} is a hard link to another user's file, in a folder that everybody can write", entry.name),
-        "let only root and our user write the secrets folder; `strict_permissions` refuses such a file",
-    )
-}
-
 /// What is legal but seldom meant.
-fn oddities(entry: &Entry, value: &Value<'_>) -> Vec<Problem> {
-    let name = entry.name.as_str();
+fn oddities(secret: Accepted<'_>) -> Vec<Problem> {
+    let name = secret.name.as_str();
     let mut odd = Vec::new();
-    if value.secret.expose().starts_with(b"\xef\xbb\xbf") {
+    if secret.value.secret.expose().starts_with(b"\xef\xbb\xbf") {
         odd.push(Problem::new(
-            Exit::Value,
-            "byte-order-mark",
+            Reason::ByteOrderMark,
             name,
             format!("{name} begins with a byte order mark; the app gets it too"),
             "save the file as UTF-8 without BOM",
         ));
     }
-    let is_variable = matches!(entry.rule.deliver, Deliver::Env | Deliver::Both);
-    if is_variable && value.candidate.source.is_for_secrets() && value.secret.line_end() == Some("\r\n") {
+    let is_variable = matches!(secret.rule.deliver, Deliver::Env | Deliver::Both);
+    let is_stored = secret.tried.candidate.source.is_for_secrets();
+    if is_variable && is_stored && secret.value.secret.line_end() == Some("\r\n") {
         odd.push(Problem::new(
-            Exit::Value,
-            "carriage-return",
+            Reason::CarriageReturn,
             name,
-            format!("{name} ends in a Windows line end (CR LF)"),
+            format!("{name} ends in a Windows line end (CRLF)"),
             "save the file with Unix line ends; one final line end is taken off either way",
         ));
     }

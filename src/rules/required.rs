@@ -1,166 +1,185 @@
 //! Is everything there that must be?
 
-use super::Verdict;
+use super::Findings;
 use crate::config::Config;
-use crate::environ::{Environ, variable};
-use crate::error::{Exit, Problem};
-use crate::escape::escaped;
+use crate::delivery::Delivery;
+use crate::environ::variable;
+use crate::error::{Problem, Reason};
+use crate::manifest::Deliver;
 use crate::name::EnvName;
-use crate::plan::{Entry, Purpose, Use};
-use crate::provider::error::Kind;
-use crate::provider::file_variables::SUFFIX;
-use crate::provider::{ProviderError, Source};
-use crate::resolve::{Fate, Outcome, Resolution, Resolved, Value};
+use crate::plan::Use;
+use crate::provider::file_variables;
+use crate::provider::{Kind, ProviderError, Source};
+use crate::resolve::{Fate, Resolution, Resolved, Tried};
 use crate::setting;
 
 /// Reports what is missing, unreadable, contradictory or only a plain variable.
-pub fn judge(resolution: &Resolution<'_>, config: &Config, verdict: &mut Verdict) {
+pub fn judge(resolution: &Resolution, config: &Config, findings: &mut Findings) {
     for (source, error) in &resolution.failures {
-        verdict.add(config.strict_secrets, unasked(resolution, *source, error));
+        // To go on without a place that is set up wrongly would start the app without its secrets.
+        let stops = config.strict_secrets || error.kind() == Kind::Misconfigured;
+        findings.add(stops, unavailable(resolution, *source, error));
     }
-    for resolved in &resolution.secrets {
-        let entry = resolved.entry;
-        verdict.problems.extend(contradictions(resolved));
-        match &resolved.outcome {
-            Outcome::Absent if entry.rule.required => {
-                verdict.add(config.strict_secrets, missing(resolved, resolution, config));
-            }
-            // What could not be asked is reported once, above, with the names.
-            Outcome::Absent | Outcome::Unasked(_) => {}
-            Outcome::Collision(one, other) => verdict.problems.push(Problem::configuration(
-                entry.name.as_str(),
-                format!("{}: {} and {} both stand for it", entry.name, one.key, other.key),
-                "keep one of the two",
-            )),
-            Outcome::Failed(_, error) if error.kind == Kind::Misconfigured => {}
-            Outcome::Failed(_, error) => verdict.add(config.strict_secrets, failed(entry, error)),
-            Outcome::Found(value) => judge_value(entry, value, config, verdict),
+    for resolved in resolution.all() {
+        findings.errors.extend(contradictions(resolved));
+        judge_one(resolved, resolution, config, findings);
+    }
+}
+
+fn judge_one(resolved: &Resolved, resolution: &Resolution, config: &Config, findings: &mut Findings) {
+    let rule = &resolved.rule;
+    let Some(decisive) = resolved.decisive() else {
+        if rule.required {
+            findings.add(config.strict_secrets, missing(resolved, resolution));
         }
-    }
-}
-
-/// What is configured in two ways at once, also where something else wins over both.
-fn contradictions(resolved: &Resolved<'_>) -> Vec<Problem> {
-    let contradicts = |fate: &Fate| match fate {
-        Fate::Failed(error) if error.kind == Kind::Misconfigured => Some(failed(resolved.entry, error)),
-        _ => None,
+        return;
     };
-    resolved.fates.iter().filter_map(contradicts).collect()
-}
-
-fn judge_value(entry: &Entry, value: &Value<'_>, config: &Config, verdict: &mut Verdict) {
-    let rule = &entry.rule;
-    if rule.required && !rule.allow_empty && value.is_empty(entry) {
-        verdict.problems.push(empty(entry, value));
-    } else if rule.required && !value.candidate.source.is_for_secrets() && !config.allow_plain_env {
-        verdict.add(config.strict_secrets, plain(entry));
+    match &decisive.fate {
+        Fate::Ambiguous => findings.errors.push(ambiguous(resolved)),
+        Fate::Failed(error) if error.kind() != Kind::Misconfigured => {
+            findings.add(config.strict_secrets, failed(resolved, error));
+        }
+        Fate::Found(_) if rule.required && resolved.is_emptied() => {
+            findings.errors.push(empty(resolved, decisive));
+        }
+        Fate::Found(_) if rule.required && is_plain(decisive) && !config.allow_plain_env => {
+            findings.add(config.strict_secrets, plain(resolved));
+        }
+        // A place that could not be asked is reported once, with all names.
+        _ => {}
     }
 }
 
-/// Reports the app's required variables that are not set, unless the same name was reported as a secret already.
+fn is_plain(tried: &Tried) -> bool {
+    !tried.candidate.source.is_for_secrets()
+}
+
+/// What is configured in two ways at once, also where something else has a higher rank.
+fn contradictions(resolved: &Resolved) -> impl Iterator<Item = Problem> {
+    resolved.tried.iter().filter_map(|tried| match &tried.fate {
+        Fate::Failed(error) if error.kind() == Kind::Misconfigured => Some(failed(resolved, error)),
+        _ => None,
+    })
+}
+
+/// Reports the app's required variables that it will not have, unless the same name was reported as a secret already.
 pub fn judge_variables(
-    resolution: &Resolution<'_>,
+    resolution: &Resolution,
+    delivery: &Delivery<'_>,
     config: &Config,
-    environ: &Environ,
-    verdict: &mut Verdict,
+    findings: &mut Findings,
 ) {
     for name in &config.manifest.required_variables {
         let is_reported =
-            verdict.problems.iter().any(|problem| problem.names.iter().any(|it| it == name.as_str()));
-        if !is_reported && !will_be_set(name, resolution, environ) {
-            let was_let_pass = !config.strict_secrets && config.manifest.secrets.contains_key(name);
-            verdict.add(config.strict_env, variable_missing(name, was_let_pass));
+            findings.errors.iter().any(|problem| problem.names.iter().any(|it| it == name.as_str()));
+        if is_reported || delivery.sets(name.as_str()) || is_allowed_empty(name, resolution) {
+            continue;
+        }
+        let resolved = resolution.get(name.as_str());
+        match resolved.and_then(|resolved| outage(resolved, resolution)) {
+            _ if resolved.is_some_and(is_only_a_key) => findings.errors.push(never_a_variable(name)),
+            Some((source, error)) => {
+                findings.add(config.strict_env, variable_unavailable(name, source, error));
+            }
+            None => {
+                let was_let_pass = !config.strict_secrets && resolved.is_some();
+                findings.add(config.strict_env, variable_missing(name, was_let_pass));
+            }
         }
     }
 }
 
-fn will_be_set(name: &EnvName, resolution: &Resolution<'_>, environ: &Environ) -> bool {
-    let delivered = resolution.secrets.iter().any(|resolved| {
-        resolved.entry.name == *name
-            && resolved.outcome.value().is_some_and(|value| !value.is_empty(resolved.entry))
-    });
-    let file = format!("{name}{SUFFIX}");
-    delivered || environ.set(name.as_str()).is_some() || environ.set(&file).is_some()
+fn is_allowed_empty(name: &EnvName, resolution: &Resolution) -> bool {
+    resolution.accepted().any(|secret| secret.name == name && secret.rule.deliver != Deliver::Ssh)
 }
 
-fn missing(resolved: &Resolved<'_>, resolution: &Resolution<'_>, config: &Config) -> Problem {
-    let name = resolved.entry.name.as_str();
-    let folder = escaped(config.secrets_dir.as_os_str().as_encoded_bytes());
-    let population = match resolution.population {
-        Some(1) => " (1 entry there)".to_owned(),
-        Some(count) => format!(" ({count} entries there)"),
-        None => String::new(),
-    };
-    let what =
-        format!("{name} is required and does not exist: no {} in {folder}{population}", looked_for(resolved));
-    if !resolved.entry.rule.from.is_empty() {
-        let places: Vec<String> = resolved.entry.rule.from.iter().map(ToString::to_string).collect();
+fn is_only_a_key(resolved: &Resolved) -> bool {
+    resolved.rule.deliver == Deliver::Ssh
+}
+
+/// The failure that keeps a name from being known. An outage never reads as absence.
+fn outage<'a>(resolved: &Resolved, resolution: &'a Resolution) -> Option<(Source, &'a ProviderError)> {
+    let decisive = resolved.decisive().filter(|tried| matches!(tried.fate, Fate::Unavailable))?;
+    let source = decisive.candidate.source;
+    resolution.failures.iter().find(|(failed, _)| *failed == source).map(|(source, error)| (*source, error))
+}
+
+fn missing(resolved: &Resolved, resolution: &Resolution) -> Problem {
+    let name = resolved.name.as_str();
+    if !resolved.rule.from.is_empty() {
+        let places: Vec<String> = resolved.rule.from.iter().map(ToString::to_string).collect();
         let what = format!("{name} is required and does not exist in {}", places.join(", "));
-        return Problem::new(Exit::Missing, "missing", name, what, "provide it there, or correct its `from`");
+        return Problem::new(Reason::Missing, name, what, "provide it there, or correct its `from`");
     }
+    let what = format!("{name} is required and does not exist: {}", looked_for(resolved, resolution));
+    let file_variable = file_variables::of(name);
     let fix = format!(
-        "mount it as the secret `{name}` in {folder}, or set {name}{SUFFIX} to a file, or declare it as not required"
+        "mount it as the secret `{name}`, or set {file_variable} to a file, or declare it as not required"
     );
-    Problem::new(Exit::Missing, "missing", name, what, fix)
+    Problem::new(Reason::Missing, name, what, fix)
 }
 
-/// The file names that were tried, most specific first.
-fn looked_for(resolved: &Resolved<'_>) -> String {
-    let tried = resolved.entry.candidates.iter().filter(|candidate| candidate.use_of == Use::Always);
-    let files = tried.filter(|candidate| candidate.source == Source::Files);
-    let names: Vec<String> = files.map(|candidate| candidate.key.to_string()).collect();
-    match names.as_slice() {
-        [] => "place that it is read from has it".to_owned(),
-        names => format!("file {}", names.join(", ")),
-    }
+/// The names that were looked for, most specific first, and what the places look like.
+fn looked_for(resolved: &Resolved, resolution: &Resolution) -> String {
+    let tried = resolved.tried.iter().filter(|tried| tried.candidate.use_of == Use::Always);
+    let files = tried.filter(|tried| tried.candidate.source == Source::Files);
+    let names: Vec<String> = files.map(|tried| tried.candidate.sought.to_string()).collect();
+    let states: Vec<&str> = resolution.states.iter().map(|(_, state)| state.as_str()).collect();
+    let states = if states.is_empty() { String::new() } else { format!("; {}", states.join("; ")) };
+    format!("looked for {}{states}", names.join(", "))
 }
 
-fn failed(entry: &Entry, error: &ProviderError) -> Problem {
-    Problem::new(
-        error.exit(),
-        error.reason(),
-        entry.name.as_str(),
-        format!("{}: {error}", entry.name),
-        error.fix(),
+fn ambiguous(resolved: &Resolved) -> Problem {
+    let keys: Vec<String> = resolved.ambiguous().iter().map(|tried| tried.label()).collect();
+    Problem::configuration(
+        resolved.name.as_str(),
+        format!("{} both stand for {}, and which is meant is not clear", keys.join(" and "), resolved.name),
+        "keep one of them",
     )
 }
 
-fn unasked(resolution: &Resolution<'_>, source: Source, error: &ProviderError) -> Problem {
-    let waits = |resolved: &&Resolved<'_>| {
-        let is_secret = resolved.entry.purpose == Purpose::Secret;
-        is_secret && matches!(resolved.outcome, Outcome::Unasked(unasked) if unasked == source)
+fn failed(resolved: &Resolved, error: &ProviderError) -> Problem {
+    let name = resolved.name.as_str();
+    Problem::new(error.kind().reason(), name, format!("{name}: {error}"), error.fix())
+}
+
+fn unavailable(resolution: &Resolution, source: Source, error: &ProviderError) -> Problem {
+    let waits = |resolved: &&Resolved| {
+        let decisive = resolved.decisive();
+        decisive.is_some_and(|it| it.candidate.source == source && matches!(it.fate, Fate::Unavailable))
     };
-    let required = resolution.secrets.iter().filter(waits).filter(|resolved| resolved.entry.rule.required);
-    let names: Vec<String> = required.map(|resolved| resolved.entry.name.to_string()).collect();
+    let required = resolution.secrets.iter().filter(waits).filter(|resolved| resolved.rule.required);
+    let names: Vec<String> = required.map(|resolved| resolved.name.to_string()).collect();
     let needed = if names.is_empty() { String::new() } else { format!(" (needed for {})", names.join(", ")) };
     Problem {
-        exit: error.exit(),
+        reason: error.kind().reason(),
+        what: format!("cannot read secrets from {}: {error}{needed}", place(source)),
         names: if names.is_empty() { vec![source.text().to_owned()] } else { names },
-        reason: error.reason(),
-        what: format!("the secrets could not be looked for: {error}{needed}"),
         fix: error.fix(),
     }
 }
 
-fn empty(entry: &Entry, value: &Value<'_>) -> Problem {
-    let name = entry.name.as_str();
+fn place(source: Source) -> &'static str {
+    if source == Source::Files { "the secrets directory" } else { source.text() }
+}
+
+fn empty(resolved: &Resolved, tried: &Tried) -> Problem {
+    let name = resolved.name.as_str();
     Problem::new(
-        Exit::Value,
-        "empty",
+        Reason::Empty,
         name,
-        format!("{name} is required and empty: {} {}", value.candidate.source.text(), value.candidate.key),
+        format!("{name} is required and empty: {}", tried.label()),
         "write the value there, or set `allow_empty = true` for it in the manifest",
     )
 }
 
-fn plain(entry: &Entry) -> Problem {
-    let name = entry.name.as_str();
+fn plain(resolved: &Resolved) -> Problem {
+    let name = resolved.name.as_str();
     Problem::new(
-        Exit::Missing,
-        "plain-env",
+        Reason::PlainEnv,
         name,
         format!(
-            "{name} is required as a secret and is there only as a plain variable, which `docker inspect` shows"
+            "{name} is required as a secret, and exists only as a plain variable, which `docker inspect` shows"
         ),
         format!(
             "mount it as a secret, or accept plain variables with {}=true (`allow_plain_env`)",
@@ -169,21 +188,44 @@ fn plain(entry: &Entry) -> Problem {
     )
 }
 
-fn variable_missing(name: &EnvName, was_let_pass: bool) -> Problem {
-    let switch = variable::STRICT_ENV_MODE;
-    let switches = if was_let_pass {
+fn never_a_variable(name: &EnvName) -> Problem {
+    Problem::configuration(
+        name.as_str(),
         format!(
-            "{}=false lets the secret be missing, {switch}=false the variable too",
-            variable::STRICT_SECRET_MODE
-        )
+            "the variable {name} is required, and its secret is delivered only as an SSH key, never as a variable"
+        ),
+        "remove it from `[env] required`, or deliver it another way",
+    )
+}
+
+fn variable_unavailable(name: &EnvName, source: Source, error: &ProviderError) -> Problem {
+    Problem::new(
+        error.kind().reason(),
+        name.as_str(),
+        format!("the variable {name} is required, and {} could not be asked for it: {error}", place(source)),
+        format!("{}; {}", error.fix(), both_switches()),
+    )
+}
+
+fn variable_missing(name: &EnvName, was_let_pass: bool) -> Problem {
+    let file_variable = file_variables::of(name.as_str());
+    let switches = if was_let_pass {
+        both_switches()
     } else {
-        format!("{switch}=false lets it be missing")
+        format!("{}=false lets it be missing", variable::STRICT_ENV_MODE)
     };
     Problem::new(
-        Exit::Missing,
-        "missing",
+        Reason::Missing,
         name.as_str(),
-        format!("the variable {name} is required and neither it nor {name}{SUFFIX} is set"),
+        format!("the variable {name} is required, and neither it nor {file_variable} is set"),
         format!("set it, or provide the secret of that name; {switches}"),
+    )
+}
+
+fn both_switches() -> String {
+    format!(
+        "{}=false lets the secret be missing, {}=false the variable too",
+        variable::STRICT_SECRET_MODE,
+        variable::STRICT_ENV_MODE
     )
 }

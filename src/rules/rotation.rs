@@ -5,11 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use super::Verdict;
+use super::Findings;
 use crate::config::Config;
 use crate::environ::variable::{SECRET_ROTATION_THRESHOLD_DAYS, SECRET_ROTATION_TIMESTAMP};
-use crate::error::{Exit, Problem};
-use crate::plan::Purpose;
+use crate::error::{Problem, Reason};
 use crate::resolve::{Resolution, Resolved};
 
 const DAY: u64 = 86_400;
@@ -33,15 +32,15 @@ pub struct Ages {
 impl Ages {
     /// The ages in a resolution.
     #[must_use]
-    pub fn new(resolution: &Resolution<'_>, now: SystemTime) -> Self {
+    pub fn new(resolution: &Resolution, now: SystemTime) -> Self {
         Self { common: last_rotation(resolution, now), now }
     }
 
     /// The age of a secret in whole days: of the version that was served where the provider knows it, else since
     /// the last rotation of all.
     #[must_use]
-    pub fn in_days(&self, resolved: &Resolved<'_>) -> Option<u64> {
-        let value = resolved.outcome.value()?;
+    pub fn in_days(&self, resolved: &Resolved) -> Option<u64> {
+        let (_, value) = resolved.found()?;
         let made = value.created.or(match self.common {
             Rotated::At(time) => Some(time),
             Rotated::Future | Rotated::Unknown | Rotated::Unreadable => None,
@@ -51,15 +50,14 @@ impl Ages {
 }
 
 /// Reports secrets older than their limit, and, where rotation is watched at all, why an age is not known.
-pub fn judge(resolution: &Resolution<'_>, config: &Config, now: SystemTime, verdict: &mut Verdict) {
-    let ages = Ages::new(resolution, now);
+pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mut Findings) {
     let is_known = ages.common != Rotated::Unknown;
     let is_watched = config.strict_rotation || config.rotation_threshold.is_some() || is_known;
     let mut old: BTreeMap<(u64, u64), Vec<String>> = BTreeMap::new();
     let (mut ageless, mut limitless) = (Vec::new(), Vec::new());
     for resolved in delivered_secrets(resolution) {
-        let name = resolved.entry.name.to_string();
-        let own = resolved.entry.rule.rotate_every.map(|limit| limit.as_secs() / DAY);
+        let name = resolved.name.to_string();
+        let own = resolved.rule.rotate_every.map(|limit| limit.as_secs() / DAY);
         let limit = own.or(config.rotation_threshold);
         match (ages.in_days(resolved), limit) {
             (Some(age), Some(limit)) if age > limit => old.entry((age, limit)).or_default().push(name),
@@ -70,28 +68,27 @@ pub fn judge(resolution: &Resolution<'_>, config: &Config, now: SystemTime, verd
     }
     let strict = config.strict_rotation;
     for ((age, limit), names) in old {
-        verdict.add(strict, too_old(age, limit, names));
+        findings.add(strict, too_old(age, limit, names));
     }
     if !ageless.is_empty() || matches!(ages.common, Rotated::Future | Rotated::Unreadable) {
-        verdict.add(strict, unknown_age(ages.common, ageless));
+        findings.add(strict, unknown_age(ages.common, ageless));
     }
     if !limitless.is_empty() {
-        verdict.add(strict, no_limit(limitless));
+        findings.add(strict, no_limit(limitless));
     }
 }
 
-fn delivered_secrets<'r, 'a>(resolution: &'r Resolution<'a>) -> impl Iterator<Item = &'r Resolved<'a>> {
-    resolution.secrets.iter().filter(|resolved| {
-        let value = resolved.outcome.value();
-        let is_stored = value.is_some_and(|value| value.candidate.source.is_for_secrets());
-        is_stored && resolved.entry.purpose == Purpose::Secret
-    })
+/// Plain variables have no age of their own.
+fn delivered_secrets(resolution: &Resolution) -> impl Iterator<Item = &Resolved> {
+    let is_stored = |resolved: &&Resolved| {
+        resolved.found().is_some_and(|(tried, _)| tried.candidate.source.is_for_secrets())
+    };
+    resolution.secrets.iter().filter(is_stored)
 }
 
-fn last_rotation(resolution: &Resolution<'_>, now: SystemTime) -> Rotated {
-    let stamp =
-        resolution.secrets.iter().find(|resolved| resolved.entry.name.as_str() == SECRET_ROTATION_TIMESTAMP);
-    let Some(value) = stamp.and_then(|resolved| resolved.outcome.value()) else { return Rotated::Unknown };
+fn last_rotation(resolution: &Resolution, now: SystemTime) -> Rotated {
+    let stamp = resolution.rotation_stamp.as_ref().or_else(|| resolution.get(SECRET_ROTATION_TIMESTAMP));
+    let Some((_, value)) = stamp.and_then(Resolved::found) else { return Rotated::Unknown };
     match parse(value.secret.expose()) {
         Some(time) if time > now => Rotated::Future,
         Some(time) => Rotated::At(time),
@@ -125,19 +122,19 @@ fn unknown_age(common: Rotated, names: Vec<String>) -> Problem {
         Rotated::At(_) | Rotated::Unknown => "does not exist",
     };
     let names = if names.is_empty() { vec![SECRET_ROTATION_TIMESTAMP.to_owned()] } else { names };
-    let what = format!("the age is not known, since {SECRET_ROTATION_TIMESTAMP} {why}: {}", names.join(", "));
+    let what = format!("the age is unknown, because {SECRET_ROTATION_TIMESTAMP} {why}: {}", names.join(", "));
     let fix =
         format!("mount a file {SECRET_ROTATION_TIMESTAMP} with the time of the last rotation (`date +%s`)");
     problem(names, what, fix)
 }
 
 fn no_limit(names: Vec<String>) -> Problem {
-    let what = format!("rotation is watched without a limit for {}", names.join(", "));
+    let what = format!("no maximum age is configured for {}", names.join(", "));
     problem(names, what, format!("set {SECRET_ROTATION_THRESHOLD_DAYS}, or `rotate_every` in the manifest"))
 }
 
 fn problem(names: Vec<String>, what: String, fix: String) -> Problem {
-    Problem { exit: Exit::Configuration, names, reason: "rotation", what, fix }
+    Problem { reason: Reason::Rotation, names, what, fix }
 }
 
 #[cfg(test)]

@@ -2,38 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use super::Verdict;
+use super::Findings;
 use crate::config::Config;
 use crate::environ::variable;
-use crate::error::{Exit, Problem};
+use crate::error::{Problem, Reason};
 use crate::manifest::Deliver;
 use crate::name::Variant;
 use crate::resolve::{Assumed, Resolution};
 
-/// Tells which environment was assumed, and refuses to guess between several.
-pub fn judge(resolution: &Resolution<'_>, config: &Config, verdict: &mut Verdict) {
+/// Says which environment was assumed, and refuses to guess between several.
+pub fn judge(resolution: &Resolution, config: &Config, findings: &mut Findings) {
     match &resolution.assumed {
         Assumed::Nothing => {}
-        Assumed::Only(only) => verdict.tolerated.push(assumed(only)),
-        Assumed::Ambiguous(several) => verdict.problems.push(ambiguous(several)),
+        Assumed::Only(only) => findings.warnings.push(assumed(only)),
+        Assumed::Ambiguous(several) => findings.errors.push(ambiguous(several)),
     }
     let mut by_variant: BTreeMap<&Variant, Vec<String>> = BTreeMap::new();
     let mut keys = Vec::new();
-    for (entry, candidate) in resolution.noticed() {
-        if entry.rule.deliver == Deliver::Ssh && config.selection.environment.is_none() {
-            keys.push(candidate.key.0.clone());
-        } else if let Some(variant) = &candidate.variant
+    for (resolved, tried) in resolution.unselected() {
+        if resolved.rule.deliver == Deliver::Ssh && config.selection.environment.is_none() {
+            keys.push(tried.key_text());
+        } else if let Some(variant) = &tried.candidate.variant
             && config.manifest.colors.contains(variant)
         {
-            by_variant.entry(variant).or_default().push(candidate.key.0.clone());
+            by_variant.entry(variant).or_default().push(tried.key_text());
         }
     }
     if !keys.is_empty() {
-        verdict.tolerated.push(key_not_placed(keys));
+        findings.warnings.push(key_not_placed(keys));
     }
     let names: Vec<String> = by_variant.into_values().flatten().collect();
     if !names.is_empty() {
-        verdict.tolerated.push(color_not_selected(names));
+        findings.warnings.push(color_not_selected(names));
     }
 }
 
@@ -49,9 +49,9 @@ fn ambiguous(several: &[Variant]) -> Problem {
     let names: Vec<&str> = several.iter().map(Variant::as_str).collect();
     Problem::configuration(
         variable::ENVIRONMENT,
-        format!("no environment is selected, and there are secrets of {} here", names.join(" and ")),
+        format!("no environment is selected, and secrets of {} exist here", names.join(" and ")),
         format!(
-            "set {}, {} or {} to the one that is meant",
+            "set {}, {} or {} to the one you mean",
             variable::ENVIRONMENT,
             variable::APP_ENV,
             variable::FLASK_ENV
@@ -61,7 +61,7 @@ fn ambiguous(several: &[Variant]) -> Problem {
 
 fn key_not_placed(names: Vec<String>) -> Problem {
     let what = format!("no environment is selected, so the SSH key is not placed: {}", names.join(", "));
-    not_used(names, what, format!("set {} to the environment whose key is meant", variable::ENVIRONMENT))
+    not_used(names, what, format!("set {} to the environment whose key you mean", variable::ENVIRONMENT))
 }
 
 fn color_not_selected(names: Vec<String>) -> Problem {
@@ -70,5 +70,5 @@ fn color_not_selected(names: Vec<String>) -> Problem {
 }
 
 fn not_used(names: Vec<String>, what: String, fix: String) -> Problem {
-    Problem { exit: Exit::Configuration, names, reason: "configuration", what, fix }
+    Problem { reason: Reason::Configuration, names, what, fix }
 }

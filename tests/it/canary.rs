@@ -11,7 +11,7 @@ fn the_search_finds_a_planted_value_in_every_encoding() {
         let mut canaries = Canaries::default();
         canaries.watch(&value);
         for (name, encoded) in encodings(&value) {
-            for around in [["", ""], ["x", "yz"], ["error TOKEN=`", "`; to do: nothing\n"]] {
+            for around in [["", ""], ["x", "yz"], ["error TOKEN=`", "`; fix: nothing\n"]] {
                 let text = [around[0].as_bytes(), &encoded, around[1].as_bytes()].concat();
                 assert!(canaries.find(&text).is_some(), "{name} in {}", String::from_utf8_lossy(&text));
             }
@@ -51,7 +51,7 @@ fn the_search_finds_nothing_in_a_clean_text() {
         canaries.watch(&value);
     }
     let clean =
-        "2026-11-23T20:40:00Z error TOKEN (files TOKEN) is shorter than 50 bytes; to do: https://example\n";
+        "2026-11-23T20:40:00Z error TOKEN (files TOKEN) is shorter than 50 bytes; fix: https://example\n";
     assert_eq!(canaries.find(clean.repeat(100).as_bytes()), None);
     assert_eq!(canaries.find(canary().as_bytes()), None, "another value");
     assert_eq!(canaries.find(include_bytes!("../../src/cli/help.txt")), None);

@@ -24,7 +24,7 @@ fn k01_a_wrong_command_line_is_64_and_nothing_runs() {
     for line in lines {
         let outcome = Test::profile().command(line);
         assert_eq!(outcome.code, 64, "{line:?}: {}", outcome.stderr);
-        assert!(outcome.stdout.is_empty() && outcome.stderr.contains("; to do: "), "{}", outcome.stderr);
+        assert!(outcome.stdout.is_empty() && outcome.stderr.contains("; fix: "), "{}", outcome.stderr);
         outcome.says("exit code=64 phase=usage").says("reason=usage");
     }
     Test::profile().command(["runn"]).says("did you mean `run`");
@@ -35,7 +35,7 @@ fn k01_a_wrong_command_line_is_64_and_nothing_runs() {
 fn k01_no_arguments_are_a_usage_error_in_two_parts() {
     let outcome = Test::profile().command([""; 0]);
     assert_eq!(outcome.code, 64);
-    outcome.says("no command was given; to do: ");
+    outcome.says("no command was given; fix: ");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn k02_check_ends_with_the_code_of_run_and_says_the_same() {
         }
         if code != 0 && code != 78 {
             let printed = check.printed();
-            assert!(printed.contains("problem: ") && printed.contains("  to do: "), "{printed}");
+            assert!(printed.contains("problem: ") && printed.contains("  fix: "), "{printed}");
             assert!(printed.ends_with(&format!("The app would not start: exit code {code}.\n")), "{printed}");
         }
         let report = test.command(["check", "--format", "json"]);
@@ -175,7 +175,7 @@ fn explain_shows_every_place_and_why_it_lost() {
     says("files STAGING_TOKEN ", "this is the value");
     says("files TOKEN ", "more specific name");
     says("environment TOKEN ", "more specific name");
-    says("file variable TOKEN_FILE ", "not there");
+    says("file variable TOKEN_FILE ", "does not exist");
     assert!(text.contains("  age: ") && text.contains("one final line end (LF)"), "{text}");
     let json = test.command(["explain", "TOKEN", "--format", "json"]).json();
     assert_eq!(json[0]["name"], "TOKEN");

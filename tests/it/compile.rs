@@ -9,13 +9,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use cryokey::config::{Config, Flags};
-use cryokey::delivery::ssh::Key as SshKey;
+use cryokey::delivery::Delivery;
 use cryokey::environ::Environ;
 use cryokey::manifest::SecretRule;
 use cryokey::plan::Plan;
-use cryokey::provider::{Answer, Deadline, Found, Key, Request, Settings};
-use cryokey::resolve::{Outcome, Resolution, Value, resolve};
+use cryokey::provider::environment::Environment;
+use cryokey::provider::{Answer, Deadline, Found, Key, Provider as _, Reading, Request, Source, Value, Want};
+use cryokey::resolve::{Accepted, Fate, Resolution, Resolved, resolve};
 use cryokey::secret::Secret;
+use cryokey::ssh_key::Key as SshKey;
 use init::Launch;
 
 use crate::support::not_run;
@@ -42,9 +44,12 @@ macro_rules! assert_lacks {
 assert_lacks!(Secret: Display, Clone, Copy, Error, serde::Serialize, Deref, AsRef<[u8]>, AsRef<str>, Into<Vec<u8>>, Into<String>);
 assert_lacks!(Found: Display, Clone, serde::Serialize);
 assert_lacks!(Answer: Display, Clone, serde::Serialize);
-assert_lacks!(Value<'static>: Display, Clone, serde::Serialize);
-assert_lacks!(Outcome<'static>: Display, Clone, serde::Serialize);
-assert_lacks!(Resolution<'static>: Display, Clone, serde::Serialize);
+assert_lacks!(Value: Display, Clone, serde::Serialize);
+assert_lacks!(Reading: Display, Clone, serde::Serialize);
+assert_lacks!(Fate: Display, Clone, serde::Serialize);
+assert_lacks!(Resolved: Display, Clone, serde::Serialize);
+assert_lacks!(Resolution: Display, Clone, serde::Serialize);
+assert_lacks!(Accepted<'static>: Display, serde::Serialize);
 assert_lacks!(SshKey: Display, Clone, serde::Serialize);
 assert_lacks!(Environ: Display, Clone, serde::Serialize);
 assert_lacks!(Launch: Display, Clone, serde::Serialize);
@@ -74,7 +79,8 @@ fn debug_of_what_holds_a_value_shows_none_of_it() {
     };
     let secret = || Secret::new(VALUE.into());
     hides(&secret());
-    hides(&Found { key: Key("A".into()), value: secret(), created: None, mode: None, may_be_planted: false });
+    let reading = Reading::Value(Value::new(VALUE.into()));
+    hides(&Found { key: Key::new("A"), name: None, reading });
     let environ = Environ::new([format!("API_KEY={VALUE}")]);
     hides(&environ);
     let mut launch = Launch::new(OsStr::new("app"), &[VALUE]).unwrap();
@@ -92,12 +98,13 @@ fn resolved(environ: &Environ, hides: impl Fn(&dyn Debug)) {
     let config = Config::load(flags, environ).unwrap();
     let plan = Plan::new(&config);
     assert_eq!(plan.entries[0].rule, SecretRule::DEFAULT);
-    let providers = [Settings::Environment(environ).open()];
-    let resolution = resolve(&plan, &providers, Deadline::after(Duration::from_mins(1)));
-    assert!(resolution.secrets[0].outcome.value().is_some());
+    let opened = vec![(Source::Environment, Ok(Box::new(Environment(environ)) as _))];
+    let resolution = resolve(plan, opened, Deadline::after(Duration::from_mins(1)));
+    assert!(resolution.secrets[0].found().is_some());
     hides(&resolution);
-    let request = Request { keys: &[&Key("API_KEY".into())], notice: &[] };
-    let answer = providers[0].1.read(&request, Deadline::after(Duration::from_mins(1))).unwrap();
+    hides(&Delivery::new(&resolution, &config, environ));
+    let request = Request { keys: vec![(Key::new("API_KEY"), Want::Value)], ..Request::default() };
+    let answer = Environment(environ).read(&request, Deadline::after(Duration::from_mins(1))).unwrap();
     assert_eq!(answer.found.len(), 1);
     hides(&answer);
 }

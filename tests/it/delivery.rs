@@ -121,8 +121,8 @@ fn a_folder_of_a_start_that_is_over_is_removed_by_the_next_and_a_living_one_stay
 #[test]
 fn nothing_is_left_after_an_app_that_does_not_start() {
     let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
-    test.run(["/nonexistent/app"]).refused(127, "exec", "/nonexistent/app", "exec");
-    test.run(["/etc/hostname"]).refused(126, "exec", "/etc/hostname", "exec");
+    test.run(["/nonexistent/app"]).refused(127, "exec", "/nonexistent/app", "not-found");
+    test.run(["/etc/hostname"]).refused(126, "exec", "/etc/hostname", "cannot-execute");
     assert!(delivered(&test).is_empty());
 }
 
@@ -208,7 +208,7 @@ fn c19_a_folder_on_a_disk_is_refused_unless_a_disk_is_allowed() {
     outcome.says("CRYOKEY_ALLOW_DISK=true");
     let test = test.variable("CRYOKEY_ALLOW_DISK", "true");
     let outcome = test.shell("cat \"$TOKEN_FILE\"");
-    outcome.warns(&["TOKEN", "disk", "; to do: "]);
+    outcome.warns(&["TOKEN", "disk", "; fix: "]);
     assert_eq!(outcome.text(), value);
 }
 
@@ -283,7 +283,7 @@ fn told_to_stop_while_files_are_made_takes_them_away_again() {
         let inject = format!("inject={call}:signal={signal}");
         let outcome = test.traced(["-e", &format!("trace={call}"), "-e", &inject]).start();
         assert_eq!(outcome.code, code, "{call}: {}", outcome.stderr);
-        outcome.nothing_happened().says("told to stop by signal");
+        outcome.nothing_happened().says("stopped by signal");
         outcome.says(&format!("exit code={code} phase=deliver")).says("reason=stopped");
     }
 }

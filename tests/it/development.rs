@@ -23,14 +23,18 @@ fn what_is_missing_is_made_told_and_kept() {
     assert!(text("SITE").starts_with("http://localhost/dev-"), "{}", text("SITE"));
     app.has_no("OPTIONAL");
     for name in ["TOKEN", "SITE", "DATA", "DIGEST"] {
-        outcome.says(&format!("{name}: made for development in ./.secrets/{name}"));
+        outcome.says(&format!("{name}: generated for development in ./.secrets/{name}"));
         assert_eq!(mode(test.at("work/.secrets").join(name)), 0o600);
         outcome.does_not_say(&text(name));
     }
     assert_eq!(mode(test.at("work/.secrets")), 0o700);
     assert_eq!(fs::read_to_string(test.at("work/.gitignore")).unwrap(), ".secrets/\n");
     let again = test.start();
-    again.does_not_say("made for development").app().has("TOKEN", text("TOKEN")).has("SITE", text("SITE"));
+    again
+        .does_not_say("generated for development")
+        .app()
+        .has("TOKEN", text("TOKEN"))
+        .has("SITE", text("SITE"));
 }
 
 #[test]
@@ -47,7 +51,7 @@ fn a_file_for_a_color_that_was_not_selected_does_not_count_as_present() {
     let test = development("colors = [\"blue\"]\n[secret.TOKEN]\nrequired = true\n");
     let test = test.file("work/.secrets/BLUE_TOKEN", canary(), 0o600);
     let outcome = test.start();
-    let app = outcome.says("TOKEN: made for development in ./.secrets/TOKEN").app();
+    let app = outcome.says("TOKEN: generated for development in ./.secrets/TOKEN").app();
     assert!(app.get("TOKEN").unwrap().starts_with(b"dev-"));
 }
 
@@ -97,7 +101,7 @@ fn pid_1_is_refused() {
 #[test]
 fn a_real_provider_is_refused() {
     let outcome = development(MANIFEST).variable("EXTERNAL_SECRET_PROVIDER", "vault").start();
-    outcome.refused(78, "configure", "EXTERNAL_SECRET_PROVIDER", "configuration");
+    outcome.refused(78, "configure", "--dev", "configuration").says("Vault is configured");
     let manifest = "[secret.TOKEN]\nrequired = true\nfrom = [\"vault:secret/data/db#password\"]\n";
     let outcome = development(manifest).start();
     assert_eq!(outcome.code, 78, "{}", outcome.stderr);
@@ -117,7 +121,7 @@ fn a_folder_that_cannot_be_made_is_refused() {
     let test = development(MANIFEST).by_nobody().through_shell("chmod 555 .; exec \"$@\"");
     let outcome = test.start();
     assert_eq!(outcome.code, 73, "{}", outcome.stderr);
-    outcome.says("could not be made for development").says("reason=cannot-create");
+    outcome.says("could not be generated for development").says("reason=cannot-create");
     assert!(!test.at("work/.secrets").exists());
     chmod(&test.at("work"), 0o755);
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cryokey::environ::variable;
-use cryokey::error::Exit;
-use cryokey::name::{STEERING, STEERING_PREFIXES};
+use cryokey::error::Reason;
+use cryokey::name::{DANGEROUS, DANGEROUS_PREFIXES};
 use cryokey::rules::format::PLACEHOLDERS;
 use cryokey::setting::SETTINGS;
 
@@ -82,40 +82,27 @@ fn the_documentation_lists_every_variable_and_no_other_of_ours() {
 #[test]
 fn the_documentation_lists_every_placeholder_and_every_name_that_steers() {
     assert_quotes("docs/rules.md", PLACEHOLDERS.iter().copied());
-    assert_quotes("docs/names.md", STEERING.iter().copied());
-    assert_quotes("docs/names.md", STEERING_PREFIXES.iter().copied().chain(["_PROXY"]));
+    assert_quotes("docs/names.md", DANGEROUS.iter().copied());
+    assert_quotes("docs/names.md", DANGEROUS_PREFIXES.iter().copied().chain(["_PROXY"]));
 }
 
-/// All exit codes; a new one does not compile here until it has its place.
+/// The exit codes of every reason; of the signals those that end a start: HUP, INT, QUIT, TERM.
 fn exit_codes() -> BTreeSet<u8> {
-    use Exit::{
-        Bug, CannotCreate, CannotExecute, Configuration, Denied, Io, Missing, NotFound, Resource, Stopped,
-        Temporary, Usage, Value,
-    };
-    let number = |exit: Exit| match exit {
-        Usage | Value | Missing | Bug | Resource | CannotCreate | Io | Temporary | Denied | Configuration
-        | CannotExecute | NotFound | Stopped(_) => exit.code(),
-    };
-    let all = [
-        Usage,
-        Value,
-        Missing,
-        Bug,
-        Resource,
-        CannotCreate,
-        Io,
-        Temporary,
-        Denied,
-        Configuration,
-        CannotExecute,
-        NotFound,
-        // HUP, INT, QUIT, TERM: the signals that end a start.
-        Stopped(1),
-        Stopped(2),
-        Stopped(3),
-        Stopped(15),
-    ];
-    all.map(number).into()
+    let stopped = [1, 2, 3, 15].map(Reason::Stopped);
+    Reason::ALL.iter().chain(&stopped).map(|reason| reason.exit().code()).collect()
+}
+
+#[test]
+fn the_documentation_lists_every_reason_with_its_exit_code() {
+    let text = read("docs/messages.md");
+    for reason in Reason::ALL {
+        let row = row(&text, reason.word()).unwrap_or_else(|| panic!("no row for `{}`", reason.word()));
+        let code = match reason {
+            Reason::Stopped(_) => "128 + signal".to_owned(),
+            _ => reason.exit().code().to_string(),
+        };
+        assert!(row[1] == code || row[1] == "-", "`{}` has {code}, not {}", reason.word(), row[1]);
+    }
 }
 
 /// The numbers in the first column of the table below a heading.
@@ -190,11 +177,19 @@ fn modules_are_used_in_one_direction() {
                 "cli", "config", "delivery", "logger", "manifest", "plan", "report", "resolve", "rules",
             ]);
         }
-        if is_in("delivery") || is_in("rules") || is_in("resolve.rs") || is_in("plan.rs") {
-            refuses(&["cli", "logger", "report"]);
+        if is_in("delivery") || is_in("rules") || is_in("resolve") || is_in("plan.rs") {
+            refuses(&["cli", "command", "logger", "report"]);
         }
-        let foundations =
-            ["bounded.rs", "environ.rs", "error.rs", "escape.rs", "name.rs", "reference.rs", "secret.rs"];
+        let foundations = [
+            "environ.rs",
+            "error.rs",
+            "escape.rs",
+            "name.rs",
+            "secret.rs",
+            "ssh_key.rs",
+            "suggest.rs",
+            "system",
+        ];
         if foundations.iter().any(|file| is_in(file)) {
             refuses(&[
                 "cli", "config", "delivery", "manifest", "plan", "provider", "report", "resolve", "rules",

@@ -11,6 +11,7 @@
 
 mod support;
 
+mod bulk;
 mod canary;
 mod command_line;
 mod compile;

@@ -64,13 +64,13 @@ fn the_manifest_of_the_image_counts_where_no_other_does() {
 #[test]
 fn a_manifest_that_is_named_and_not_there_or_not_readable_is_refused() {
     let test = Test::profile().variable("CRYOKEY_MANIFEST", "/nonexistent.toml");
-    test.start().refused(78, "configure", "/nonexistent.toml", "manifest").says("does not exist");
+    test.start().refused(78, "configure", "/nonexistent.toml", "configuration").says("does not exist");
     let test = Test::profile().variable("CRYOKEY_MANIFEST", "/dev/zero");
-    test.start().refused(78, "configure", "/dev/zero", "manifest").says("device");
+    test.start().refused(78, "configure", "/dev/zero", "configuration").says("device");
     let test = Test::profile().manifest(&asking_for("TOKEN"));
     chmod(&test.at("cryokey.toml"), 0);
     let path = test.at("cryokey.toml").display().to_string();
-    test.by_nobody().start().refused(77, "configure", &path, "manifest");
+    test.by_nobody().start().refused(77, "configure", &path, "denied");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_manifest_that_others_can_write_is_refused_by_root() {
         let file = path(&test);
         let outcome = test.variable("CRYOKEY_MANIFEST", &file).start();
         outcome
-            .refused(77, "configure", &file, "manifest")
+            .refused(77, "configure", &file, "denied")
             .says(&format!("mode {mode:04o}"))
             .says("chmod go-w");
     }
@@ -92,7 +92,7 @@ fn a_manifest_that_others_can_write_is_refused_by_root() {
     let file = path(&test);
     chown(Path::new(&file), Some(NOBODY), None).unwrap();
     let test = test.variable("CRYOKEY_MANIFEST", &file);
-    test.start().refused(77, "configure", &file, "manifest").says("owner 65534").says("chown root");
+    test.start().refused(77, "configure", &file, "denied").says("owner 65534").says("chown root");
 }
 
 #[test]

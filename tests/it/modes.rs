@@ -6,7 +6,7 @@ use crate::support::{REQUIRED, Test, canary};
 fn without_strict_secret_mode_an_absent_secret_is_a_warning() {
     let test = Test::with(REQUIRED).variable("STRICT_SECRET_MODE", "false");
     let outcome = test.start();
-    outcome.warns(&["TOKEN is required and does not exist", "; to do: "]).app().has_no("TOKEN");
+    outcome.warns(&["TOKEN is required and does not exist", "; fix: "]).app().has_no("TOKEN");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_required_variable_must_be_set_and_not_empty() {
         outcome.refused(66, "resolve", "FLASK_APP", "missing").says("STRICT_ENV_MODE=false");
         outcome.does_not_say("STRICT_SECRET_MODE");
         let test = test.variable("STRICT_ENV_MODE", "false");
-        test.start().warns(&["FLASK_APP", "; to do: "]).app();
+        test.start().warns(&["FLASK_APP", "; fix: "]).app();
     }
     Test::with(manifest).variable("FLASK_APP", "app:app").start().app();
     Test::with(manifest).variable("FLASK_APP_FILE", "/etc/hostname").start().app();
@@ -147,15 +147,13 @@ fn a_configuration_error_stops_also_without_strict_modes() {
 
 #[test]
 fn remote_providers_are_refused_until_they_can_be_read() {
-    for (name, value) in [
-        ("EXTERNAL_SECRET_PROVIDER", "vault"),
-        ("K8S_SECRET_NAME", "app"),
-        ("K8S_SECRET_NAMESPACE", "default"),
-    ] {
+    for (name, value) in [("EXTERNAL_SECRET_PROVIDER", "vault"), ("K8S_SECRET_NAME", "app")] {
         let outcome = Test::profile().variable(name, value).start();
-        outcome.refused(78, "configure", name, "configuration").says("local secrets only");
+        outcome.refused(78, "resolve", "SECRET_KEY", "configuration").says("cannot read from");
         Test::profile().variable(name, "").start().app();
     }
+    let outcome = Test::profile().variable("K8S_SECRET_NAMESPACE", "default").start();
+    outcome.refused(78, "configure", "K8S_SECRET_NAMESPACE", "configuration");
     let outcome = Test::with("[secret.TOKEN]\nfrom = [\"vault:secret/data/db#password\"]\n").start();
     outcome.refused(78, "configure", "secret.TOKEN.from", "configuration").says("vault");
 }

@@ -23,14 +23,15 @@ fn app_is(content: &[u8]) -> (Test, String) {
 
 #[track_caller]
 fn not_started(test: &Test, app: &str, code: i32, why: &str) {
-    test.run([app]).refused(code, "exec", app, "exec").says(why);
+    let reason = if code == 127 { "not-found" } else { "cannot-execute" };
+    test.run([app]).refused(code, "exec", app, reason).says(why);
 }
 
 #[test]
 fn g11_a_script_without_its_first_line_is_never_handed_to_a_shell() {
     for content in ["echo ran\n", ":\n", ""] {
         let (test, app) = app_is(content.as_bytes());
-        not_started(&test, &app, 126, "no script with `#!`");
+        not_started(&test, &app, 126, "nor a script with `#!`");
     }
     let (test, app) = app_is(b"#!/bin/sh\necho \"$1\"\n");
     assert_eq!(test.run([&app, "ran"]).text(), "ran\n");
@@ -66,9 +67,9 @@ fn g12_a_program_for_another_machine_or_a_broken_one_is_told_as_such() {
     // e_machine (elf(5)): s390, which no machine of ours is.
     binary[18..20].copy_from_slice(&[22, 0]);
     let (test, app) = app_is(&binary);
-    not_started(&test, &app, 126, "no program for this machine");
+    not_started(&test, &app, 126, "neither a program for this machine");
     let (test, app) = app_is(b"\x7fELF");
-    not_started(&test, &app, 126, "no program for this machine");
+    not_started(&test, &app, 126, "neither a program for this machine");
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn what_cannot_be_executed_is_126_and_what_is_not_there_127() {
     not_started(&test, test.at("tools/circle").to_str().unwrap(), 126, "circle");
     not_started(&test, "/nonexistent", 127, "does not exist");
     not_started(&test, "no-such-program", 127, "PATH");
-    test.run([""]).refused(127, "exec", "", "exec");
+    test.run([""]).refused(127, "exec", "", "not-found");
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn g13_a_file_without_permission_is_passed_over_and_remembered() {
     assert_eq!(test.run(["app"]).text(), "ran\n");
     let test = test.variable("PATH", format!("{one}:/nonexistent"));
     test.run(["app"])
-        .refused(126, "exec", "app", "exec")
+        .refused(126, "exec", "app", "cannot-execute")
         .says("permission denied")
         .says(&format!("{one}/app"));
     let test = test.without("PATH");

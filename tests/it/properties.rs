@@ -6,10 +6,10 @@ mod precedence;
 
 use std::io::Write as _;
 
-use cryokey::bounded;
 use cryokey::escape::escaped;
 use cryokey::name::EnvName;
 use cryokey::secret::{Newline, Secret};
+use cryokey::system::read;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -63,7 +63,7 @@ proptest! {
     fn what_is_read_of_a_file_is_its_content(bytes in prop::collection::vec(any::<u8>(), 0..9_000)) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&bytes).unwrap();
-        let (read, stat) = bounded::read_path(file.path()).unwrap();
+        let (read, stat) = read::read_path(file.path()).unwrap();
         prop_assert_eq!(usize::try_from(stat.st_size).unwrap(), bytes.len());
         prop_assert!(read == bytes);
     }

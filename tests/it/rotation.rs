@@ -80,7 +80,7 @@ fn an_unknown_age_stops_in_strict_mode_and_is_told_where_a_limit_is_set() {
 #[test]
 fn a_missing_threshold_stops_in_strict_mode_and_is_told_where_rotation_is_watched() {
     stopped(&start(MANIFEST, &days_ago(1), "", "true")).says("SECRET_ROTATION_THRESHOLD_DAYS");
-    start(MANIFEST, &days_ago(1), "", "").warns(&["without a limit", "TOKEN"]).app();
+    start(MANIFEST, &days_ago(1), "", "").warns(&["no maximum age", "TOKEN"]).app();
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn a_refusal_of_the_public_half_takes_the_private_one_back() {
 
 #[test]
 fn an_app_that_does_not_start_leaves_no_key_behind() {
-    staging(ED25519).run(["/nonexistent"]).refused(127, "exec", "/nonexistent", "exec");
+    staging(ED25519).run(["/nonexistent"]).refused(127, "exec", "/nonexistent", "not-found");
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn home_counts_before_the_account_and_a_difference_is_told() {
         return;
     }
     let outcome = staging(ED25519).start();
-    outcome.warns(&["SSH_KEY", "HOME=", "/etc/passwd says /root"]).app();
+    outcome.warns(&["SSH_KEY", "HOME=", "/etc/passwd has /root"]).app();
 }
 
 #[test]

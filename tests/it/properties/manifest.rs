@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cryokey::manifest::{Deliver, Format, Manifest, SecretRule, Settings, Undeclared, write};
 use cryokey::name::{EnvName, Variant};
-use cryokey::reference::Reference;
+use cryokey::provider::reference::Reference;
 use cryokey::secret::Newline;
 use proptest::option;
 use proptest::prelude::*;

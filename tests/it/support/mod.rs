@@ -1,6 +1,7 @@
 //! What the tests share: a sandbox in which the real binary runs, and what is asked of every outcome.
 
 mod leak;
+pub(crate) mod memory;
 mod need;
 mod outcome;
 mod place;

@@ -35,7 +35,7 @@ impl Outcome {
         assert!(summary.starts_with(&format!("exit code={code} phase={phase} names=")), "last line: {last}");
         assert!(names_in(summary, "names=").any(|it| it == name), "{name} in the last line: {last}");
         assert!(names_in(summary, "reason=").any(|it| it == reason), "{reason} in the last line: {last}");
-        let about = |line: &&str| line.contains(name) && line.contains("; to do: ");
+        let about = |line: &&str| line.contains(name) && line.contains("; fix: ");
         assert!(self.errors().any(|line| about(&line)), "no message about {name} says what to do:\n{log}");
         self.nothing_happened()
     }
@@ -45,7 +45,7 @@ impl Outcome {
     pub(crate) fn nothing_happened(&self) -> &Self {
         let log = &self.stderr;
         for line in self.errors().filter(|line| !line.contains(" error exit code=")) {
-            assert!(line.contains("; to do: "), "what is to be done? {line}");
+            assert!(line.contains("; fix: "), "what is to be done? {line}");
         }
         assert_eq!(String::from_utf8_lossy(&self.stdout), "", "the app ran:\n{log}");
         assert_eq!(self.before, self.after, "something was left behind or changed:\n{log}");

@@ -1,5 +1,6 @@
 //! Secrets that are replaced while they are read, as Kubernetes replaces them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use cryokey::provider::files::{Files, Settings};
-use cryokey::provider::{Deadline, Key, Provider as _, Request};
+use cryokey::provider::{Deadline, Names, Provider as _, Reading, Request, Value, Want};
 use tempfile::TempDir;
 
 use super::times;
@@ -75,15 +76,24 @@ fn swap_while(volume: &mut Volume, swaps: usize, reads: usize, read: impl Fn() +
 #[test]
 fn verify_a_pair_that_is_swapped_while_it_is_read_is_never_mixed() {
     let mut volume = Volume::new();
-    let settings = Settings { folder: volume.folder.path().to_owned(), strict_permissions: false };
-    let keys = ["DB_USER", "DB_PASSWORD"].map(|name| Key(name.to_owned()));
+    let directory = volume.folder.path().to_owned();
+    let settings = Settings { directory, name_prefix: String::new(), strict_permissions: false };
+    let wanted = ["DB_USER", "DB_PASSWORD"].map(|name| (name.to_owned(), Want::Value));
+    let names = Names { wanted: HashMap::from(wanted), ..Names::default() };
     swap_while(&mut volume, times(300, 10_000), times(200, 10_000), || {
-        let request = Request { keys: &keys.each_ref(), notice: &[] };
+        let request = Request { names: names.clone(), ..Request::default() };
         let answer =
             Files::new(settings.clone()).read(&request, Deadline::after(Duration::from_mins(1))).unwrap();
-        assert!(answer.failed.is_empty(), "a generation that is gone counted: {:?}", answer.failed);
-        let [one, other] = answer.found.as_slice() else { panic!("only {:?} was found", answer.found) };
-        assert!(one.value == other.value, "{:?} and {:?}", one.value.expose(), other.value.expose());
+        let values: Vec<&Value> = answer
+            .found
+            .iter()
+            .filter_map(|found| match &found.reading {
+                Reading::Value(value) => Some(value),
+                _ => None,
+            })
+            .collect();
+        let [one, other] = values.as_slice() else { panic!("only {:?} was found", answer.found) };
+        assert!(one.secret == other.secret, "{:?} and {:?}", one.secret.expose(), other.secret.expose());
     });
 }
 

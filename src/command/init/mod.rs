@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::print;
-use crate::bounded::{self, ReadError};
 use crate::cli::Init;
-use crate::delivery::atomic;
-use crate::error::{Exit, Failure, Phase, Problem};
-use crate::escape::escaped;
+use crate::error::{Failure, Phase, Problem, Reason};
+use crate::escape::{escaped, escaped_path};
 use crate::logger::Logger;
 use crate::manifest::{Format, SecretRule, write};
 use crate::name::EnvName;
+use crate::system::read::{self, ReadError};
+use crate::system::write::write as write_file;
 
 const OUTPUT: &str = "cryokey.toml";
 const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
@@ -75,20 +75,20 @@ fn failed(problem: Problem) -> Failure {
 fn find(options: &Init) -> Result<Findings, Problem> {
     let mut findings = Findings::default();
     if let Some((path, text)) = chosen(options.compose.as_deref(), &COMPOSE_FILES)? {
-        let shown = escaped(path.as_os_str().as_encoded_bytes());
+        let shown = escaped_path(&path);
         for key in compose::secrets(&text).map_err(|error| error.problem(&shown))? {
             findings.add(&key, &shown, true);
         }
     }
     if let Some((path, text)) = chosen(options.env_example.as_deref(), &[ENV_EXAMPLE])? {
-        let shown = escaped(path.as_os_str().as_encoded_bytes());
+        let shown = escaped_path(&path);
         for key in env_example::secrets(&text) {
             findings.add(&key, &shown, false);
         }
     }
     let folder = options.secrets_dir.clone().unwrap_or_else(|| SECRETS_FOLDER.into());
     for key in files(&folder) {
-        findings.add(&key, &escaped(folder.as_os_str().as_encoded_bytes()), true);
+        findings.add(&key, &escaped_path(&folder), true);
     }
     Ok(findings)
 }
@@ -102,7 +102,7 @@ fn chosen(named: Option<&Path>, usual: &[&str]) -> Result<Option<(PathBuf, Strin
             None => return Ok(None),
         },
     };
-    let (bytes, _) = bounded::read_path(&path).map_err(|error| unreadable(&path, error))?;
+    let (bytes, _) = read::read_path(&path).map_err(|error| unreadable(&path, error))?;
     Ok(Some((path, String::from_utf8_lossy(&bytes).into_owned())))
 }
 
@@ -117,7 +117,7 @@ fn files(folder: &Path) -> Vec<String> {
 impl Findings {
     fn add(&mut self, key: &str, place: &str, is_mounted: bool) {
         match EnvName::from_key(key, "") {
-            Ok(name) if name.can_steer_a_process() => self.left_out.push(format!(
+            Ok(name) if name.is_dangerous() => self.left_out.push(format!(
                 "{} ({place}): could steer a process; declare it by hand if that is meant",
                 escaped(key)
             )),
@@ -189,11 +189,10 @@ fn rule(name: &EnvName, origins: &[Origin]) -> SecretRule {
 }
 
 fn save(path: &Path, text: &str, is_forced: bool) -> Result<(), Problem> {
-    let shown = escaped(path.as_os_str().as_encoded_bytes());
+    let shown = escaped_path(path);
     let refused = |why: String| {
         Problem::new(
-            Exit::CannotCreate,
-            "cannot-create",
+            Reason::CannotCreate,
             &shown,
             format!("{shown} cannot be written: {why}"),
             "choose another place by --output, or replace the file by --force",
@@ -206,26 +205,14 @@ fn save(path: &Path, text: &str, is_forced: bool) -> Result<(), Problem> {
     let name =
         path.file_name().and_then(|name| name.to_str()).ok_or_else(|| refused("it has no name".into()))?;
     let folder = fs::File::open(parent).map(OwnedFd::from).map_err(|error| refused(error.to_string()))?;
-    let write = |errno: Errno| refused(std::io::Error::from(errno).to_string());
-    atomic::write(&folder, name, text.as_bytes(), 0o644).map_err(write)
+    let failed = |errno: Errno| refused(std::io::Error::from(errno).to_string());
+    write_file(&folder, name, text.as_bytes(), 0o644).map_err(failed)
 }
 
 fn unreadable(path: &Path, error: ReadError) -> Problem {
-    let shown = escaped(path.as_os_str().as_encoded_bytes());
-    let why = match error {
-        ReadError::Os(errno) => std::io::Error::from(errno).to_string(),
-        ReadError::NotRegular(kind) => format!("it is {kind}"),
-        ReadError::TooLarge => format!("it is larger than {} bytes", bounded::LIMIT),
-        ReadError::Changing => "it changed while it was read".into(),
-    };
-    let exit = if error == ReadError::Os(Errno::ACCESS) { Exit::Denied } else { Exit::Configuration };
-    Problem::new(
-        exit,
-        "unreadable",
-        &shown,
-        format!("{shown} cannot be read: {why}"),
-        "name another file, or none",
-    )
+    let shown = escaped_path(path);
+    let what = format!("{shown} cannot be read: {error}");
+    Problem::new(error.reason(), shown, what, "name another file, or none")
 }
 
 const HEADER: &str = r#"# What this app needs to start. docs/manifest.md explains every key.

@@ -3,7 +3,6 @@
 pub mod explanation;
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -11,10 +10,8 @@ use crate::config::Config;
 use crate::error::{Failure, Problem};
 use crate::manifest::Deliver;
 use crate::manifest::locate::Origin;
-use crate::plan::Purpose;
-use crate::provider::files::is_open_to_all;
-use crate::resolve::{Outcome, Resolution, Resolved};
-use crate::rules::Verdict;
+use crate::resolve::{Fate, Resolution, Resolved, Tried};
+use crate::rules::Findings;
 use crate::rules::rotation::Ages;
 
 /// What `check` found.
@@ -31,10 +28,10 @@ pub struct Report {
     pub color: Option<String>,
     /// The declared secrets, by name.
     pub secrets: Vec<Row>,
-    /// What stops the start.
-    pub problems: Vec<Entry>,
+    /// What stops startup.
+    pub problems: Vec<Finding>,
     /// What does not.
-    pub warnings: Vec<Entry>,
+    pub warnings: Vec<Finding>,
     /// What could be tighter.
     pub advice: Vec<String>,
     /// What `run` would end with before the app; 0 if the app would start.
@@ -49,6 +46,8 @@ pub struct Row {
     pub name: String,
     /// Whether the app needs it.
     pub required: bool,
+    /// Whether the manifest declares it.
+    pub declared: bool,
     /// What became of it.
     pub state: State,
     /// The provider that has it.
@@ -70,43 +69,43 @@ pub enum State {
     Absent,
     /// Two keys stand for it.
     Ambiguous,
-    /// It is there and empty, so it is not set.
+    /// It is empty, so it is not set.
     Empty,
-    /// It is there.
+    /// It exists and cannot be read.
+    Failed,
+    /// It has a value.
     Found,
-    /// A provider could not be asked.
-    Unknown,
-    /// It is there and cannot be read.
-    Unusable,
+    /// A provider that may have it could not be asked.
+    Unavailable,
 }
 
-/// A problem in a report.
+/// A problem or a warning in a report.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Entry {
+pub struct Finding {
     /// What it is about.
     pub names: Vec<String>,
     /// One word.
     pub reason: &'static str,
     /// What happened.
     pub what: String,
-    /// What to do.
+    /// How to fix it.
     pub fix: String,
-    /// The exit code that it asks for.
-    pub code: u8,
+    /// The exit code that it asks for; a warning asks for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u8>,
 }
 
 impl Report {
     /// Puts together what is known.
     #[must_use]
     pub fn new(
-        resolution: &Resolution<'_>,
-        verdict: &Verdict,
+        resolution: &Resolution,
+        findings: &Findings,
         config: &Config,
+        ages: Ages,
         failure: Option<&Failure>,
     ) -> Self {
-        let ages = Ages::new(resolution, SystemTime::now());
-        let secrets = resolution.secrets.iter().filter(|resolved| resolved.entry.purpose == Purpose::Secret);
         Self {
             cryokey: env!("CARGO_PKG_VERSION"),
             manifest: match &config.origin {
@@ -115,10 +114,10 @@ impl Report {
             },
             environment: config.selection.environment.as_ref().map(ToString::to_string),
             color: config.selection.color.as_ref().map(ToString::to_string),
-            secrets: secrets.map(|resolved| Row::new(resolved, &ages, config)).collect(),
-            problems: verdict.problems.iter().map(Entry::from).collect(),
-            warnings: verdict.tolerated.iter().map(Entry::from).collect(),
-            advice: advice(resolution),
+            secrets: resolution.secrets.iter().map(|resolved| Row::new(resolved, ages, config)).collect(),
+            problems: findings.errors.iter().map(Finding::error).collect(),
+            warnings: findings.warnings.iter().map(Finding::warning).collect(),
+            advice: resolution.advice.clone(),
             exit_code: failure.map_or(0, |failure| failure.exit().code()),
         }
     }
@@ -138,8 +137,8 @@ impl Report {
         let header = ["SECRET", "NEED", "STATE", "FROM", "AGE", "DELIVERED AS"].map(str::to_owned);
         text.push_str(&columns(&header, &rows, in_color));
         for (word, entries) in [("problem", &self.problems), ("warning", &self.warnings)] {
-            for entry in entries {
-                let _ = write!(text, "\n{word}: {}\n  to do: {}\n", entry.what, entry.fix);
+            for finding in entries {
+                let _ = write!(text, "\n{word}: {}\n  fix: {}\n", finding.what, finding.fix);
             }
         }
         if !self.advice.is_empty() {
@@ -173,16 +172,25 @@ pub fn is_terminal() -> bool {
 }
 
 impl Row {
-    fn new(resolved: &Resolved<'_>, ages: &Ages, config: &Config) -> Self {
-        let value = resolved.outcome.value();
+    fn new(resolved: &Resolved, ages: Ages, config: &Config) -> Self {
+        let place = resolved.found().map(|(tried, _)| tried);
         Self {
-            name: resolved.entry.name.to_string(),
-            required: resolved.entry.rule.required,
+            name: resolved.name.to_string(),
+            required: resolved.rule.required,
+            declared: resolved.is_declared,
             state: State::of(resolved),
-            source: value.map(|value| value.candidate.source.text()),
-            key: value.map(|value| value.candidate.key.to_string()),
+            source: place.map(|tried| tried.candidate.source.text()),
+            key: place.map(Tried::key_text),
             age_days: ages.in_days(resolved),
-            delivery: delivery(resolved.entry.rule.deliver, config),
+            delivery: delivery(resolved.rule.deliver, config),
+        }
+    }
+
+    fn need(&self) -> &'static str {
+        match (self.declared, self.required) {
+            (false, _) => "undeclared",
+            (true, true) => "required",
+            (true, false) => "optional",
         }
     }
 
@@ -193,7 +201,7 @@ impl Row {
         };
         [
             self.name.clone(),
-            if self.required { "required" } else { "optional" }.into(),
+            self.need().into(),
             self.state.word().into(),
             place,
             self.age_days.map_or_else(|| "-".into(), |days| format!("{days} d")),
@@ -203,16 +211,14 @@ impl Row {
 }
 
 impl State {
-    fn of(resolved: &Resolved<'_>) -> Self {
-        match &resolved.outcome {
-            Outcome::Absent => Self::Absent,
-            Outcome::Collision(..) => Self::Ambiguous,
-            Outcome::Failed(..) => Self::Unusable,
-            Outcome::Found(value) if value.is_empty(resolved.entry) && !resolved.entry.rule.allow_empty => {
-                Self::Empty
-            }
-            Outcome::Found(_) => Self::Found,
-            Outcome::Unasked(_) => Self::Unknown,
+    fn of(resolved: &Resolved) -> Self {
+        match resolved.decisive().map(|tried| &tried.fate) {
+            Some(Fate::Ambiguous) => Self::Ambiguous,
+            Some(Fate::Failed(_)) => Self::Failed,
+            Some(Fate::Found(_)) if resolved.is_emptied() => Self::Empty,
+            Some(Fate::Found(_)) => Self::Found,
+            Some(Fate::Unavailable) => Self::Unavailable,
+            Some(Fate::Absent | Fate::Shadowed | Fate::Unselected) | None => Self::Absent,
         }
     }
 
@@ -221,48 +227,41 @@ impl State {
             Self::Absent => "absent",
             Self::Ambiguous => "ambiguous",
             Self::Empty => "empty",
+            Self::Failed => "failed",
             Self::Found => "found",
-            Self::Unknown => "unknown",
-            Self::Unusable => "unusable",
+            Self::Unavailable => "unavailable",
         }
     }
 }
 
-impl From<&Problem> for Entry {
-    fn from(problem: &Problem) -> Self {
+impl Finding {
+    fn error(problem: &Problem) -> Self {
+        Self { code: Some(problem.reason.exit().code()), ..Self::warning(problem) }
+    }
+
+    fn warning(problem: &Problem) -> Self {
         Self {
             names: problem.names.clone(),
-            reason: problem.reason,
+            reason: problem.reason.word(),
             what: problem.what.clone(),
             fix: problem.fix.clone(),
-            code: problem.exit.code(),
+            code: None,
         }
     }
 }
 
 fn delivery(deliver: Deliver, config: &Config) -> &'static str {
-    let has_folder = config.run_dir.is_some();
+    let has_directory = config.run_dir.is_some();
     match deliver {
         Deliver::Env => "variable",
-        Deliver::File if has_folder => "file",
+        Deliver::File if has_directory => "file",
         Deliver::File => "memory file (lost to an app that closes descriptors or changes its uid)",
-        Deliver::Both if has_folder => "variable and file",
+        Deliver::Both if has_directory => "variable and file",
         Deliver::Both => {
             "variable and memory file (lost to an app that closes descriptors or changes its uid)"
         }
         Deliver::Ssh => "SSH key",
     }
-}
-
-fn advice(resolution: &Resolution<'_>) -> Vec<String> {
-    let loose = |resolved: &Resolved<'_>| {
-        let mode = resolved.outcome.value()?.mode.filter(|mode| mode & !0o400 != 0)?;
-        Some(format!("{} has mode {mode:04o}; 0400 with our uid is enough", resolved.entry.name))
-    };
-    let folder = resolution.folder_mode.filter(|mode| is_open_to_all(*mode));
-    let folder = folder
-        .map(|mode| format!("the secrets folder has mode {mode:04o}: everybody can replace what is in it"));
-    folder.into_iter().chain(resolution.secrets.iter().filter_map(loose)).collect()
 }
 
 /// Aligned columns, two spaces apart.
@@ -289,7 +288,7 @@ fn columns(header: &[String; 6], rows: &[[String; 6]], in_color: bool) -> String
 fn colored(cell: &str) -> String {
     match cell.trim_end() {
         "found" => format!("\u{1b}[32m{cell}\u{1b}[0m"),
-        "unusable" | "ambiguous" | "unknown" => format!("\u{1b}[31m{cell}\u{1b}[0m"),
+        "failed" | "ambiguous" | "unavailable" => format!("\u{1b}[31m{cell}\u{1b}[0m"),
         _ => cell.to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! `--dev`: an app on a developer's machine, with nothing set up. What is missing in `./.secrets` is made there.
+//! `--dev`: an app on a developer's machine, with nothing set up. What is missing in `./.secrets` is generated there.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,76 +8,73 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::config::{Config, DEVELOPMENT_FOLDER};
-use crate::delivery::atomic;
-use crate::environ::Environ;
-use crate::error::{Exit, Failure, Phase, Problem};
+use crate::config::{Config, DEVELOPMENT_DIRECTORY};
+use crate::error::{Failure, Phase, Problem, Reason};
 use crate::logger::Logger;
 use crate::manifest::{Deliver, Format, SecretRule};
-use crate::plan::{Candidate, Entry, Plan, Purpose, Use};
-use crate::provider::Source;
+use crate::resolve::{Resolution, Resolved};
+use crate::system::{read, write};
 
 const PRODUCTION: &str = "production";
 const GITIGNORE: &str = ".gitignore";
 const IGNORED: &str = ".secrets/";
 
-/// Makes the required secrets that are missing. Refuses wherever this could be more than a try.
-pub(super) fn prepare(plan: &Plan, config: &Config, environ: &Environ, log: &Logger) -> Result<(), Failure> {
-    let failed = |problem| Failure::one(Phase::Configure, problem);
-    if let Some(problem) = refusal(plan, config) {
-        return Err(failed(problem));
-    }
-    let is_missing = |entry: &&Entry| is_missing(entry, &config.secrets_dir, environ);
-    let missing: Vec<&Entry> = plan.entries.iter().filter(is_missing).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let folder =
-        folder(&config.secrets_dir).map_err(|errno| failed(cannot_make(DEVELOPMENT_FOLDER, errno)))?;
-    for entry in missing {
-        let name = entry.name.as_str();
-        let value = value(&entry.rule).map_err(|errno| failed(cannot_make(name, errno)))?;
-        let value = value.ok_or_else(|| failed(cannot_invent(name)))?;
-        atomic::write(&folder, name, value.as_bytes(), 0o600)
-            .map_err(|errno| failed(cannot_make(name, errno)))?;
-        log.info(format!("{name}: made for development in {DEVELOPMENT_FOLDER}/{name}"));
-    }
-    ignore(log).map_err(|errno| failed(cannot_make(GITIGNORE, errno)))
-}
-
-fn refusal(plan: &Plan, config: &Config) -> Option<Problem> {
-    let refused = |what: &str| {
-        Problem::configuration(
-            "--dev",
-            format!("--dev is refused: {what}"),
-            "leave --dev out, and provide the secrets",
-        )
-    };
+/// Refuses wherever this could be more than a try, before anything is read.
+pub(super) fn admit(config: &Config) -> Result<(), Failure> {
+    let environment = config.selection.environment.as_ref();
     if init::is_pid_1() {
-        return Some(refused("this is PID 1, so this is a container"));
+        return Err(refused("this is PID 1, so this is a container"));
     }
-    if config.selection.environment.as_ref().is_some_and(|environment| environment.as_str() == PRODUCTION) {
-        return Some(refused("the environment is production"));
+    if environment.is_some_and(|environment| environment.as_str() == PRODUCTION) {
+        return Err(refused("the environment is production"));
     }
-    // Referenced files may be anywhere in the folder; making one would guess at what the author meant.
-    let referenced = plan.entries.iter().find(|entry| entry.rule.required && !entry.rule.from.is_empty());
-    referenced.map(|entry| refused(&format!("{} says where it comes from (`from`)", entry.name)))
+    match config.sources().into_iter().find(|source| source.is_remote()) {
+        Some(source) => Err(refused(&format!("{} is configured", source.text()))),
+        None => Ok(()),
+    }
 }
 
-fn is_missing(entry: &Entry, folder: &Path, environ: &Environ) -> bool {
-    let is_wanted =
-        entry.rule.required && entry.purpose == Purpose::Secret && entry.rule.deliver != Deliver::Ssh;
-    let exists = |candidate: &Candidate| match candidate.source {
-        Source::Environment | Source::FileVariables => environ.set(&candidate.key.0).is_some(),
-        Source::Files => folder.join(&candidate.key.0).symlink_metadata().is_ok(),
-    };
-    let mut usable = entry.candidates.iter().filter(|candidate| candidate.use_of != Use::Never);
-    is_wanted && !usable.any(exists)
+/// Makes the required secrets that are missing, and says whether any was.
+pub(super) fn complete(resolution: &Resolution, config: &Config, log: &Logger) -> Result<bool, Failure> {
+    let failed = |problem| Failure::one(Phase::Configure, problem);
+    // Referenced files may be anywhere in the directory; making one would guess at what the author meant.
+    let mut secrets = resolution.secrets.iter();
+    if let Some(referenced) = secrets.find(|it| it.rule.required && !it.rule.from.is_empty()) {
+        return Err(refused(&format!("{} says where it comes from (`from`)", referenced.name)));
+    }
+    let missing: Vec<&Resolved> = resolution.secrets.iter().filter(|resolved| is_missing(resolved)).collect();
+    if missing.is_empty() {
+        return Ok(false);
+    }
+    let directory =
+        directory(&config.secrets_dir).map_err(|errno| failed(cannot_make(DEVELOPMENT_DIRECTORY, errno)))?;
+    for resolved in missing {
+        let name = resolved.name.as_str();
+        let value = value(&resolved.rule).map_err(|errno| failed(cannot_make(name, errno)))?;
+        let value = value.ok_or_else(|| failed(cannot_invent(name)))?;
+        write::write(&directory, name, value.as_bytes(), 0o600)
+            .map_err(|errno| failed(cannot_make(name, errno)))?;
+        log.info(format_args!("{name}: generated for development in {DEVELOPMENT_DIRECTORY}/{name}"));
+    }
+    ignore(log).map_err(|errno| failed(cannot_make(GITIGNORE, errno)))?;
+    Ok(true)
+}
+
+fn refused(why: &str) -> Failure {
+    let what = format!("--dev is refused: {why}");
+    Failure::one(
+        Phase::Configure,
+        Problem::configuration("--dev", what, "leave --dev out, and provide the secrets"),
+    )
+}
+
+fn is_missing(resolved: &Resolved) -> bool {
+    resolved.rule.required && resolved.rule.deliver != Deliver::Ssh && resolved.decisive().is_none()
 }
 
 /// A value that the secret's own rules accept. `None`: a format that nobody can make up.
 fn value(rule: &SecretRule) -> Result<Option<String>, Errno> {
-    let random = atomic::random_suffix()?;
+    let random = write::random_suffix()?;
     let value = match rule.format {
         None | Some(Format::Text) => format!("dev-{random}"),
         Some(Format::Url) => format!("http://localhost/dev-{random}"),
@@ -105,16 +102,16 @@ fn lengthened(mut value: String, rule: &SecretRule) -> Option<String> {
     Some(value)
 }
 
-fn folder(path: &Path) -> Result<OwnedFd, Errno> {
+fn directory(path: &Path) -> Result<OwnedFd, Errno> {
     let io = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
     fs::File::open(path).map(OwnedFd::from).map_err(io)
 }
 
-/// Keeps the folder out of the repository.
+/// Keeps the directory out of the repository.
 fn ignore(log: &Logger) -> Result<(), Errno> {
     let io = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    let there = crate::bounded::read_path(Path::new(GITIGNORE)).map(|(bytes, _)| bytes).unwrap_or_default();
+    let there = read::read_path(Path::new(GITIGNORE)).map(|(bytes, _)| bytes).unwrap_or_default();
     let there = String::from_utf8_lossy(&there);
     if there.lines().any(|line| line.trim().trim_matches('/') == IGNORED.trim_matches('/')) {
         return Ok(());
@@ -129,21 +126,19 @@ fn ignore(log: &Logger) -> Result<(), Errno> {
 fn cannot_make(name: &str, errno: Errno) -> Problem {
     let why = std::io::Error::from(errno);
     Problem::new(
-        Exit::CannotCreate,
-        "cannot-create",
+        Reason::CannotCreate,
         name,
-        format!("{name} could not be made for development: {why}"),
-        "run it in a folder that you can write",
+        format!("{name} could not be generated for development: {why}"),
+        "run it in a directory that you can write",
     )
 }
 
 fn cannot_invent(name: &str) -> Problem {
     Problem::new(
-        Exit::Missing,
-        "missing",
+        Reason::Missing,
         name,
         format!("{name} is required, and a value of its format and length cannot be made up"),
-        format!("put one into {DEVELOPMENT_FOLDER}/{name}"),
+        format!("put one into {DEVELOPMENT_DIRECTORY}/{name}"),
     )
 }
 

@@ -1,8 +1,8 @@
-//! Folders of delivered files that a start of ours left behind when it was killed.
+//! Directories of delivered files that remain of a start that was killed.
 //!
-//! After execve nobody of ours is left to hold a lock, so a folder names the process that it was made for: its pid,
-//! its start time and its PID namespace. It is a leftover once that process is gone. A folder made in another
-//! PID namespace is never touched.
+//! After `execve` no cryokey process remains to hold a lock, so a directory names the process that it was made for: its
+//! pid, its start time and its PID namespace. It is stale once that process is gone. A directory made in another PID
+//! namespace is never touched.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -12,52 +12,52 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::atomic;
-use crate::bounded::{self, ReadError};
+use crate::system::read::{self, ReadError};
+use crate::system::write;
 
 const OWNER: &str = ".owner";
 
-/// A folder is signed in the moment after it was made; one that was not by then never will be.
+/// A directory is signed in the moment after it was made; one that was not by then never will be.
 const SIGNING: Duration = Duration::from_mins(1);
 
-/// What a folder of this user begins with.
-pub(super) fn folder_prefix() -> String {
+/// What a directory of this user begins with.
+pub(super) fn directory_prefix() -> String {
     format!("cryokey-{}-", rustix::process::geteuid().as_raw())
 }
 
-/// Writes for which process the folder is made. Without /proc it is left unsaid, and the folder is never removed.
-pub(super) fn sign(folder: &OwnedFd) -> Result<(), Errno> {
+/// Writes for which process the directory is made. Without /proc it is left unsaid, and the directory is never removed.
+pub(super) fn sign(directory: &OwnedFd) -> Result<(), Errno> {
     match owner("self") {
-        Ok(Some(owner)) => atomic::write(folder, OWNER, owner.as_bytes(), 0o400),
+        Ok(Some(owner)) => write::write(directory, OWNER, owner.as_bytes(), 0o400),
         Ok(None) | Err(_) => Ok(()),
     }
 }
 
-/// Removes the leftovers of this user below a folder.
+/// Removes the stale directories of this user below a directory.
 pub(super) fn remove_all(run_dir: &Path) {
     let Ok(entries) = fs::read_dir(run_dir) else { return };
-    let prefix = folder_prefix();
+    let prefix = directory_prefix();
     for entry in entries.flatten() {
         let is_ours = entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes());
-        if is_ours && is_leftover(&entry.path()) {
+        if is_ours && is_stale(&entry.path()) {
             // Another start may be removing it at the same time.
             let _ = remove(&entry.path());
         }
     }
 }
 
-/// Removes a folder and what is in it; it is 0500, so it is opened for us first.
-pub(super) fn remove(folder: &Path) -> std::io::Result<()> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    fs::remove_dir_all(folder)
+/// Removes a directory and what is in it; it is 0500, so it is opened for us first.
+pub(super) fn remove(directory: &Path) -> std::io::Result<()> {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+    fs::remove_dir_all(directory)
 }
 
-fn is_leftover(folder: &Path) -> bool {
-    let Ok(state) = folder.symlink_metadata() else { return false };
+fn is_stale(directory: &Path) -> bool {
+    let Ok(state) = directory.symlink_metadata() else { return false };
     if !state.is_dir() {
         return false;
     }
-    match bounded::read_path(&folder.join(OWNER)) {
+    match read::read_path(&directory.join(OWNER)) {
         Ok((signed, _)) => is_orphan(&String::from_utf8_lossy(&signed)),
         // Not signed yet, or killed before it was: it holds no secret then.
         Err(ReadError::Os(Errno::NOENT)) => {
@@ -67,7 +67,7 @@ fn is_leftover(folder: &Path) -> bool {
     }
 }
 
-/// Whether the process that a folder was made for is gone, as far as that can be known.
+/// Whether the process that a directory was made for is gone, as far as that can be known.
 fn is_orphan(signed: &str) -> bool {
     let (Some(pid), Some(ours)) = (signed.split(' ').next(), owner("self").ok().flatten()) else {
         return false;
@@ -84,7 +84,7 @@ fn owner(pid: &str) -> Result<Option<String>, ReadError> {
     if pid != "self" && !pid.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Errno::INVAL.into());
     }
-    let stat = match bounded::read_path(Path::new(&format!("/proc/{pid}/stat"))) {
+    let stat = match read::read_path(Path::new(&format!("/proc/{pid}/stat"))) {
         Ok((stat, _)) => String::from_utf8_lossy(&stat).into_owned(),
         Err(ReadError::Os(Errno::NOENT | Errno::SRCH)) => return Ok(None),
         Err(error) => return Err(error),
@@ -104,23 +104,23 @@ fn described(stat: &str, namespace: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn folder(owner: &str) -> tempfile::TempDir {
+    fn directory(owner: &str) -> tempfile::TempDir {
         let run_dir = tempfile::tempdir().unwrap();
-        let folder = run_dir.path().join(format!("{}0", folder_prefix()));
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join(OWNER), owner).unwrap();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
+        let directory = run_dir.path().join(format!("{}0", directory_prefix()));
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join(OWNER), owner).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o500)).unwrap();
         run_dir
     }
 
     fn survives(owner: &str) -> bool {
-        let run_dir = folder(owner);
+        let run_dir = directory(owner);
         remove_all(run_dir.path());
         fs::read_dir(run_dir.path()).unwrap().count() == 1
     }
 
     #[test]
-    fn only_the_folder_of_a_process_of_this_namespace_that_is_gone_is_removed() {
+    fn only_the_directory_of_a_process_of_this_namespace_that_is_gone_is_removed() {
         let ours = owner("self").unwrap().unwrap();
         let (pid, rest) = ours.split_once(' ').unwrap();
         let namespace = rest.split_once(' ').unwrap().1;

@@ -2,34 +2,21 @@
 
 use std::fmt;
 
-use crate::name::did_you_mean;
+use super::{Key, Source};
+use crate::suggest::did_you_mean;
 
 /// The longest reference.
 const LONGEST: usize = 2_048;
 
-/// A place of one secret, as `provider:path#key`. It never names a host: where a provider is reached is the
+/// A place of one secret, as `provider:path#field`. It never names a host: where a provider is reached is the
 /// operator's setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     /// What reads it.
-    pub scheme: Scheme,
-    /// The secret's name or path there.
-    pub path: String,
-    /// One field of it.
-    pub key: Option<String>,
+    pub source: Source,
+    /// What it is called there.
+    pub key: Key,
 }
-
-/// The provider that a reference names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// A plain variable.
-    Environment,
-    /// A file in the secrets folder.
-    Files,
-}
-
-/// Providers whose references come with them.
-const LATER: &[&str] = &["aws", "azure", "gcp", "k8s", "vault"];
 
 /// Why a text is no reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,25 +27,12 @@ pub enum NotAReference {
     Path,
     /// Longer than 2,048 bytes.
     TooLong,
-    /// A provider of a later version.
+    /// A provider that cryokey cannot read yet.
     NotYet(&'static str),
-    /// No provider of that name; a near one, where there is one.
+    /// No provider of that name; a near one, where one exists.
     UnknownProvider(String),
     /// The provider has no fields.
     NoFields,
-}
-
-impl Scheme {
-    const WORDS: [(&'static str, Self); 2] = [("environment", Self::Environment), ("files", Self::Files)];
-
-    /// How it is written.
-    #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Environment => "environment",
-            Self::Files => "files",
-        }
-    }
 }
 
 impl Reference {
@@ -67,52 +41,50 @@ impl Reference {
         if text.len() > LONGEST {
             return Err(NotAReference::TooLong);
         }
-        let (scheme, rest) = text.split_once(':').ok_or(NotAReference::Shape)?;
-        let scheme = parse_scheme(scheme)?;
-        let (path, key) = match rest.split_once('#') {
-            Some((path, key)) => (path, Some(key)),
+        let (word, rest) = text.split_once(':').ok_or(NotAReference::Shape)?;
+        let source = parse_source(word)?;
+        let (path, field) = match rest.split_once('#') {
+            Some((path, field)) => (path, Some(field)),
             None => (rest, None),
         };
-        if path.is_empty() || key.is_some_and(str::is_empty) {
+        if path.is_empty() || field.is_some_and(str::is_empty) {
             return Err(NotAReference::Shape);
         }
         check_path(path)?;
-        if key.is_some() {
+        if field.is_some() && !source.is_remote() {
             return Err(NotAReference::NoFields);
         }
-        Ok(Self { scheme, path: path.to_owned(), key: None })
+        Ok(Self { source, key: Key { path: path.to_owned(), field: field.map(str::to_owned) } })
     }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.scheme.text(), self.path)?;
-        self.key.iter().try_for_each(|key| write!(formatter, "#{key}"))
+        write!(formatter, "{}:{}", self.source.word(), self.key.path)?;
+        self.key.field.iter().try_for_each(|field| write!(formatter, "#{field}"))
     }
 }
 
 impl fmt::Display for NotAReference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Shape => formatter.write_str("a reference is `provider:path` or `provider:path#key`"),
+            Self::Shape => formatter.write_str("a reference is `provider:path` or `provider:path#field`"),
             Self::Path => formatter.write_str("its path has `..`, `//`, or a character that no path has"),
             Self::TooLong => write!(formatter, "it is longer than {LONGEST} bytes"),
-            Self::NotYet(scheme) => write!(formatter, "this version cannot read from `{scheme}`"),
-            Self::UnknownProvider(hint) => write!(formatter, "there is no such provider{hint}"),
+            Self::NotYet(word) => write!(formatter, "cryokey cannot read from `{word}` yet"),
+            Self::UnknownProvider(hint) => write!(formatter, "no such provider exists{hint}"),
             Self::NoFields => formatter.write_str("files and variables have no fields: leave `#…` out"),
         }
     }
 }
 
-fn parse_scheme(text: &str) -> Result<Scheme, NotAReference> {
-    if let Some((_, scheme)) = Scheme::WORDS.iter().find(|(word, _)| *word == text) {
-        return Ok(*scheme);
+fn parse_source(text: &str) -> Result<Source, NotAReference> {
+    let known = || Source::ALL.into_iter().filter(|source| !source.word().is_empty());
+    match known().find(|source| source.word() == text) {
+        Some(source) if source.is_remote() => Err(NotAReference::NotYet(source.word())),
+        Some(source) => Ok(source),
+        None => Err(NotAReference::UnknownProvider(did_you_mean(text, known().map(Source::word)))),
     }
-    if let Some(later) = LATER.iter().find(|later| **later == text) {
-        return Err(NotAReference::NotYet(later));
-    }
-    let known = Scheme::WORDS.iter().map(|(word, _)| *word).chain(LATER.iter().copied());
-    Err(NotAReference::UnknownProvider(did_you_mean(text, known)))
 }
 
 /// A path stays below where it begins, and nothing in it can be taken for a host or a query.

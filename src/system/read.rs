@@ -1,5 +1,6 @@
-//! Reading files that somebody else wrote: never blocking, regular files only, and no more than a limit.
+//! Reading files that others wrote: never blocking, regular files only, and no more than a limit.
 
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use zeroize::Zeroize as _;
+
+use crate::error::Reason;
 
 /// The largest secret, manifest or compose file: 1 MiB.
 pub const LIMIT: usize = 1 << 20;
@@ -29,6 +32,32 @@ pub enum ReadError {
     TooLarge,
     /// The kernel refused.
     Os(Errno),
+}
+
+impl ReadError {
+    /// What kind of problem it is, if the file was named on purpose.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Os(Errno::ACCESS | Errno::PERM) => Reason::Denied,
+            Self::Os(Errno::NOENT | Errno::NOTDIR) | Self::NotRegular(_) | Self::TooLarge => {
+                Reason::Configuration
+            }
+            Self::Os(_) | Self::Changing => Reason::Io,
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changing => formatter.write_str("it changed while it was read"),
+            Self::NotRegular(kind) => write!(formatter, "it is {kind}"),
+            Self::Os(Errno::NOENT | Errno::NOTDIR) => formatter.write_str("it does not exist"),
+            Self::Os(errno) => std::io::Error::from(*errno).fmt(formatter),
+            Self::TooLarge => write!(formatter, "it is larger than {LIMIT} bytes"),
+        }
+    }
 }
 
 impl From<Errno> for ReadError {

@@ -1,10 +1,9 @@
-//! Users by our own reader of `/etc/passwd`. A static program that asks the C library would load what the image's
-//! nsswitch.conf names, and crash where that is not there.
+//! Users by cryokey's own reader of `/etc/passwd`: numbers always work, and an image's nsswitch.conf does not matter.
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::bounded;
+use super::read;
 use crate::environ::{Environ, variable};
 
 const PASSWD: &str = "/etc/passwd";
@@ -29,7 +28,7 @@ impl Home {
 /// Our home directory.
 #[must_use]
 pub fn home(environ: &Environ) -> Home {
-    let accounts = bounded::read_path(Path::new(PASSWD)).map(|(bytes, _)| bytes).unwrap_or_default();
+    let accounts = read::read_path(Path::new(PASSWD)).map(|(bytes, _)| bytes).unwrap_or_default();
     let uid = rustix::process::geteuid().as_raw();
     Home {
         variable: environ.path(variable::HOME).filter(|path| path.is_absolute()),

@@ -1,0 +1,130 @@
+//! The app's environment: what was inherited, byte for byte, with secrets put in and what is cryokey's own taken out.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use init::Launch;
+
+use super::{Delivered, Delivery};
+use crate::error::{Problem, Reason};
+use crate::escape::escaped;
+use crate::resolve::Accepted;
+
+/// The longest `NAME=value` that execve takes: 32 pages with the final NUL (`MAX_ARG_STRLEN`, execve(2)).
+pub const LONGEST_VARIABLE: usize = 131_071;
+
+/// The kernel's limits for all strings together: a quarter of the stack, at least and at most these (execve(2)).
+const LEAST_TOTAL: u64 = 128 << 10;
+const MOST_TOTAL: u64 = 6 << 20;
+
+/// What the kernel needs besides the strings: the program's path twice, auxiliary values, alignment.
+const RESERVE: u64 = 4_096;
+
+const AS_FILE: &str = "deliver it as a file: `deliver = \"file\"`";
+
+pub(super) fn launch(
+    delivery: &Delivery<'_>,
+    command: &[OsString],
+    delivered: &Delivered,
+) -> Result<Launch, Problem> {
+    let (program, arguments) = command.split_first().ok_or_else(|| nul("the command"))?;
+    let mut launch = Launch::new(program, arguments).map_err(|_| nul("the command"))?;
+    for entry in delivery.inherited() {
+        launch.push_environment(entry.bytes().to_vec()).map_err(|_| nul("an inherited variable"))?;
+    }
+    for (name, secret) in &delivery.variables {
+        launch.push_environment(variable(name, secret)).map_err(|_| nul(name))?;
+    }
+    for (name, path) in &delivered.file_variables {
+        let entry = [name.as_bytes(), b"=", path.as_os_str().as_encoded_bytes()].concat();
+        launch.push_environment(entry).map_err(|_| nul(name))?;
+    }
+    check_total(&launch, &delivery.variables)?;
+    Ok(launch)
+}
+
+impl Delivery<'_> {
+    /// Reports values that cannot be a variable.
+    pub fn check_variables(&self) -> impl Iterator<Item = Problem> {
+        self.variables.values().filter_map(check)
+    }
+
+    /// Variables that a secret of the same name, with another value, takes the place of.
+    pub(super) fn overridden(&self) -> impl Iterator<Item = Problem> {
+        let differs = |name: &str, secret: &Accepted<'_>| {
+            self.environ.value(name).is_some_and(|inherited| inherited != secret.variable_bytes())
+        };
+        let overridden = self.variables.iter().filter(move |(name, secret)| differs(name, secret));
+        overridden.map(|(name, secret)| {
+            Problem::configuration(
+                *name,
+                format!(
+                    "{name} is also a plain variable with another value; the secret ({}) overrides it",
+                    secret.tried.label()
+                ),
+                "remove the plain variable: everyone who may inspect the container sees it",
+            )
+        })
+    }
+
+    pub(super) fn removed_note(&self) -> Option<String> {
+        let existing = self.removed.iter().filter(|name| self.environ.value(name).is_some());
+        let names: Vec<String> = existing.map(escaped).collect();
+        (!names.is_empty()).then(|| format!("the app does not inherit {}", names.join(", ")))
+    }
+}
+
+fn check(secret: &Accepted<'_>) -> Option<Problem> {
+    let name = secret.name.as_str();
+    let bytes = secret.variable_bytes();
+    let place = || secret.tried.label();
+    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        let what = format!("{name} ({}) has a NUL at byte {at}, which no variable can hold", place());
+        return Some(Problem::new(Reason::Nul, name, what, AS_FILE));
+    }
+    let size = name.len() + 1 + bytes.len();
+    (size > LONGEST_VARIABLE).then(|| {
+        let what = format!(
+            "{name} ({}) is too large for a variable: `{name}=…` has {size} bytes, the kernel takes {LONGEST_VARIABLE}",
+            place()
+        );
+        Problem::new(Reason::Size, name, what, AS_FILE)
+    })
+}
+
+fn variable(name: &str, secret: &Accepted<'_>) -> Vec<u8> {
+    let bytes = secret.variable_bytes();
+    // The right size at once: growing would leave a copy of the value behind.
+    let mut entry = Vec::with_capacity(name.len() + 1 + bytes.len() + 1);
+    entry.extend_from_slice(name.as_bytes());
+    entry.push(b'=');
+    entry.extend_from_slice(bytes);
+    entry
+}
+
+fn check_total(launch: &Launch, variables: &BTreeMap<&str, Accepted<'_>>) -> Result<(), Problem> {
+    let stack = rustix::process::getrlimit(rustix::process::Resource::Stack).current.unwrap_or(u64::MAX);
+    let limit = (stack / 4).clamp(LEAST_TOTAL, MOST_TOTAL).saturating_sub(RESERVE);
+    let size = launch.size() as u64;
+    if size <= limit {
+        return Ok(());
+    }
+    let mut sizes: Vec<(usize, &str)> =
+        variables.iter().map(|(name, secret)| (secret.value.secret.expose().len(), *name)).collect();
+    sizes.sort_unstable_by(|left, right| right.cmp(left));
+    let largest: Vec<String> =
+        sizes.iter().take(3).map(|(size, name)| format!("{name} ({size} bytes)")).collect();
+    Err(Problem {
+        reason: Reason::Size,
+        names: sizes.iter().take(3).map(|(_, name)| (*name).to_owned()).collect(),
+        what: format!(
+            "arguments and environment have {size} bytes together, the kernel takes {limit}; the largest secrets are {}",
+            largest.join(", ")
+        ),
+        fix: "deliver the largest as files: `deliver = \"file\"`".into(),
+    })
+}
+
+fn nul(what: &str) -> Problem {
+    Problem::new(Reason::Nul, what, format!("{what} has a NUL in it"), "remove it")
+}

@@ -1,0 +1,32 @@
+//! "Did you mean": the known word that a mistyped one is nearest to.
+
+use crate::escape::escaped;
+
+/// A near one of the known words, for "did you mean".
+#[must_use]
+pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Below this, a proposal confuses more than it helps.
+    const ALIKE: f64 = 0.75;
+    let word = word.to_lowercase();
+    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(&word, &candidate.to_lowercase());
+    let rated = known.into_iter().map(|candidate| (likeness(candidate), candidate));
+    let best = rated.max_by(|left, right| left.0.total_cmp(&right.0))?;
+    (best.0 >= ALIKE).then_some(best.1)
+}
+
+/// `; did you mean X?` or nothing.
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    similar(word, known).map(|near| format!("; did you mean `{}`?", escaped(near))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_word_is_proposed_and_a_far_one_is_not() {
+        assert_eq!(similar("requird", ["required", "format"]), Some("required"));
+        assert_eq!(similar("zzz", ["required", "format"]), None);
+    }
+}
