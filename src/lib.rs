@@ -30,6 +30,7 @@ pub mod resolve;
 pub mod rules;
 pub mod secret;
 pub mod setting;
+pub mod syntax;
 
 #[cfg(test)]
 mod schema;

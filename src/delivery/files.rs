@@ -15,7 +15,7 @@ use crate::error::{Exit, Problem};
 use crate::escape::escaped;
 use crate::manifest::Deliver;
 use crate::resolve::Resolution;
-use crate::setting;
+use crate::setting::VARIABLE;
 
 /// `f_type` of file systems that are in memory (statfs(2)).
 const TMPFS: i64 = 0x0102_1994;
@@ -168,7 +168,7 @@ fn folder_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Problem {
         fix: format!(
             "mount a tmpfs there that uid {} can write (`--tmpfs {path}`), or unset {} to deliver without a folder",
             rustix::process::geteuid().as_raw(),
-            setting::variable("run_dir")
+            VARIABLE.run_dir
         ),
     }
 }
@@ -182,7 +182,7 @@ fn on_disk(run_dir: &Path, names: Vec<String>) -> Problem {
         reason: "disk",
         fix: format!(
             "mount a tmpfs there (`--tmpfs {path}`), or accept a disk with {}=true",
-            setting::variable("allow_disk")
+            VARIABLE.allow_disk
         ),
     }
 }
@@ -198,9 +198,6 @@ fn memory_refused(name: &str, errno: Errno) -> Problem {
         "resource",
         name,
         format!("no memory file could be made for {name}: {why}"),
-        format!(
-            "raise the limit of open files or of memory, or name a tmpfs by {}",
-            setting::variable("run_dir")
-        ),
+        format!("raise the limit of open files or of memory, or name a tmpfs by {}", VARIABLE.run_dir),
     )
 }

@@ -10,7 +10,7 @@ use crate::error::{Exit, Problem};
 use crate::manifest::{Deliver, Format};
 use crate::plan::Entry;
 use crate::resolve::{Resolution, Value};
-use crate::setting::Choice as _;
+use crate::syntax::Choice as _;
 
 /// What people write where a value should be. The whole value must be one of these, in any case.
 pub const PLACEHOLDERS: &[&str] = &[

@@ -2,7 +2,7 @@
 
 use super::Verdict;
 use crate::config::Config;
-use crate::environ::{Environ, variable};
+use crate::environ::Environ;
 use crate::error::{Exit, Problem};
 use crate::escape::escaped;
 use crate::name::EnvName;
@@ -11,7 +11,7 @@ use crate::provider::error::Kind;
 use crate::provider::file_variables::SUFFIX;
 use crate::provider::{ProviderError, Source};
 use crate::resolve::{Fate, Outcome, Resolution, Resolved, Value};
-use crate::setting;
+use crate::setting::VARIABLE;
 
 /// Reports what is missing, unreadable, contradictory or only a plain variable.
 pub fn judge(resolution: &Resolution<'_>, config: &Config, verdict: &mut Verdict) {
@@ -164,17 +164,17 @@ fn plain(entry: &Entry) -> Problem {
         ),
         format!(
             "mount it as a secret, or accept plain variables with {}=true (`allow_plain_env`)",
-            setting::variable("allow_plain_env")
+            VARIABLE.allow_plain_env
         ),
     )
 }
 
 fn variable_missing(name: &EnvName, was_let_pass: bool) -> Problem {
-    let switch = variable::STRICT_ENV_MODE;
+    let switch = VARIABLE.strict_env;
     let switches = if was_let_pass {
         format!(
             "{}=false lets the secret be missing, {switch}=false the variable too",
-            variable::STRICT_SECRET_MODE
+            VARIABLE.strict_secrets
         )
     } else {
         format!("{switch}=false lets it be missing")
