@@ -36,7 +36,7 @@ fn manifest(profile: &DeTable<'_>) -> String {
             }
             "undeclared" => writeln!(
                 fields,
-                "settings: Settings {{ undeclared: Some(Undeclared::{}), ..Settings::default() }},",
+                "settings: Layer {{ undeclared: Some(Undeclared::{}), ..Layer::default() }},",
                 variant(value)
             ),
             "env" => {

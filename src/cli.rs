@@ -132,7 +132,7 @@ fn run(mut parser: Parser) -> Result<Command, Failure> {
             Some(Arg::Long("exec")) => {}
             Some(Arg::Long("supervise")) => return Err(usage("this version has no supervising mode")),
             Some(Arg::Long("dev")) => flags.dev = true,
-            Some(Arg::Long("run-dir")) => flags.run_dir = Some(path(&mut parser)?),
+            Some(Arg::Long("run-dir")) => flags.settings.run_dir = Some(path(&mut parser)?),
             Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Command::Help),
             Some(Arg::Value(program)) => {
                 command.push(program);
@@ -177,7 +177,7 @@ fn report(parser: &mut Parser) -> Result<(Flags, ReportFormat, Vec<String>), Fai
                 let name = name.to_owned();
                 common(&name, parser, &mut flags)?;
             }
-            Arg::Long("run-dir") => flags.run_dir = Some(path(parser)?),
+            Arg::Long("run-dir") => flags.settings.run_dir = Some(path(parser)?),
             Arg::Value(name) => names.push(name.to_string_lossy().into_owned()),
             other => return Err(unexpected(&other)),
         }
@@ -205,7 +205,7 @@ fn common(name: &str, parser: &mut Parser, flags: &mut Flags) -> Result<(), Fail
     if name == "manifest" {
         flags.manifest = value;
     } else {
-        flags.secrets_dir = value;
+        flags.settings.secrets_dir = value;
     }
     Ok(())
 }

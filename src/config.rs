@@ -1,33 +1,30 @@
 //! Defaults, manifest, environment and flags merged into what is in force.
 
+use std::cell::RefCell;
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::environ::{Environ, variable};
 use crate::error::{Failure, Phase, Problem};
 use crate::escape::escaped;
 use crate::manifest::locate::{Origin, locate};
-use crate::manifest::{Deliver, Manifest, Undeclared};
+use crate::manifest::{Deliver, Manifest};
 use crate::name::Variant;
 use crate::provider::Source;
-use crate::setting::{self, Choice, SETTINGS};
+use crate::setting::{Layer, Reader, Settings, VARIABLE, VARIABLES};
 use crate::suggest::{did_you_mean, similar};
+use crate::syntax::Syntax;
 
 /// Where the development mode looks for secrets, as the contract has it.
 pub const DEVELOPMENT_DIRECTORY: &str = "./.secrets";
-
-const SECRETS_DIRECTORY: &str = "/run/secrets";
-const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What was asked for on the command line; wins over everything else.
 #[derive(Debug, Default)]
 pub struct Flags {
     /// `--manifest`.
     pub manifest: Option<PathBuf>,
-    /// `--secrets-dir`.
-    pub secrets_dir: Option<PathBuf>,
-    /// `--run-dir`.
-    pub run_dir: Option<PathBuf>,
+    /// The settings that have a flag.
+    pub settings: Layer,
     /// `--dev`.
     pub dev: bool,
 }
@@ -41,38 +38,18 @@ pub struct Config {
     pub origin: Origin,
     /// Which environment and color were selected.
     pub selection: Selection,
-    /// `EXTERNAL_SECRET_PROVIDER`, in rising priority.
-    pub external: Vec<Source>,
-    /// Whether `K8S_SECRET_NAME` names a Secret.
-    pub kubernetes: bool,
-    /// `STRICT_SECRET_MODE`.
-    pub strict_secrets: bool,
-    /// `STRICT_ENV_MODE`.
-    pub strict_env: bool,
-    /// `STRICT_ROTATION_MODE`.
-    pub strict_rotation: bool,
-    /// `SECRET_ROTATION_THRESHOLD_DAYS`.
-    pub rotation_threshold: Option<u64>,
-    /// Whether files may be delivered to a disk.
-    pub allow_disk: bool,
-    /// Whether a required secret may come from a plain variable.
-    pub allow_plain_env: bool,
-    /// Variables that the app keeps although they would be removed.
-    pub keep_env: Vec<String>,
-    /// What secret files' names may begin with.
-    pub name_prefix: String,
-    /// Where files are delivered, if that was said.
-    pub run_dir: Option<PathBuf>,
-    /// Where secret files are.
-    pub secrets_dir: PathBuf,
-    /// How long everything before the app may take.
-    pub start_timeout: Duration,
-    /// Whether loose modes stop the start.
-    pub strict_permissions: bool,
-    /// What happens to undeclared keys of bulk sources.
-    pub undeclared: Undeclared,
+    /// The settings in force; `config.run_dir` is short for `config.settings.run_dir`.
+    pub settings: Settings,
     /// Things to tell that are no problem.
     pub notices: Vec<Notice>,
+}
+
+impl Deref for Config {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
 }
 
 /// Something to tell.
@@ -99,10 +76,9 @@ impl Config {
         let failed = |problems| Failure { phase: Phase::Configure, problems };
         let mut located = locate(flags.manifest.as_deref(), environ).map_err(failed)?;
         if flags.dev {
-            // A key that opens another machine has no place on a developer's (behaviour §4).
+            // A key that opens another machine has no place on a developer's.
             located.manifest.secrets.retain(|_, rule| rule.deliver != Deliver::Ssh);
         }
-        let mut variables = Variables { environ, problems: Vec::new() };
         let mut notices = misspelt(environ);
         if located.skipped {
             notices.push(Notice::Info(
@@ -110,39 +86,16 @@ impl Config {
             ));
         }
         let selection = select(&located.manifest, environ, &mut notices);
-        let settings = located.manifest.settings.clone();
-        let development = flags.dev.then(|| PathBuf::from(DEVELOPMENT_DIRECTORY));
-        let secrets_dir = flags.secrets_dir.or(development).or_else(|| variables.path("secrets_dir"));
-        let config = Self {
-            selection,
-            external: variables.external(),
-            kubernetes: variables.has_kubernetes(),
-            strict_secrets: variables.switch(variable::STRICT_SECRET_MODE).unwrap_or(true),
-            strict_env: variables.switch(variable::STRICT_ENV_MODE).unwrap_or(true),
-            strict_rotation: variables.switch(variable::STRICT_ROTATION_MODE).unwrap_or(false),
-            rotation_threshold: variables.days(variable::SECRET_ROTATION_THRESHOLD_DAYS),
-            allow_disk: variables.boolean("allow_disk").or(settings.allow_disk).unwrap_or(false),
-            // A developer's own variables are as good as a made-up file.
-            allow_plain_env: flags.dev
-                || variables.boolean("allow_plain_env").or(settings.allow_plain_env).unwrap_or(false),
-            keep_env: variables.list("keep_env").or(settings.keep_env).unwrap_or_default(),
-            name_prefix: variables.text("name_prefix").or(settings.name_prefix).unwrap_or_default(),
-            run_dir: flags.run_dir.or_else(|| variables.path("run_dir")).or(settings.run_dir),
-            secrets_dir: secrets_dir.or(settings.secrets_dir).unwrap_or_else(|| SECRETS_DIRECTORY.into()),
-            start_timeout: variables
-                .duration("start_timeout")
-                .or(settings.start_timeout)
-                .unwrap_or(START_TIMEOUT),
-            strict_permissions: variables
-                .boolean("strict_permissions")
-                .or(settings.strict_permissions)
-                .unwrap_or(false),
-            undeclared: variables.choice("undeclared").or(settings.undeclared).unwrap_or_default(),
-            manifest: located.manifest,
-            origin: located.origin,
-            notices,
-        };
-        if variables.problems.is_empty() { Ok(config) } else { Err(failed(variables.problems)) }
+        let variables = Variables { environ, problems: RefCell::default() };
+        let development = if flags.dev { development() } else { Layer::default() };
+        let said = flags.settings.or(development).or(Layer::read(&variables));
+        let settings = said.or(located.manifest.settings.clone()).or_default();
+        check_kubernetes(&settings, &variables);
+        let problems = variables.problems.into_inner();
+        if !problems.is_empty() {
+            return Err(failed(problems));
+        }
+        Ok(Self { manifest: located.manifest, origin: located.origin, selection, settings, notices })
     }
 }
 
@@ -151,101 +104,48 @@ impl Config {
     #[must_use]
     pub fn sources(&self) -> Vec<Source> {
         let local = [Source::Environment, Source::FileVariables, Source::Files];
-        let external = self.external.iter().copied();
-        let kubernetes = self.kubernetes.then_some(Source::Kubernetes);
-        local.into_iter().chain(external).chain(kubernetes).collect()
+        let kubernetes = self.kubernetes_secret.is_some().then_some(Source::Kubernetes);
+        local.into_iter().chain(self.external.iter().copied()).chain(kubernetes).collect()
+    }
+}
+
+/// What `--dev` sets, whatever variables and manifest say.
+fn development() -> Layer {
+    Layer {
+        secrets_dir: Some(DEVELOPMENT_DIRECTORY.into()),
+        // A developer's own variables are as good as a made-up file.
+        allow_plain_env: Some(true),
+        ..Layer::default()
     }
 }
 
 /// Reads settings from variables and collects those that cannot be meant.
 struct Variables<'a> {
     environ: &'a Environ,
-    problems: Vec<Problem>,
+    problems: RefCell<Vec<Problem>>,
 }
 
-impl Variables<'_> {
-    fn boolean(&mut self, key: &str) -> Option<bool> {
-        self.switch(setting::variable(key))
-    }
-
-    fn switch(&mut self, name: &'static str) -> Option<bool> {
-        self.read(name, "true or false", setting::boolean)
-    }
-
-    fn duration(&mut self, key: &str) -> Option<Duration> {
-        self.read(setting::variable(key), setting::DURATION, setting::duration)
-    }
-
-    fn days(&mut self, name: &'static str) -> Option<u64> {
-        self.read(name, "a whole number of days over 0", |text| text.parse().ok().filter(|days| *days > 0))
-    }
-
-    fn choice<T: Choice>(&mut self, key: &str) -> Option<T> {
-        self.read(setting::variable(key), &T::list(), T::from_text)
-    }
-
-    fn text(&self, key: &str) -> Option<String> {
-        self.environ.text(setting::variable(key))
-    }
-
-    fn list(&self, key: &str) -> Option<Vec<String>> {
-        self.text(key).map(|text| setting::list(&text))
-    }
-
-    fn path(&self, key: &str) -> Option<PathBuf> {
-        self.environ.path(setting::variable(key))
-    }
-
-    fn read<T>(&mut self, name: &'static str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let text = self.environ.text(name)?;
-        let value = read(&text);
+impl Reader for Variables<'_> {
+    fn read<S: Syntax>(&self, variable: &'static str, _key: Option<&'static str>) -> Option<S::Value> {
+        let bytes = self.environ.set(variable)?;
+        let value = S::from_variable(bytes);
         if value.is_none() {
-            let what = format!("{name}=`{}` is not what it takes", escaped(&text));
-            self.problems.push(Problem::configuration(name, what, format!("set it to {expected}")));
+            let what = format!("invalid value `{}` for {variable}{}", escaped(bytes), S::hint(bytes));
+            let fix = format!("set it to {}", S::usage());
+            self.problems.borrow_mut().push(Problem::configuration(variable, what, fix));
         }
         value
     }
-
-    /// The external providers in the order of their list, the last one with the highest priority.
-    fn external(&mut self) -> Vec<Source> {
-        let words = self.environ.text(variable::EXTERNAL_SECRET_PROVIDER).unwrap_or_default();
-        let mut sources = Vec::new();
-        for word in setting::list(&words) {
-            let known = || Source::ALL.into_iter().filter(|source| source.is_external());
-            match known().find(|source| source.word() == word.to_ascii_lowercase()) {
-                Some(source) => {
-                    sources.retain(|other| *other != source);
-                    sources.push(source);
-                }
-                None => self.problems.push(unknown_provider(&word, known().map(Source::word))),
-            }
-        }
-        sources
-    }
-
-    fn has_kubernetes(&mut self) -> bool {
-        let is_set = |name| self.environ.set(name).is_some();
-        let (name, namespace) = (variable::K8S_SECRET_NAME, variable::K8S_SECRET_NAMESPACE);
-        if is_set(namespace) && !is_set(name) {
-            self.problems.push(Problem::configuration(
-                namespace,
-                format!("{namespace} is set, but {name} is not"),
-                format!("set {name} to the name of the Secret, or unset {namespace}"),
-            ));
-        }
-        is_set(name)
-    }
 }
 
-fn unknown_provider(word: &str, known: impl Iterator<Item = &'static str> + Clone) -> Problem {
-    let name = variable::EXTERNAL_SECRET_PROVIDER;
-    let hint = did_you_mean(word, known.clone());
-    let words: Vec<&str> = known.collect();
-    Problem::configuration(
-        name,
-        format!("invalid value `{}` for {name}{hint}", escaped(word)),
-        format!("use one or more of {}, separated by commas", words.join(", ")),
-    )
+/// A namespace alone names no Secret.
+fn check_kubernetes(settings: &Settings, variables: &Variables<'_>) {
+    let (name, namespace) = (VARIABLE.kubernetes_secret, VARIABLE.kubernetes_namespace);
+    if settings.kubernetes_namespace.is_some() && settings.kubernetes_secret.is_none() {
+        let what = format!("{namespace} is set, but {name} is not");
+        let fix = format!("set {name} to the name of the Secret, or unset {namespace}");
+        variables.problems.borrow_mut().push(Problem::configuration(namespace, what, fix));
+    }
 }
 
 fn select(manifest: &Manifest, environ: &Environ, notices: &mut Vec<Notice>) -> Selection {
@@ -272,7 +172,7 @@ fn declared(name: &str, known: &[Variant], environ: &Environ, notices: &mut Vec<
 
 /// Variables that look like one of ours and are none.
 fn misspelt(environ: &Environ) -> Vec<Notice> {
-    let known = || SETTINGS.iter().map(|setting| setting.variable).chain(variable::ALL.iter().copied());
+    let known = || VARIABLES.iter().chain(variable::ALL).copied();
     let contract = ["STRICT_", "SECRET_ROTATION_", "EXTERNAL_SECRET_", "K8S_SECRET_"];
     let is_suspect = |name: &str| {
         !known().any(|known| known == name)
@@ -289,6 +189,8 @@ fn misspelt(environ: &Environ) -> Vec<Notice> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn load(variables: &[&str]) -> Result<Config, Failure> {
@@ -305,7 +207,7 @@ mod tests {
         .unwrap();
         let flags = Flags {
             manifest: Some(manifest.path().into()),
-            run_dir: Some("/flag".into()),
+            settings: Layer { run_dir: Some("/flag".into()), ..Layer::default() },
             ..Flags::default()
         };
         let environ = Environ::new(["CRYOKEY_SECRETS_DIR=/v", "CRYOKEY_RUN_DIR=/v"]);
@@ -316,12 +218,28 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_of_the_table_refuses_what_it_cannot_mean_or_is_free_text() {
-        let free = ["keep_env", "name_prefix", "run_dir", "secrets_dir"];
-        for setting in SETTINGS {
-            let outcome = load(&[&format!("{}=nonsense!", setting.variable)]);
-            assert_eq!(outcome.is_ok(), free.contains(&setting.key), "{}", setting.variable);
-        }
+    fn all_invalid_variables_are_reported_at_once() {
+        let failure =
+            load(&["CRYOKEY_ALLOW_DISK=maybe", "CRYOKEY_START_TIMEOUT=30", "CRYOKEY_UNDECLARED=Deliver"]);
+        let told: Vec<String> = failure.unwrap_err().problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].contains("invalid value `maybe` for CRYOKEY_ALLOW_DISK"), "{}", told[0]);
+        assert!(told[0].contains("true or false"), "{}", told[0]);
+    }
+
+    #[test]
+    fn development_overrides_all_but_the_flag() {
+        let with = |secrets_dir: Option<PathBuf>| Flags {
+            dev: true,
+            settings: Layer { secrets_dir, ..Layer::default() },
+            ..Flags::default()
+        };
+        let environ = Environ::new(["CRYOKEY_SECRETS_DIR=/v", "CRYOKEY_ALLOW_PLAIN_ENV=false"]);
+        let config = Config::load(with(None), &environ).unwrap();
+        assert_eq!(config.secrets_dir, PathBuf::from(DEVELOPMENT_DIRECTORY));
+        assert!(config.allow_plain_env);
+        let config = Config::load(with(Some("/flag".into())), &environ).unwrap();
+        assert_eq!(config.secrets_dir, PathBuf::from("/flag"));
     }
 
     #[test]
@@ -363,7 +281,8 @@ mod tests {
 
     #[test]
     fn external_providers_keep_the_order_of_their_list_and_the_last_mention_counts() {
-        let external = |list: &str| load(&[&format!("EXTERNAL_SECRET_PROVIDER={list}")]).unwrap().external;
+        let external =
+            |list: &str| load(&[&format!("EXTERNAL_SECRET_PROVIDER={list}")]).unwrap().settings.external;
         assert_eq!(external("vault, AWS"), [Source::Vault, Source::Aws]);
         assert_eq!(external("aws,vault,aws"), [Source::Vault, Source::Aws]);
         assert_eq!(external(""), []);
@@ -379,7 +298,12 @@ mod tests {
     #[test]
     fn a_namespace_without_a_secret_is_refused() {
         assert!(load(&["K8S_SECRET_NAMESPACE=default"]).is_err());
-        assert!(load(&["K8S_SECRET_NAMESPACE=default", "K8S_SECRET_NAME=app"]).unwrap().kubernetes);
+        assert!(
+            load(&["K8S_SECRET_NAMESPACE=default", "K8S_SECRET_NAME=app"])
+                .unwrap()
+                .sources()
+                .contains(&Source::Kubernetes)
+        );
     }
 
     #[test]

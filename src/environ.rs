@@ -8,7 +8,7 @@ use zeroize::Zeroize as _;
 
 use crate::escape::escaped;
 
-/// Names of the variables that cryokey reads and that are not the twin of a setting (those are in `config`).
+/// Names of the variables that cryokey reads and that are no settings; those are in `setting`.
 pub mod variable {
     /// Path of the manifest.
     pub const MANIFEST: &str = "CRYOKEY_MANIFEST";
@@ -24,22 +24,8 @@ pub mod variable {
     pub const LOG: &str = "CRYOKEY_LOG";
     /// `text` or `json`.
     pub const LOG_FORMAT: &str = "CRYOKEY_LOG_FORMAT";
-    /// Whether a missing or unusable secret stops the start.
-    pub const STRICT_SECRET_MODE: &str = "STRICT_SECRET_MODE";
-    /// Whether a missing variable stops the start.
-    pub const STRICT_ENV_MODE: &str = "STRICT_ENV_MODE";
-    /// Whether a secret that is too old stops the start.
-    pub const STRICT_ROTATION_MODE: &str = "STRICT_ROTATION_MODE";
-    /// The age in days from which a secret is too old.
-    pub const SECRET_ROTATION_THRESHOLD_DAYS: &str = "SECRET_ROTATION_THRESHOLD_DAYS";
     /// When the secrets were last rotated; a file of this name, or a variable.
     pub const SECRET_ROTATION_TIMESTAMP: &str = "SECRET_ROTATION_TIMESTAMP";
-    /// Which remote providers are read.
-    pub const EXTERNAL_SECRET_PROVIDER: &str = "EXTERNAL_SECRET_PROVIDER";
-    /// Which Kubernetes Secret is read.
-    pub const K8S_SECRET_NAME: &str = "K8S_SECRET_NAME";
-    /// In which Kubernetes namespace.
-    pub const K8S_SECRET_NAMESPACE: &str = "K8S_SECRET_NAMESPACE";
     /// The home directory, where SSH keys go.
     pub const HOME: &str = "HOME";
 
@@ -52,14 +38,7 @@ pub mod variable {
         DEPLOYMENT_COLOR,
         LOG,
         LOG_FORMAT,
-        STRICT_SECRET_MODE,
-        STRICT_ENV_MODE,
-        STRICT_ROTATION_MODE,
-        SECRET_ROTATION_THRESHOLD_DAYS,
         SECRET_ROTATION_TIMESTAMP,
-        EXTERNAL_SECRET_PROVIDER,
-        K8S_SECRET_NAME,
-        K8S_SECRET_NAMESPACE,
         HOME,
     ];
 

@@ -29,6 +29,7 @@ pub mod secret;
 pub mod setting;
 pub mod ssh_key;
 pub mod suggest;
+pub mod syntax;
 pub mod system;
 
 #[cfg(test)]

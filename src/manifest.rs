@@ -12,10 +12,12 @@ use crate::error::Problem;
 use crate::name::{EnvName, Variant};
 use crate::provider::reference::Reference;
 use crate::secret::Newline;
+use crate::setting::Layer;
+use crate::syntax::{AbsolutePath, Boolean, Choice, Days, Integer};
 use reader::{Document, Table};
 
 /// The versions of the manifest's language that this cryokey reads.
-pub const VERSIONS: std::ops::RangeInclusive<i64> = 1..=1;
+pub const VERSIONS: std::ops::RangeInclusive<u64> = 1..=1;
 
 /// What a manifest says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,9 +35,9 @@ pub struct Manifest {
     /// Variables that must be set for the app, as NAME or `NAME_FILE`.
     #[cfg_attr(test, schemars(rename = "env", with = "schema::EnvTable", default))]
     pub required_variables: Vec<EnvName>,
-    /// Settings; a `CRYOKEY_*` variable wins over each.
+    /// Settings; a variable overrides each.
     #[cfg_attr(test, schemars(flatten))]
-    pub settings: Settings,
+    pub settings: Layer,
 }
 
 /// What is asked of one secret.
@@ -98,6 +100,11 @@ pub enum Deliver {
     Ssh,
 }
 
+impl Choice for Deliver {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("env", Self::Env), ("file", Self::File), ("both", Self::Both), ("ssh", Self::Ssh)];
+}
+
 /// What a value must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "kebab-case"))]
@@ -120,40 +127,17 @@ pub enum Format {
     Url,
 }
 
-/// What happens to the keys of a bulk source that the manifest does not declare.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "kebab-case"))]
-pub enum Undeclared {
-    /// The app gets them too.
-    #[default]
-    Deliver,
-    /// They are left out.
-    Ignore,
-}
-
-/// The manifest's settings; `None` where it says nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Settings {
-    /// Whether secret files may be delivered on a file system that is not in memory.
-    pub allow_disk: Option<bool>,
-    /// Whether a required secret may come from a plain variable, which `docker inspect` shows.
-    pub allow_plain_env: Option<bool>,
-    /// Names of variables that the app keeps although they would be removed.
-    pub keep_env: Option<Vec<String>>,
-    /// What secret files' names may begin with, as `cryoprotect_`.
-    pub name_prefix: Option<String>,
-    /// Where files are delivered; must be in memory unless `allow_disk`.
-    pub run_dir: Option<PathBuf>,
-    /// Where secret files are.
-    pub secrets_dir: Option<PathBuf>,
-    /// How long everything before the app may take, as `30s`.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub start_timeout: Option<Duration>,
-    /// Whether secret files with looser modes than 0400 stop the start.
-    pub strict_permissions: Option<bool>,
-    /// What happens to undeclared keys of bulk sources.
-    pub undeclared: Option<Undeclared>,
+impl Choice for Format {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("base64", Self::Base64),
+        ("hex", Self::Hex),
+        ("integer", Self::Integer),
+        ("json", Self::Json),
+        ("pem", Self::Pem),
+        ("ssh-key", Self::SshKey),
+        ("text", Self::Text),
+        ("url", Self::Url),
+    ];
 }
 
 impl Manifest {
@@ -183,7 +167,7 @@ fn read(root: &Table<'_>) -> Manifest {
     Manifest {
         secrets,
         required_variables: root.table("env").map(|table| required_variables(&table)).unwrap_or_default(),
-        settings: settings(root),
+        settings: Layer::read(root),
         environments,
         colors,
     }
@@ -191,7 +175,7 @@ fn read(root: &Table<'_>) -> Manifest {
 
 fn version(root: &Table<'_>) {
     let range = format!("{} to {}", VERSIONS.start(), VERSIONS.end());
-    match root.integer("version") {
+    match root.value::<Integer<0>>("version") {
         Some(version) if VERSIONS.contains(&version) => {}
         Some(version) if version > *VERSIONS.end() => root.wrong(
             "version",
@@ -212,20 +196,6 @@ fn required_variables(table: &Table<'_>) -> Vec<EnvName> {
     let names = table.names("required");
     table.finish();
     names
-}
-
-fn settings(root: &Table<'_>) -> Settings {
-    Settings {
-        allow_disk: root.boolean("allow_disk"),
-        allow_plain_env: root.boolean("allow_plain_env"),
-        keep_env: root.texts("keep_env"),
-        name_prefix: root.text("name_prefix"),
-        run_dir: root.absolute_path("run_dir"),
-        secrets_dir: root.path("secrets_dir"),
-        start_timeout: root.duration("start_timeout"),
-        strict_permissions: root.boolean("strict_permissions"),
-        undeclared: root.choice("undeclared"),
-    }
 }
 
 fn secrets(table: &Table<'_>, environments: &[Variant], colors: &[Variant]) -> BTreeMap<EnvName, SecretRule> {
@@ -261,16 +231,16 @@ fn prefixed_twice<'a>(
 }
 
 fn secret(table: &Table<'_>) -> SecretRule {
-    let deliver = table.choice("deliver").unwrap_or_default();
+    let deliver = table.value::<Deliver>("deliver").unwrap_or_default();
     let rule = SecretRule {
-        required: table.boolean("required").unwrap_or_default(),
-        format: table.choice("format"),
-        min_length: table.count("min_length"),
-        allow_empty: table.boolean("allow_empty").unwrap_or_default(),
-        newline: table.choice("newline").unwrap_or_default(),
-        rotate_every: table.days("rotate_every"),
+        required: table.value::<Boolean>("required").unwrap_or_default(),
+        format: table.value::<Format>("format"),
+        min_length: table.value::<Integer<0>>("min_length"),
+        allow_empty: table.value::<Boolean>("allow_empty").unwrap_or_default(),
+        newline: table.value::<Newline>("newline").unwrap_or_default(),
+        rotate_every: table.value::<Days>("rotate_every"),
         deliver,
-        path: table.absolute_path("path"),
+        path: table.value::<AbsolutePath>("path"),
         from: table.references("from"),
     };
     if rule.path.is_some() && deliver != Deliver::Ssh {
@@ -346,6 +316,14 @@ mod tests {
                 .any(|text| text.contains("cryokey.toml:4:1") && text.contains("did you mean `required`")),
             "{found:#?}"
         );
+    }
+
+    #[test]
+    fn a_wrong_type_and_a_wrong_value_are_told_apart() {
+        let found = problems("version = 1\nallow_disk = 3\nstart_timeout = \"30\"\nstrict_secrets = false\n");
+        assert!(found[0].contains("`allow_disk`: expected a boolean, found an integer"), "{}", found[0]);
+        assert!(found[1].contains("`start_timeout`: invalid value `30`"), "{}", found[1]);
+        assert!(found[2].contains("`strict_secrets`: there is no such key"), "{}", found[2]);
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::fmt;
 use crate::config::Config;
 use crate::environ::variable;
 use crate::escape::escaped;
-use crate::manifest::{Deliver, SecretRule, Undeclared};
+use crate::manifest::{Deliver, SecretRule};
 use crate::name::{EnvName, Variant};
 use crate::provider::reference::Reference;
 use crate::provider::{Key, Source, Want, file_variables};
+use crate::setting::Undeclared;
 
 /// What will be looked for.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{Deliver, Format, Manifest, SecretRule, Settings, Undeclared};
+use crate::manifest::{Deliver, Format, Manifest, SecretRule};
 use crate::name::{EnvName, Variant};
+use crate::setting::{Layer, Undeclared};
 
 /// The profile that is in force when no manifest is found.
 #[must_use]

@@ -5,6 +5,8 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use crate::syntax::Choice;
+
 /// A secret value: bytes that are wiped when dropped.
 ///
 /// No `Display`, no `Serialize`, no `Clone`; `Debug` is a fixed text. [`Secret::expose`] is the one door.
@@ -19,6 +21,10 @@ pub enum Newline {
     StripOne,
     /// Part of the value.
     Keep,
+}
+
+impl Choice for Newline {
+    const WORDS: &'static [(&'static str, Self)] = &[("strip-one", Self::StripOne), ("keep", Self::Keep)];
 }
 
 impl Secret {

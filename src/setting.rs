@@ -1,165 +1,164 @@
-//! How a setting is written, the same in the manifest and in a variable.
+//! The settings. Each is one row of the table below, and what reads, merges, writes and documents it is made from
+//! that row.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::manifest::{Deliver, Format, Undeclared};
-use crate::secret::Newline;
+use crate::provider::{Providers, Source};
+use crate::syntax::{AbsolutePath, Boolean, Choice, Integer, List, Path, Syntax, Text, TimeSpan};
 
-/// What a duration looks like, for messages.
-pub const DURATION: &str = "a number with a unit (ms, s, m, h, d), as \"30s\"";
+/// Where orchestrators mount secrets.
+pub const SECRETS_DIR: &str = "/run/secrets";
 
-/// A setting of the manifest that is one value, and its variable.
-#[derive(Debug)]
-pub struct Setting {
-    /// The manifest's key.
-    pub key: &'static str,
-    /// The variable that wins over it.
-    pub variable: &'static str,
-    /// What is in force when neither says anything.
-    pub default: &'static str,
-}
+/// Turns rows of `name: type as syntax = default, variable, key` into the types below.
+macro_rules! settings {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $type:ty as $syntax:ty = $default:expr, variable $variable:literal $(, key $key:literal)?;
+    )+) => {
+        /// What is in force.
+        #[derive(Debug)]
+        pub struct Settings { $( $(#[doc = $doc])+ pub $name: $type, )+ }
 
-/// Every setting that is one value or a list of names. The documentation's table is compared with this one.
-pub const SETTINGS: &[Setting] = &[
-    Setting { key: "allow_disk", variable: "CRYOKEY_ALLOW_DISK", default: "false" },
-    Setting { key: "allow_plain_env", variable: "CRYOKEY_ALLOW_PLAIN_ENV", default: "false" },
-    Setting { key: "keep_env", variable: "CRYOKEY_KEEP_ENV", default: "" },
-    Setting { key: "name_prefix", variable: "CRYOKEY_NAME_PREFIX", default: "" },
-    Setting { key: "run_dir", variable: "CRYOKEY_RUN_DIR", default: "" },
-    Setting { key: "secrets_dir", variable: "CRYOKEY_SECRETS_DIR", default: "/run/secrets" },
-    Setting { key: "start_timeout", variable: "CRYOKEY_START_TIMEOUT", default: "30s" },
-    Setting { key: "strict_permissions", variable: "CRYOKEY_STRICT_PERMISSIONS", default: "false" },
-    Setting { key: "undeclared", variable: "CRYOKEY_UNDECLARED", default: "deliver" },
-];
+        /// What one source says about the settings; `None` where it says nothing.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Layer { $( $(#[doc = $doc])+ pub $name: Option<<$syntax as Syntax>::Value>, )+ }
 
-/// The variable of a setting.
-#[must_use]
-pub fn variable(key: &str) -> &'static str {
-    SETTINGS.iter().find(|setting| setting.key == key).map_or("", |setting| setting.variable)
-}
+        impl Layer {
+            /// What a source says.
+            pub fn read(reader: &impl Reader) -> Self {
+                Self { $( $name: reader.read::<$syntax>($variable, [$($key)?].first().copied()), )+ }
+            }
 
-/// true/false, 1/0, yes/no, on/off in any case; nothing else, so that `True` never means false.
-#[must_use]
-pub fn boolean(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Some(true),
-        "false" | "0" | "no" | "off" => Some(false),
-        _ => None,
-    }
-}
+            /// This layer, and the one below where it says nothing.
+            #[must_use]
+            pub fn or(self, below: Self) -> Self {
+                Self { $( $name: self.$name.or(below.$name), )+ }
+            }
 
-/// A whole number and its unit.
-#[must_use]
-pub fn duration(text: &str) -> Option<Duration> {
-    let digits = text.len() - text.trim_start_matches(|first: char| first.is_ascii_digit()).len();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let milliseconds: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(milliseconds).map(Duration::from_millis)
-}
+            /// This layer, and the defaults where it says nothing.
+            #[must_use]
+            pub fn or_default(self) -> Settings {
+                Settings { $( $name: self.$name.map_or_else(|| $default, Into::into), )+ }
+            }
 
-/// The duration in the largest unit that needs no fraction.
-#[must_use]
-pub fn duration_text(duration: Duration) -> String {
-    let milliseconds = duration.as_millis();
-    for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-        if milliseconds > 0 && milliseconds.is_multiple_of(length) {
-            return format!("{}{unit}", milliseconds / length);
+            /// The manifest's keys and their values as TOML.
+            #[must_use]
+            pub fn to_toml(&self) -> Vec<(&'static str, String)> {
+                let lines = [$($( self.$name.as_ref().map(|value| ($key, <$syntax>::to_toml(value))), )?)+];
+                lines.into_iter().flatten().collect()
+            }
         }
-    }
-    format!("{milliseconds}ms")
+
+        /// The name of each setting's variable.
+        #[derive(Debug)]
+        pub struct Variables { $( $(#[doc = $doc])+ pub $name: &'static str, )+ }
+
+        /// The name of each setting's variable.
+        pub const VARIABLE: Variables = Variables { $( $name: $variable, )+ };
+
+        /// The names of all settings' variables.
+        pub const VARIABLES: &[&str] = &[$( $variable, )+];
+
+        /// The table, for documents and tests.
+        #[cfg(test)]
+        pub(crate) fn rows() -> Vec<Row> {
+            let defaults = Layer::default().or_default();
+            vec![$( Row {
+                key: [$($key)?].first().copied(),
+                variable: $variable,
+                default: Option::<<$syntax as Syntax>::Value>::from(defaults.$name).as_ref().map(<$syntax>::to_toml),
+                meaning: [$($doc),+].concat().trim().to_owned(),
+                schema: <$syntax>::schema(),
+            }, )+]
+        }
+    };
 }
 
-/// Names in a comma list.
-#[must_use]
-pub fn list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+// Without a key, a setting can only be set by its variable.
+settings! {
+    /// Files may be delivered to a run directory that is on a disk.
+    allow_disk: bool as Boolean = false, variable "CRYOKEY_ALLOW_DISK", key "allow_disk";
+    /// A required secret may come from a plain variable, which `docker inspect` shows. Always true with `--dev`.
+    allow_plain_env: bool as Boolean = false, variable "CRYOKEY_ALLOW_PLAIN_ENV", key "allow_plain_env";
+    /// Names of `CRYOKEY_…` and consumed `NAME_FILE` variables that the app keeps; by default it gets none of them.
+    keep_env: Vec<String> as List = Vec::new(), variable "CRYOKEY_KEEP_ENV", key "keep_env";
+    /// What the names of secret files may begin with, such as `cryoprotect_`.
+    name_prefix: String as Text = String::new(), variable "CRYOKEY_NAME_PREFIX", key "name_prefix";
+    /// Where files are delivered: a directory on a tmpfs, absolute in the manifest. Without it, files are delivered in
+    /// memory, without a directory.
+    run_dir: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_RUN_DIR", key "run_dir";
+    /// Where secret files are; `./.secrets` with `--dev`, whatever the variable and the manifest say.
+    secrets_dir: PathBuf as Path = SECRETS_DIR.into(), variable "CRYOKEY_SECRETS_DIR", key "secrets_dir";
+    /// How long reading the secrets may take.
+    start_timeout: Duration as TimeSpan = Duration::from_secs(30), variable "CRYOKEY_START_TIMEOUT", key "start_timeout";
+    /// Exit with 77 for a secret file with more permissions than owner-read (0400), a secrets directory that every user
+    /// can write, or a hard link to another user's file in such a directory.
+    strict_permissions: bool as Boolean = false, variable "CRYOKEY_STRICT_PERMISSIONS", key "strict_permissions";
+    /// `deliver` or `ignore`: what to do with undeclared keys of remote sources.
+    undeclared: Undeclared as Undeclared = Undeclared::Deliver, variable "CRYOKEY_UNDECLARED", key "undeclared";
+
+    /// The remote sources to read, such as `vault,aws`; the last one takes precedence.
+    external: Vec<Source> as Providers = Vec::new(), variable "EXTERNAL_SECRET_PROVIDER";
+    /// The Kubernetes Secret to read.
+    kubernetes_secret: Option<String> as Text = None, variable "K8S_SECRET_NAME";
+    /// The namespace of that Secret.
+    kubernetes_namespace: Option<String> as Text = None, variable "K8S_SECRET_NAMESPACE";
+
+    /// A missing or unusable secret is an error, not a warning.
+    strict_secrets: bool as Boolean = true, variable "STRICT_SECRET_MODE";
+    /// A missing required variable is an error, not a warning.
+    strict_env: bool as Boolean = true, variable "STRICT_ENV_MODE";
+    /// A secret that is too old, or whose age is unknown, is an error, not a warning.
+    strict_rotation: bool as Boolean = false, variable "STRICT_ROTATION_MODE";
+    /// The age in days after which a secret is too old: a whole number, at least 1.
+    rotation_threshold: Option<u64> as Integer<1> = None, variable "SECRET_ROTATION_THRESHOLD_DAYS";
 }
 
-/// A setting with few possible values.
-pub trait Choice: Copy + PartialEq + 'static {
-    /// Each value and how it is written.
-    const WORDS: &'static [(&'static str, Self)];
-
-    /// The value that is written so.
-    fn from_text(text: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
-    }
-
-    /// How a value is written.
-    fn text(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| *word)
-    }
-
-    /// All of them, for messages.
-    fn list() -> String {
-        let words: Vec<String> = Self::WORDS.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        format!("one of {}", words.join(", "))
-    }
+/// What reads settings: from variables or from the manifest.
+pub trait Reader {
+    /// What is said about the setting that has this variable and this key.
+    fn read<S: Syntax>(&self, variable: &'static str, key: Option<&'static str>) -> Option<S::Value>;
 }
 
-impl Choice for Deliver {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("env", Self::Env), ("file", Self::File), ("both", Self::Both), ("ssh", Self::Ssh)];
-}
-
-impl Choice for Format {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("base64", Self::Base64),
-        ("hex", Self::Hex),
-        ("integer", Self::Integer),
-        ("json", Self::Json),
-        ("pem", Self::Pem),
-        ("ssh-key", Self::SshKey),
-        ("text", Self::Text),
-        ("url", Self::Url),
-    ];
-}
-
-impl Choice for Newline {
-    const WORDS: &'static [(&'static str, Self)] = &[("strip-one", Self::StripOne), ("keep", Self::Keep)];
+/// What happens to the keys of a bulk source that the manifest does not declare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undeclared {
+    /// The app gets them too.
+    Deliver,
+    /// They are left out.
+    Ignore,
 }
 
 impl Choice for Undeclared {
     const WORDS: &'static [(&'static str, Self)] = &[("deliver", Self::Deliver), ("ignore", Self::Ignore)];
 }
 
+/// A row of the table.
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) struct Row {
+    pub(crate) key: Option<&'static str>,
+    pub(crate) variable: &'static str,
+    /// As TOML.
+    pub(crate) default: Option<String>,
+    pub(crate) meaning: String,
+    schema: serde_json::Value,
+}
 
-    #[test]
-    fn booleans_are_what_people_write_and_nothing_else() {
-        for text in ["true", "True", "1", "YES", "on"] {
-            assert_eq!(boolean(text), Some(true), "{text}");
-        }
-        for text in ["false", "FALSE", "0", "no", "Off"] {
-            assert_eq!(boolean(text), Some(false), "{text}");
-        }
-        for text in ["", "t", "y", "2", " true", "enabled"] {
-            assert_eq!(boolean(text), None, "{text}");
-        }
+#[cfg(test)]
+impl schemars::JsonSchema for Layer {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Settings".into()
     }
 
-    #[test]
-    fn a_duration_has_a_whole_number_and_a_unit() {
-        assert_eq!(duration("30s"), Some(Duration::from_secs(30)));
-        assert_eq!(duration("90d"), Some(Duration::from_hours(2160)));
-        for text in ["", "30", "s", "-1s", "1.5s", "30 s", "99999999999999999999d", "30S"] {
-            assert_eq!(duration(text), None, "{text}");
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut properties = serde_json::Map::new();
+        for row in rows() {
+            let Some(key) = row.key else { continue };
+            let mut schema = row.schema;
+            schema["description"] = row.meaning.into();
+            properties.insert(key.to_owned(), schema);
         }
-    }
-
-    #[test]
-    fn a_duration_is_written_as_it_is_read() {
-        for text in ["30s", "90d", "1500ms", "2m", "36h", "0ms"] {
-            assert_eq!(duration(text).map(duration_text).as_deref(), Some(text));
-        }
+        schemars::json_schema!({ "type": "object", "properties": properties })
     }
 }

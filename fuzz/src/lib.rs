@@ -9,8 +9,8 @@ use cryokey::command::init::{compose as compose_file, env_example as example};
 use cryokey::manifest::{Manifest, write};
 use cryokey::name::{EnvName, Variant};
 use cryokey::provider::reference::Reference;
-use cryokey::setting;
 use cryokey::ssh_key::Key;
+use cryokey::syntax::{Boolean, Integer, List, Syntax as _, TimeSpan};
 
 /// The program of a target. In an ordinary build it does nothing: libFuzzer brings its own `main`, and is only there
 /// when the compiler instruments the code for it.
@@ -126,12 +126,14 @@ pub fn env_example(bytes: &[u8]) {
 /// Durations and lists are written as they are read.
 pub fn setting(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    if let Some(duration) = setting::duration(&text) {
-        assert_eq!(setting::duration(&setting::duration_text(duration)), Some(duration));
+    if let Some(span) = TimeSpan::from_text(&text) {
+        let written = TimeSpan::to_toml(&span);
+        assert_eq!(TimeSpan::from_text(written.trim_matches('"')), Some(span));
     }
-    let list = setting::list(&text);
-    assert_eq!(setting::list(&list.join(",")), list);
-    let _ = setting::boolean(&text);
+    let list = List::from_text(&text).unwrap_or_default();
+    assert_eq!(List::from_text(&list.join(",")), Some(list));
+    let _ = Boolean::from_text(&text);
+    let _ = Integer::<1, 100>::from_text(&text);
 }
 
 fn is_env_name(text: &str) -> bool {

@@ -16,7 +16,7 @@ use crate::error::{Problem, Reason};
 use crate::escape::escaped_path;
 use crate::provider::file_variables;
 use crate::resolve::Accepted;
-use crate::setting;
+use crate::setting::VARIABLE;
 use crate::system::write;
 
 /// `f_type` of file systems that are in memory (statfs(2)).
@@ -155,7 +155,7 @@ fn directory_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Proble
         fix: format!(
             "mount a tmpfs there that uid {} can write (`--tmpfs {path}`), or unset {} to deliver without a directory",
             rustix::process::geteuid().as_raw(),
-            setting::variable("run_dir")
+            VARIABLE.run_dir
         ),
     }
 }
@@ -168,7 +168,7 @@ fn on_disk(run_dir: &Path, names: Vec<String>) -> Problem {
         names,
         fix: format!(
             "mount a tmpfs there (`--tmpfs {path}`), or accept a disk with {}=true",
-            setting::variable("allow_disk")
+            VARIABLE.allow_disk
         ),
     }
 }
@@ -183,9 +183,6 @@ fn memory_refused(name: &str, errno: Errno) -> Problem {
         Reason::Resource,
         name,
         format!("no memory file could be made for {name}: {why}"),
-        format!(
-            "raise the limit of open files or of memory, or name a tmpfs by {}",
-            setting::variable("run_dir")
-        ),
+        format!("raise the limit of open files or of memory, or name a tmpfs by {}", VARIABLE.run_dir),
     )
 }

@@ -3,18 +3,17 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use crate::error::Problem;
 use crate::escape::escaped;
 use crate::name::{EnvName, Variant};
 use crate::provider::reference::Reference;
-use crate::setting::{self, Choice};
+use crate::setting::Reader;
 use crate::suggest::did_you_mean;
+use crate::syntax::{List, Syntax};
 
 /// Keys that are read by a later version; saying so helps more than "unknown".
 const NOT_YET: &[(&str, &str)] = &[
@@ -110,63 +109,13 @@ fn as_written(key: &str) -> String {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
-        self.read(key, "true or false", |value| match value {
-            DeValue::Boolean(truth) => Some(*truth),
-            _ => None,
-        })
-    }
-
-    pub(super) fn integer(&self, key: &'static str) -> Option<i64> {
-        self.read(key, "a whole number", |value| {
-            let integer = value.as_integer()?;
-            i64::from_str_radix(integer.as_str(), integer.radix()).ok()
-        })
-    }
-
-    /// A whole number that is not negative.
-    pub(super) fn count(&self, key: &'static str) -> Option<u64> {
-        self.read(key, "a whole number from 0", |value| {
-            let integer = value.as_integer()?;
-            u64::from_str_radix(integer.as_str(), integer.radix()).ok()
-        })
-    }
-
-    pub(super) fn text(&self, key: &'static str) -> Option<String> {
-        self.read(key, "a text", |value| value.as_str().map(str::to_owned))
-    }
-
-    pub(super) fn texts(&self, key: &'static str) -> Option<Vec<String>> {
-        self.read(key, "a list of texts", |value| {
-            value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
-        })
-    }
-
-    pub(super) fn path(&self, key: &'static str) -> Option<PathBuf> {
-        self.read(key, "a path", |value| value.as_str().filter(|path| !path.is_empty()).map(PathBuf::from))
-    }
-
-    pub(super) fn absolute_path(&self, key: &'static str) -> Option<PathBuf> {
-        self.read(key, "an absolute path", |value| {
-            value.as_str().map(PathBuf::from).filter(|path| path.is_absolute())
-        })
-    }
-
-    pub(super) fn duration(&self, key: &'static str) -> Option<Duration> {
-        self.read(key, setting::DURATION, |value| value.as_str().and_then(setting::duration))
-    }
-
-    /// A duration of whole days.
-    pub(super) fn days(&self, key: &'static str) -> Option<Duration> {
-        let whole_days =
-            |duration: &Duration| !duration.is_zero() && duration.as_secs().is_multiple_of(86_400);
-        self.read(key, "a number of days over 0, as \"90d\"", |value| {
-            value.as_str().and_then(setting::duration).filter(whole_days)
-        })
-    }
-
-    pub(super) fn choice<T: Choice>(&self, key: &'static str) -> Option<T> {
-        self.read(key, &T::list(), |value| value.as_str().and_then(T::from_text))
+    pub(super) fn value<S: Syntax>(&self, key: &'static str) -> Option<S::Value> {
+        let (_, value) = self.item(key)?;
+        let read = S::from_toml(value.get_ref());
+        if read.is_none() {
+            self.wrong(key, &mistake(S::TOML_TYPE, value.get_ref()), &format!("write {}", S::usage()));
+        }
+        read
     }
 
     pub(super) fn variants(&self, key: &'static str) -> Vec<Variant> {
@@ -182,8 +131,8 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
-        let value = self.value(key)?;
-        self.child(key, value)
+        let item = self.item(key)?;
+        self.child(key, item)
     }
 
     /// The tables in this one, whatever their names.
@@ -231,7 +180,7 @@ impl<'a> Table<'a> {
 
     fn each<T>(&self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
         let mut read = Vec::new();
-        for text in self.texts(key).unwrap_or_default() {
+        for text in self.value::<List>(key).unwrap_or_default() {
             match parse(&text) {
                 Ok(item) => read.push(item),
                 Err(why) => self.wrong(key, &format!("`{}`: {why}", escaped(&text)), "correct it"),
@@ -240,22 +189,7 @@ impl<'a> Table<'a> {
         read
     }
 
-    fn read<T>(
-        &self,
-        key: &'static str,
-        expected: &str,
-        read: impl Fn(&DeValue<'_>) -> Option<T>,
-    ) -> Option<T> {
-        let (_, value) = self.value(key)?;
-        let read = read(value.get_ref());
-        if read.is_none() {
-            let found = value.get_ref().type_str();
-            self.wrong(key, &format!("this {found} is not what it takes"), &format!("write {expected}"));
-        }
-        read
-    }
-
-    fn value(&self, key: &'static str) -> Option<(Range<usize>, &'a Spanned<DeValue<'a>>)> {
+    fn item(&self, key: &'static str) -> Option<(Range<usize>, &'a Spanned<DeValue<'a>>)> {
         self.asked.borrow_mut().insert(key);
         self.keys.get_key_value(key).map(|(key, value)| (key.span(), value))
     }
@@ -263,13 +197,8 @@ impl<'a> Table<'a> {
     fn child(&self, key: &str, (span, value): (Range<usize>, &'a Spanned<DeValue<'a>>)) -> Option<Table<'a>> {
         let path = self.full(key);
         let Some(table) = value.get_ref().as_table() else {
-            let found = value.get_ref().type_str();
-            self.document.wrong(
-                span.start,
-                &path,
-                &format!("this {found} is not what it takes"),
-                "write a table",
-            );
+            let what = mistake("table", value.get_ref());
+            self.document.wrong(span.start, &path, &what, "write a table");
             return None;
         };
         Some(Table {
@@ -291,6 +220,29 @@ impl<'a> Table<'a> {
     pub(super) fn asked(&self) -> BTreeSet<&'static str> {
         self.asked.borrow().clone()
     }
+}
+
+impl Reader for Table<'_> {
+    fn read<S: Syntax>(&self, _variable: &'static str, key: Option<&'static str>) -> Option<S::Value> {
+        self.value::<S>(key?)
+    }
+}
+
+/// Why a value cannot be read.
+fn mistake(expected: &str, value: &DeValue<'_>) -> String {
+    let found = value.type_str();
+    if found != expected {
+        return format!("expected {}, found {}", with_article(expected), with_article(found));
+    }
+    match value.as_str().or_else(|| value.as_integer().map(DeInteger::as_str)) {
+        Some(text) => format!("invalid value `{}`", escaped(text)),
+        None => format!("invalid {found}"),
+    }
+}
+
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{article} {noun}")
 }
 
 #[cfg(test)]

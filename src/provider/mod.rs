@@ -13,6 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::error::Problem;
 use crate::escape::escaped;
 use crate::secret::Secret;
+use crate::suggest::did_you_mean;
+use crate::syntax::{List, Syntax};
 pub use error::{Cause, Kind, ProviderError};
 
 /// A place secrets are read from. A key that does not exist is left out of the answer; that is not an error.
@@ -109,6 +111,46 @@ impl Source {
     #[must_use]
     pub fn is_for_secrets(self) -> bool {
         self != Self::Environment
+    }
+}
+
+/// External providers with commas between them. The last mention of one counts.
+#[derive(Debug)]
+pub struct Providers;
+
+impl Providers {
+    fn words() -> impl Iterator<Item = &'static str> {
+        Source::ALL.into_iter().filter(|source| source.is_external()).map(Source::word)
+    }
+}
+
+impl Syntax for Providers {
+    type Value = Vec<Source>;
+
+    fn usage() -> String {
+        let words: Vec<&str> = Self::words().collect();
+        format!("one or more of {}, separated by commas", words.join(", "))
+    }
+
+    fn from_text(text: &str) -> Option<Vec<Source>> {
+        let mut sources: Vec<Source> = Vec::new();
+        for word in List::from_text(text)? {
+            let mut known = Source::ALL.into_iter().filter(|source| source.is_external());
+            let source = known.find(|source| source.word().eq_ignore_ascii_case(&word))?;
+            sources.retain(|other| *other != source);
+            sources.push(source);
+        }
+        Some(sources)
+    }
+
+    fn hint(text: &[u8]) -> String {
+        let words = List::from_text(&String::from_utf8_lossy(text)).unwrap_or_default();
+        let unknown = words.iter().find(|word| Self::from_text(word).is_none());
+        unknown.map(|word| did_you_mean(word, Self::words())).unwrap_or_default()
+    }
+
+    fn to_toml(sources: &Vec<Source>) -> String {
+        List::to_toml(&sources.iter().map(|source| source.word().to_owned()).collect())
     }
 }
 

@@ -9,8 +9,8 @@ use crate::delivery::Delivery;
 use crate::error::{Problem, Reason};
 use crate::manifest::{Deliver, Format};
 use crate::resolve::{Accepted, Resolution};
-use crate::setting::Choice as _;
 use crate::ssh_key::Key;
+use crate::syntax::Choice as _;
 
 /// What people write where a value should be. The whole value must be one of these, in any case.
 pub const PLACEHOLDERS: &[&str] = &[

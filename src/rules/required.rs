@@ -3,7 +3,6 @@
 use super::Findings;
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::environ::variable;
 use crate::error::{Problem, Reason};
 use crate::manifest::Deliver;
 use crate::name::EnvName;
@@ -11,7 +10,7 @@ use crate::plan::Use;
 use crate::provider::file_variables;
 use crate::provider::{Kind, ProviderError, Source};
 use crate::resolve::{Fate, Resolution, Resolved, Tried};
-use crate::setting;
+use crate::setting::VARIABLE;
 
 /// Reports what is missing, unreadable, contradictory or only a plain variable.
 pub fn judge(resolution: &Resolution, config: &Config, findings: &mut Findings) {
@@ -183,7 +182,7 @@ fn plain(resolved: &Resolved) -> Problem {
         ),
         format!(
             "mount it as a secret, or accept plain variables with {}=true (`allow_plain_env`)",
-            setting::variable("allow_plain_env")
+            VARIABLE.allow_plain_env
         ),
     )
 }
@@ -212,7 +211,7 @@ fn variable_missing(name: &EnvName, was_let_pass: bool) -> Problem {
     let switches = if was_let_pass {
         both_switches()
     } else {
-        format!("{}=false lets it be missing", variable::STRICT_ENV_MODE)
+        format!("{}=false lets it be missing", VARIABLE.strict_env)
     };
     Problem::new(
         Reason::Missing,
@@ -225,7 +224,6 @@ fn variable_missing(name: &EnvName, was_let_pass: bool) -> Problem {
 fn both_switches() -> String {
     format!(
         "{}=false lets the secret be missing, {}=false the variable too",
-        variable::STRICT_SECRET_MODE,
-        variable::STRICT_ENV_MODE
+        VARIABLE.strict_secrets, VARIABLE.strict_env
     )
 }

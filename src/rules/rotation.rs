@@ -7,10 +7,12 @@ use jiff::Timestamp;
 
 use super::Findings;
 use crate::config::Config;
-use crate::environ::variable::{SECRET_ROTATION_THRESHOLD_DAYS, SECRET_ROTATION_TIMESTAMP};
+use crate::environ::variable::SECRET_ROTATION_TIMESTAMP;
 use crate::error::{Problem, Reason};
 use crate::resolve::{Resolution, Resolved};
+use crate::setting::VARIABLE;
 
+const SECRET_ROTATION_THRESHOLD_DAYS: &str = VARIABLE.rotation_threshold;
 const DAY: u64 = 86_400;
 
 /// What is known of the time of the last rotation.

@@ -8,7 +8,7 @@ use cryokey::environ::variable;
 use cryokey::error::Reason;
 use cryokey::name::{DANGEROUS, DANGEROUS_PREFIXES};
 use cryokey::rules::format::PLACEHOLDERS;
-use cryokey::setting::SETTINGS;
+use cryokey::setting::VARIABLES;
 
 /// A file of more lines, without its tests, is more than one subject.
 const LONGEST_FILE: usize = 400;
@@ -48,28 +48,12 @@ fn row<'a>(text: &'a str, name: &str) -> Option<Vec<&'a str>> {
 }
 
 #[test]
-fn the_documentation_lists_every_setting_with_its_variable_and_its_default() {
-    let text = read("docs/settings.md");
-    for setting in SETTINGS {
-        let row = row(&text, setting.key).unwrap_or_else(|| panic!("no row for `{}`", setting.key));
-        assert_eq!(row[1], format!("`{}`", setting.variable));
-        let default = row[3];
-        let is_default = match setting.default {
-            "" => default.starts_with("none"),
-            value => default.starts_with(&format!("`{value}`")),
-        };
-        assert!(is_default, "the default of `{}` is {:?}, not {default}", setting.key, setting.default);
-    }
-}
-
-#[test]
 fn the_documentation_lists_every_variable_and_no_other_of_ours() {
     let text = read("docs/settings.md");
     for name in variable::ALL {
         assert!(row(&text, name).is_some(), "no row for `{name}`");
     }
-    let known: Vec<&str> =
-        SETTINGS.iter().map(|it| it.variable).chain(variable::ALL.iter().copied()).collect();
+    let known: Vec<&str> = VARIABLES.iter().chain(variable::ALL).copied().collect();
     let ours = |name: &&str| name.starts_with(variable::OURS) && *name != variable::OURS;
     let unknown: Vec<&str> = rows(&text)
         .flat_map(|cells| cells.into_iter().take(2).flat_map(quoted).collect::<Vec<_>>())
@@ -188,6 +172,7 @@ fn modules_are_used_in_one_direction() {
             "secret.rs",
             "ssh_key.rs",
             "suggest.rs",
+            "syntax.rs",
             "system",
         ];
         if foundations.iter().any(|file| is_in(file)) {

@@ -130,7 +130,7 @@ fn k03_the_built_in_profile_delivers_the_contracts_secrets_and_nothing_else() {
 #[test]
 fn k05_a_manifest_of_another_version_is_refused_with_the_range() {
     for (version, says) in
-        [("0", "1 to 1"), ("2", "newer than this cryokey"), ("999", "1 to 1"), ("-1", "1 to 1")]
+        [("0", "1 to 1"), ("2", "newer than this cryokey"), ("999", "1 to 1"), ("-1", "a whole number")]
     {
         let outcome = Test::new().manifest(&format!("version = {version}\n")).start();
         outcome.refused(78, "configure", "version", "configuration").says("cryokey.toml:1:11: ").says(says);

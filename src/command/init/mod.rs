@@ -18,13 +18,13 @@ use crate::escape::{escaped, escaped_path};
 use crate::logger::Logger;
 use crate::manifest::{Format, SecretRule, write};
 use crate::name::EnvName;
+use crate::setting::SECRETS_DIR;
 use crate::system::read::{self, ReadError};
 use crate::system::write::write as write_file;
 
 const OUTPUT: &str = "cryokey.toml";
 const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 const ENV_EXAMPLE: &str = ".env.example";
-const SECRETS_FOLDER: &str = "/run/secrets";
 
 /// The most names that are taken from one place; a folder with more is not one of secrets.
 const MOST_NAMES: usize = 10_000;
@@ -86,7 +86,7 @@ fn find(options: &Init) -> Result<Findings, Problem> {
             findings.add(&key, &shown, false);
         }
     }
-    let folder = options.secrets_dir.clone().unwrap_or_else(|| SECRETS_FOLDER.into());
+    let folder = options.secrets_dir.clone().unwrap_or_else(|| SECRETS_DIR.into());
     for key in files(&folder) {
         findings.add(&key, &escaped_path(&folder), true);
     }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cryokey::manifest::{Deliver, Format, Manifest, SecretRule, Settings, Undeclared, write};
+use cryokey::manifest::{Deliver, Format, Manifest, SecretRule, write};
 use cryokey::name::{EnvName, Variant};
 use cryokey::provider::reference::Reference;
 use cryokey::secret::Newline;
+use cryokey::setting::{Layer, Undeclared};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -91,7 +92,8 @@ fn rule() -> impl Strategy<Value = SecretRule> {
     )
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
+/// A row of the table binds a key to its syntax for reading and writing alike, so one setting of each syntax will do.
+fn settings() -> impl Strategy<Value = Layer> {
     let switches = (option::of(any::<bool>()), option::of(any::<bool>()), option::of(any::<bool>()));
     let keep = option::of(prop::collection::vec(any_text(), 0..3));
     let paths =
@@ -99,7 +101,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     let timeout = option::of(any::<u64>().prop_map(Duration::from_millis));
     let undeclared = option::of(select([Undeclared::Deliver, Undeclared::Ignore].as_slice()));
     (switches, keep, option::of(any_text()), paths, timeout, undeclared).prop_map(
-        |(switches, keep_env, name_prefix, (run_dir, secrets_dir), start_timeout, undeclared)| Settings {
+        |(switches, keep_env, name_prefix, (run_dir, secrets_dir), start_timeout, undeclared)| Layer {
             allow_disk: switches.0,
             allow_plain_env: switches.1,
             keep_env,
@@ -109,6 +111,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             start_timeout,
             strict_permissions: switches.2,
             undeclared,
+            ..Layer::default()
         },
     )
 }
