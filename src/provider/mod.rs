@@ -1,15 +1,17 @@
 //! Places that secrets are read from.
 
+pub mod deadline;
 pub mod environment;
 pub mod error;
 pub mod file_variables;
 pub mod files;
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use crate::environ::Environ;
 use crate::secret::Secret;
+pub use deadline::Deadline;
 pub use error::ProviderError;
 
 /// A place secrets are read from. A key that is not there is left out of the answer; that is not an error.
@@ -112,24 +114,6 @@ impl<'a> Settings<'a> {
             }
             Self::Files(settings) => (Source::Files, Box::new(files::Files::new(settings))),
         }
-    }
-}
-
-/// The moment at which everything before the app must be done.
-#[derive(Debug, Clone, Copy)]
-pub struct Deadline(Option<Instant>);
-
-impl Deadline {
-    /// The moment after a span of time. One too long for the clock never comes.
-    #[must_use]
-    pub fn after(span: Duration) -> Self {
-        Self(Instant::now().checked_add(span))
-    }
-
-    /// Whether it is over.
-    #[must_use]
-    pub fn has_passed(self) -> bool {
-        self.0.is_some_and(|moment| Instant::now() >= moment)
     }
 }
 
