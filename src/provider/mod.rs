@@ -5,6 +5,7 @@ pub mod environment;
 pub mod error;
 pub mod file_variables;
 pub mod files;
+pub mod retry;
 
 use std::fmt;
 use std::time::SystemTime;
