@@ -5,7 +5,9 @@ pub mod environment;
 pub mod error;
 pub mod file_variables;
 pub mod files;
+pub mod http;
 pub mod retry;
+pub mod tls;
 
 use std::fmt;
 use std::time::SystemTime;
