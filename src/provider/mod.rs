@@ -1,20 +1,25 @@
 //! Places that secrets are read from.
 
+pub mod deadline;
 pub mod environment;
 mod error;
 pub mod file_variables;
 pub mod files;
+pub mod http;
 pub mod reference;
+pub mod retry;
+pub mod tls;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use crate::error::Problem;
 use crate::escape::escaped;
 use crate::secret::Secret;
 use crate::suggest::did_you_mean;
 use crate::syntax::{List, Syntax};
+pub use deadline::Deadline;
 pub use error::{Cause, Kind, ProviderError};
 
 /// A place secrets are read from. A key that does not exist is left out of the answer; that is not an error.
@@ -275,30 +280,6 @@ impl fmt::Display for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&escaped(&self.path))?;
         self.field.iter().try_for_each(|field| write!(formatter, "#{}", escaped(field)))
-    }
-}
-
-/// The moment at which everything before the app must be done.
-#[derive(Debug, Clone, Copy)]
-pub struct Deadline(Option<Instant>);
-
-impl Deadline {
-    /// The moment after a span of time. One too long for the clock never comes.
-    #[must_use]
-    pub fn after(span: Duration) -> Self {
-        Self(Instant::now().checked_add(span))
-    }
-
-    /// Whether it is over.
-    #[must_use]
-    pub fn has_passed(self) -> bool {
-        self.0.is_some_and(|moment| Instant::now() >= moment)
-    }
-
-    /// How long it is until then.
-    #[must_use]
-    pub fn remaining(self) -> Duration {
-        self.0.map_or(Duration::MAX, |moment| moment.saturating_duration_since(Instant::now()))
     }
 }
 

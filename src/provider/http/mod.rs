@@ -1,0 +1,283 @@
+//! The client of all remote providers: HTTP/1.1, `https` unless stated otherwise, and every step within one deadline.
+//! It never tries again by itself; that is `retry`.
+
+mod address;
+mod error;
+mod parallel;
+mod proxy;
+mod request;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::Response as LibraryResponse;
+use ureq::http::header::{LOCATION, TRANSFER_ENCODING};
+use ureq::http::response::Parts;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
+use zeroize::Zeroizing;
+
+pub use address::AllowHttp;
+pub use error::{AddressFault, HttpError, HttpFault, TlsFault, Waiting};
+pub use parallel::in_parallel;
+pub use proxy::{Proxies, ProxyError};
+pub use request::{BODY_LIMIT, MOST_REDIRECTS, Method, Request, Response, hint};
+
+use self::address::Address;
+use self::transport::{Names, NoNames, TlsConnector, UnixConnector};
+use super::Deadline;
+use super::tls::{self, Identity, TlsSetupError, Trust};
+
+/// As many connections are kept for the next request as a provider may have requests at once.
+const CONNECTIONS: usize = 32;
+
+/// A deadline that never comes is one in a day: socket timeouts have no longer ones.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// For each connection, once to read and once to write; also the first room for a body of unknown size.
+const BUFFER: usize = 16 << 10;
+
+/// What a client is made with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whose certificates are accepted.
+    pub trust: Trust,
+    /// The certificate that is presented to a server that asks for one.
+    pub identity: Option<Identity>,
+    /// Proxies and their exceptions.
+    pub proxies: Proxies,
+    /// Hosts that may be asked without TLS.
+    pub allow_http: AllowHttp,
+    /// A unix socket that all requests go to, whatever their host.
+    pub unix_socket: Option<PathBuf>,
+    /// Names under these domains are asked for with a dot at the end, which leaves out the search list.
+    pub absolute_domains: Vec<String>,
+    /// How long a connection may take, with TLS and the proxy.
+    pub connect_limit: Duration,
+    /// How long each read and write may take.
+    pub read_limit: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            trust: Trust::default(),
+            identity: None,
+            proxies: Proxies::default(),
+            allow_http: AllowHttp::default(),
+            unix_socket: None,
+            absolute_domains: Vec::new(),
+            connect_limit: Duration::from_secs(5),
+            read_limit: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Sends requests and keeps connections for the next ones. Several threads can use it at once.
+pub struct Client {
+    direct: Agent,
+    proxied: Option<Agent>,
+    proxies: Proxies,
+    allow_http: AllowHttp,
+    is_local: bool,
+}
+
+impl Client {
+    /// Reads the certificates and builds the client. Nothing is connected yet.
+    pub fn new(settings: Settings) -> Result<Self, TlsSetupError> {
+        let is_local = settings.unix_socket.is_some();
+        let (direct, proxied) = if let Some(path) = &settings.unix_socket {
+            (over_unix_socket(&settings, path.clone()), None)
+        } else {
+            let tls = tls::client_config(&settings.trust, settings.identity.as_ref())?;
+            let proxied = settings.proxies.proxy().map(|proxy| over_tcp(&settings, &tls, Some(proxy)));
+            (over_tcp(&settings, &tls, None), proxied)
+        };
+        Ok(Self { direct, proxied, proxies: settings.proxies, allow_http: settings.allow_http, is_local })
+    }
+
+    /// Sends a request, and gives the response whatever its status. Redirects are followed as far as the request says,
+    /// and only on the same host.
+    pub fn send(&self, request: &Request, deadline: Deadline) -> Result<Response, HttpError> {
+        let mut address = request.address.clone();
+        let mut redirects = request.redirects;
+        loop {
+            let response = self.exchange(request, &address, deadline)?;
+            let Some(next) = redirection(&address, &response)? else { return Ok(response) };
+            let failed = |fault| Err(HttpError::new(address.shown(), fault));
+            if !is_same_host(&address, &next) {
+                return failed(HttpFault::Redirect { to: next.shown() });
+            }
+            let Some(left) = redirects.checked_sub(1) else { return failed(HttpFault::TooManyRedirects) };
+            (address, redirects) = (next, left);
+        }
+    }
+
+    fn exchange(
+        &self,
+        request: &Request,
+        address: &Address,
+        deadline: Deadline,
+    ) -> Result<Response, HttpError> {
+        let failed = |fault| HttpError::new(address.shown(), fault);
+        if !self.may_ask(request, address) {
+            return Err(failed(HttpFault::PlainHttp));
+        }
+        let response = self.run(request, address, deadline).map_err(|error| {
+            let fault = HttpFault::of(error);
+            HttpError::new(self.culprit(address, &fault), fault)
+        })?;
+        let (parts, body) = response.into_parts();
+        let body = read_body(&parts, body, request.body_limit).map_err(failed)?;
+        Ok(Response { host: address.shown(), status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+
+    fn may_ask(&self, request: &Request, address: &Address) -> bool {
+        address.is_tls()
+            || self.is_local
+            || address.is_loopback()
+            || (request.is_for_metadata && address.is_metadata())
+            || self.allow_http.holds(address)
+    }
+
+    fn run(
+        &self,
+        request: &Request,
+        address: &Address,
+        deadline: Deadline,
+    ) -> Result<LibraryResponse<ureq::Body>, ureq::Error> {
+        let agent = self.agent(address);
+        let left = Some(deadline.remaining().min(LONGEST));
+        if let Some(body) = request.sent_body() {
+            let message = request.for_library(address, body);
+            agent.run(agent.configure_request(message).timeout_global(left).build())
+        } else {
+            let message = request.for_library(address, ());
+            agent.run(agent.configure_request(message).timeout_global(left).build())
+        }
+    }
+
+    /// Who failed: where there is a proxy, its name and its port are the only ones that are looked up and connected to.
+    fn culprit(&self, address: &Address, fault: &HttpFault) -> String {
+        let is_before_the_target = matches!(
+            fault,
+            HttpFault::UnknownHost
+                | HttpFault::Lookup
+                | HttpFault::Proxy { .. }
+                | HttpFault::Io(io::ErrorKind::ConnectionRefused)
+        );
+        let proxy = self.proxies.shown().filter(|_| is_before_the_target && self.proxies.apply_to(address));
+        proxy.unwrap_or_else(|| address.shown())
+    }
+
+    fn agent(&self, address: &Address) -> &Agent {
+        self.proxied.as_ref().filter(|_| self.proxies.apply_to(address)).unwrap_or(&self.direct)
+    }
+}
+
+fn over_tcp(settings: &Settings, tls: &Arc<ClientConfig>, proxy: Option<&ureq::Proxy>) -> Agent {
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(TlsConnector(Arc::clone(tls)));
+    let names = Names { absolute: settings.absolute_domains.clone() };
+    Agent::with_parts(config(settings, proxy), connector, names)
+}
+
+fn over_unix_socket(settings: &Settings, path: PathBuf) -> Agent {
+    Agent::with_parts(config(settings, None), UnixConnector(path), NoNames)
+}
+
+/// The library's defaults read proxies from the process environment, follow redirects, and make an error of a status.
+fn config(settings: &Settings, proxy: Option<&ureq::Proxy>) -> Config {
+    Agent::config_builder()
+        .proxy(proxy.cloned())
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .user_agent(concat!("cryokey/", env!("CARGO_PKG_VERSION")))
+        .max_idle_connections(CONNECTIONS)
+        .max_idle_connections_per_host(CONNECTIONS)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
+        .timeout_connect(Some(settings.connect_limit))
+        .timeout_per_read(Some(settings.read_limit))
+        .timeout_per_write(Some(settings.read_limit))
+        .build()
+}
+
+/// Where a response leads, if it leads anywhere.
+fn redirection(address: &Address, response: &Response) -> Result<Option<Address>, HttpError> {
+    match (response.status(), response.header(LOCATION.as_str())) {
+        (301 | 302 | 303 | 307 | 308, Some(location)) => address.redirected(location).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Another port is another server, and `http` in place of `https` is what an attacker would want.
+fn is_same_host(from: &Address, to: &Address) -> bool {
+    from.host() == to.host() && from.port() == to.port() && from.is_tls() == to.is_tls()
+}
+
+/// A body that ends with the connection is refused: nobody could tell it from one that was cut off.
+fn read_body(parts: &Parts, body: ureq::Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, HttpFault> {
+    let too_large = HttpFault::TooLarge { limit };
+    let length = body.content_length();
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(too_large);
+    }
+    let has_end = length.is_some() || parts.headers.contains_key(TRANSFER_ENCODING);
+    let room = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(BUFFER);
+    let bytes = read_all(&mut body.into_reader(), room, limit).map_err(|error| match error {
+        Some(error) => HttpFault::of_body(error),
+        None => too_large,
+    })?;
+    if has_end || bytes.is_empty() { Ok(bytes) } else { Err(HttpFault::Protocol) }
+}
+
+/// Reads to the end, without leaving copies behind when the buffer grows. `Err(None)`: more than the limit.
+fn read_all(
+    reader: &mut impl Read,
+    room: usize,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, Option<io::Error>> {
+    // One byte more than expected, so that the end is seen without growing.
+    let mut bytes = Zeroizing::new(vec![0; room.min(limit) + 1]);
+    let mut length = 0;
+    loop {
+        match reader.read(bytes.get_mut(length..).unwrap_or_default()).map_err(Some)? {
+            0 => break,
+            count => length += count,
+        }
+        if length > limit {
+            return Err(None);
+        }
+        if length == bytes.len() {
+            let mut larger = Zeroizing::new(vec![0; (length * 2).min(limit + 1)]);
+            larger.iter_mut().zip(bytes.iter()).for_each(|(to, from)| *to = *from);
+            bytes = larger;
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Client")
+            .field("proxies", &self.proxies)
+            .field("allow_http", &self.allow_http)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,278 @@
+//! A request and its response. What can be a secret is wiped, and no `Debug` shows it.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use ureq::http::{self, HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use super::address::Address;
+use super::error::{HttpError, HttpFault};
+use crate::escape::escaped;
+
+/// The largest body of a response, unless the request says otherwise.
+pub const BODY_LIMIT: usize = 4 << 20;
+
+/// No request follows more redirects than this.
+pub const MOST_REDIRECTS: u8 = 3;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Lists: Vault's own.
+    List,
+    /// Sends.
+    Post,
+    /// Sends, to be stored under this name.
+    Put,
+    /// Removes.
+    Delete,
+}
+
+/// A request. It can be sent again: what it holds stays until it is dropped, and is wiped then.
+pub struct Request {
+    pub(super) method: Method,
+    pub(super) address: Address,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Zeroizing<Vec<u8>>>,
+    pub(super) body_limit: usize,
+    pub(super) redirects: u8,
+    pub(super) is_for_metadata: bool,
+}
+
+/// A response with any status.
+pub struct Response {
+    pub(super) host: String,
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Request {
+    /// A request without a body, which follows no redirect.
+    pub fn new(method: Method, url: &str) -> Result<Self, HttpError> {
+        Ok(Self {
+            method,
+            address: Address::parse(url)?,
+            headers: HeaderMap::new(),
+            body: None,
+            body_limit: BODY_LIMIT,
+            redirects: 0,
+            is_for_metadata: false,
+        })
+    }
+
+    /// Adds a header. Its value is taken to be a secret: it is wiped with the request.
+    pub fn header(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Result<Self, HttpError> {
+        let refused = || HttpError::new(self.address.shown(), HttpFault::Header { name });
+        let wiped = bytes::Bytes::from_owner(Zeroizing::new(value.into()));
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
+        let mut value = HeaderValue::from_maybe_shared(wiped).map_err(|_| refused())?;
+        value.set_sensitive(true);
+        self.headers.append(key, value);
+        Ok(self)
+    }
+
+    /// Sends a body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(Zeroizing::new(body.into()));
+        self
+    }
+
+    /// Takes no response with a larger body.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// Follows redirects on the same host, [`MOST_REDIRECTS`] at most. Only for requests that change nothing.
+    #[must_use]
+    pub fn following(mut self, redirects: u8) -> Self {
+        self.redirects = redirects.min(MOST_REDIRECTS);
+        self
+    }
+
+    /// Allows plain `http` to a link-local address, where clouds keep their metadata services.
+    #[must_use]
+    pub fn for_metadata(mut self) -> Self {
+        self.is_for_metadata = true;
+        self
+    }
+
+    /// What is sent as body: nothing is not the same as a body without bytes, which a server may want to be told.
+    pub(super) fn sent_body(&self) -> Option<&[u8]> {
+        let is_sent = matches!(self.method, Method::Post | Method::Put);
+        self.body.as_deref().map(Vec::as_slice).or(is_sent.then_some(&[]))
+    }
+
+    /// What the library is given. The values of the headers are shared with it, not copied.
+    pub(super) fn for_library<B>(&self, address: &Address, body: B) -> http::Request<B> {
+        let mut request = http::Request::new(body);
+        *request.method_mut() = self.method.name();
+        *request.uri_mut() = address.uri().clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+impl Method {
+    fn name(self) -> http::Method {
+        match self {
+            Self::Get => http::Method::GET,
+            Self::List => http::Method::from_bytes(b"LIST").unwrap_or(http::Method::GET),
+            Self::Post => http::Method::POST,
+            Self::Put => http::Method::PUT,
+            Self::Delete => http::Method::DELETE,
+        }
+    }
+}
+
+impl Response {
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// A header, where it is plain ASCII.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body. It may hold secrets.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Takes the body out.
+    #[must_use]
+    pub fn into_body(self) -> Zeroizing<Vec<u8>> {
+        self.body
+    }
+
+    /// How long the server asks to wait: seconds, or a date in the future.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.header("retry-after")?, SystemTime::now())
+    }
+
+    /// The response, if its status is 2xx.
+    pub fn successful(self) -> Result<Self, HttpError> {
+        if (200..300).contains(&self.status) {
+            return Ok(self);
+        }
+        let fault = HttpFault::Status { code: self.status, retry_after: self.retry_after() };
+        Err(HttpError::new(self.host, fault))
+    }
+}
+
+/// A provider's own words for a hint in a message: escaped, and cut after 200 characters. Only for texts of which the
+/// provider's documentation says that they hold no secret.
+#[must_use]
+pub fn hint(text: &[u8]) -> String {
+    escaped(text)
+}
+
+fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Duration::try_from(date.timestamp().as_duration()).ok()?.checked_sub(now)
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        formatter
+            .debug_struct("Request")
+            .field("method", &self.method)
+            .field("host", &self.address.shown())
+            .field("headers", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Response")
+            .field("host", &self.host)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: &str = "Thu, 26 Nov 2026 12:00:00 GMT";
+
+    #[test]
+    fn d08_a_retry_after_is_seconds_or_a_date_in_the_future_and_all_else_is_ignored() {
+        let noon = SystemTime::UNIX_EPOCH + Duration::from_hours(498_804);
+        let before = noon - Duration::from_secs(5);
+        assert_eq!(retry_after("2", noon), Some(Duration::from_secs(2)));
+        assert_eq!(retry_after(" 86400 ", noon), Some(Duration::from_hours(24)));
+        assert_eq!(retry_after(NOON, before), Some(Duration::from_secs(5)));
+        assert_eq!(retry_after(NOON, noon + Duration::from_secs(1)), None);
+        for garbage in ["-5", "soon", "", "1.5", "99999999999999999999999"] {
+            assert_eq!(retry_after(garbage, noon), None, "{garbage}");
+        }
+    }
+
+    #[test]
+    fn a_header_with_a_line_end_is_refused_without_its_value() {
+        let request = Request::new(Method::Get, "https://vault/").unwrap();
+        let error = request.header("x-vault-token", "canary\r\nx: y").unwrap_err();
+        assert_eq!(error.fault, HttpFault::Header { name: "x-vault-token" });
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+
+    #[test]
+    fn debug_shows_no_value_path_or_body() {
+        let request = Request::new(Method::Post, "https://vault/v1/canary?canary=canary").unwrap();
+        let request = request.header("x-vault-token", "canary").unwrap().body("canary");
+        let shown = format!("{request:?} {request:#?} {:?} {:?}", request.headers, request.header_values());
+        assert!(shown.contains("x-vault-token") && !shown.contains("canary"), "{shown}");
+        let mut headers = HeaderMap::new();
+        headers.insert("x", HeaderValue::from_static("canary"));
+        let body = Zeroizing::new(b"canary".to_vec());
+        let response = Response { host: "vault:443".to_owned(), status: 200, headers, body };
+        assert!(!format!("{response:?}").contains("canary"));
+    }
+
+    impl Request {
+        fn header_values(&self) -> Vec<&HeaderValue> {
+            self.headers.values().collect()
+        }
+    }
+
+    #[test]
+    fn only_2xx_is_success_and_the_error_keeps_status_and_retry_after() {
+        let response = |status| {
+            let mut headers = HeaderMap::new();
+            headers.insert("retry-after", HeaderValue::from_static("7"));
+            Response { host: "vault:443".to_owned(), status, headers, body: Zeroizing::default() }
+        };
+        assert!(response(204).successful().is_ok());
+        let fault = response(429).successful().unwrap_err().fault;
+        assert_eq!(fault, HttpFault::Status { code: 429, retry_after: Some(Duration::from_secs(7)) });
+        assert!(response(302).successful().is_err());
+    }
+
+    #[test]
+    fn a_hint_is_escaped_and_cut() {
+        let shown = hint("a\u{1b}[31m\n".repeat(100).as_bytes());
+        assert!(shown.starts_with("a\\u{1b}[31m\\u{a}") && shown.ends_with('…'), "{shown}");
+    }
+}

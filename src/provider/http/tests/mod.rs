@@ -1,0 +1,6 @@
+//! The client against a server that does what a script says.
+
+mod encryption;
+mod exchange;
+mod paths;
+mod server;
