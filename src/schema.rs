@@ -11,7 +11,7 @@ use crate::report::explanation::Explanation;
 fn compare<T: JsonSchema>(name: &str) {
     let schema = serde_json::to_string_pretty(&schema_for!(T)).unwrap() + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(name);
-    let is_blessed = init::environment().iter().any(|entry| entry == "CRYOKEY_BLESS=1");
+    let is_blessed = init::environment().contains(&c"CRYOKEY_BLESS=1");
     if is_blessed {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::File::create(&path)

@@ -57,7 +57,7 @@ pub fn launch(
     let (program, arguments) = command.split_first().ok_or_else(|| nul("the command"))?;
     let mut launch = Launch::new(program, arguments).map_err(|_| nul("the command"))?;
     for entry in environ.entries().filter(|entry| stays(entry, &changes, placed)) {
-        launch.push_environment(entry.bytes().to_vec()).map_err(|_| nul("an inherited variable"))?;
+        launch.inherit(entry.string());
     }
     for (name, secret) in &changes.set {
         launch.push_environment(variable(name, *secret)).map_err(|_| nul(name))?;
@@ -175,7 +175,7 @@ fn overridden(changes: &Changes<'_>, environ: &Environ) -> Vec<Problem> {
 
 fn removed_note(changes: &Changes<'_>, environ: &Environ) -> Option<String> {
     let there = changes.removed.iter().filter(|name| environ.value(name).is_some());
-    let names: Vec<String> = there.map(escaped).collect();
+    let names: Vec<_> = there.map(escaped).collect();
     (!names.is_empty()).then(|| format!("the app does not inherit {}", names.join(", ")))
 }
 
