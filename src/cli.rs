@@ -232,11 +232,11 @@ fn unexpected(argument: &Arg<'_>) -> Failure {
         Arg::Value(value) => String::from_utf8_lossy(value.as_encoded_bytes()).into_owned(),
     };
     let hint = did_you_mean(&typed, OPTIONS);
-    usage(&format!("`{}` is not expected here{hint}", escaped(typed)))
+    usage(&format!("`{}` is not expected here{hint}", escaped(&typed)))
 }
 
 fn wrong(error: &lexopt::Error) -> Failure {
-    usage(&escaped(error.to_string()))
+    usage(&escaped(&error.to_string()))
 }
 
 fn usage(what: &str) -> Failure {

@@ -1,5 +1,6 @@
 //! Text from outside in a message of ours: escaped, and cut.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// No text from outside takes more room than this in a message, in characters before escaping.
@@ -7,10 +8,21 @@ const LONGEST: usize = 200;
 
 /// The text with everything escaped that could steer a terminal, a log or a reader's eye: control characters,
 /// bytes that are not UTF-8, and the characters that change the direction of writing.
+///
+/// Almost every text is short and plain; that one is borrowed, since many are made for messages that nobody sees.
 #[must_use]
-pub fn escaped(text: impl AsRef<[u8]>) -> String {
-    let mut shown = String::new();
+pub fn escaped<T: AsRef<[u8]> + ?Sized>(text: &T) -> Cow<'_, str> {
     let text = text.as_ref();
+    plain(text).map_or_else(|| Cow::Owned(rewritten(text)), Cow::Borrowed)
+}
+
+fn plain(text: &[u8]) -> Option<&str> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
+    if text.len() <= LONGEST && text.iter().all(is_plain) { std::str::from_utf8(text).ok() } else { None }
+}
+
+fn rewritten(text: &[u8]) -> String {
+    let mut shown = String::new();
     let mut room = LONGEST;
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -62,8 +74,19 @@ mod tests {
     }
 
     #[test]
+    fn plain_ascii_is_not_copied_and_anything_else_is() {
+        for plain in ["", " ", "~", "/run/secrets/A", &"x".repeat(LONGEST)] {
+            assert!(matches!(escaped(plain), Cow::Borrowed(text) if text == plain), "{plain}");
+        }
+        for other in ["\u{7f}", "\n", "\u{1f}", "ä", &"x".repeat(LONGEST + 1)] {
+            assert!(matches!(escaped(other), Cow::Owned(_)), "{other}");
+        }
+    }
+
+    #[test]
     fn a_long_text_is_cut() {
-        let shown = escaped("x".repeat(10_000));
+        let text = "x".repeat(10_000);
+        let shown = escaped(&text);
         assert_eq!(shown.chars().count(), LONGEST + 1);
         assert!(shown.ends_with('…'));
     }

@@ -194,7 +194,7 @@ fn save(path: &Path, text: &str, is_forced: bool) -> Result<(), Problem> {
         Problem::new(
             Exit::CannotCreate,
             "cannot-create",
-            &shown,
+            &*shown,
             format!("{shown} cannot be written: {why}"),
             "choose another place by --output, or replace the file by --force",
         )
@@ -222,7 +222,7 @@ fn unreadable(path: &Path, error: ReadError) -> Problem {
     Problem::new(
         exit,
         "unreadable",
-        &shown,
+        &*shown,
         format!("{shown} cannot be read: {why}"),
         "name another file, or none",
     )

@@ -30,7 +30,7 @@ fn announce(config: &Config, log: &Logger) {
         }
     }
     let manifest = match &config.origin {
-        Origin::BuiltIn => "the built-in profile".to_owned(),
+        Origin::BuiltIn => "the built-in profile".into(),
         Origin::File(path) => escaped(path.as_os_str().as_encoded_bytes()),
     };
     let folder = escaped(config.secrets_dir.as_os_str().as_encoded_bytes());

@@ -78,12 +78,12 @@ fn tell_sources(resolution: &Resolution<'_>, log: &Logger) {
         let Some(value) = resolved.outcome.value() else { continue };
         let name = &resolved.entry.name;
         if value.is_empty(resolved.entry) && !resolved.entry.rule.allow_empty {
-            log.info(format!("{name}: empty in {}, so it is not set", value.candidate.source.text()));
+            log.info(format_args!("{name}: empty in {}, so it is not set", value.candidate.source.text()));
             continue;
         }
         let age = ages.in_days(resolved).map(|days| format!(", {days} days old"));
         let place = format!("{} {}", value.candidate.source.text(), value.candidate.key);
-        log.info(format!("{name}: from {place}{}", age.unwrap_or_default()));
+        log.info(format_args!("{name}: from {place}{}", age.unwrap_or_default()));
     }
 }
 
@@ -91,7 +91,7 @@ fn tell_delivery(placed: &Placed, log: &Logger) {
     placed.warnings.iter().for_each(|problem| log.tolerated(problem));
     placed.notes.iter().for_each(|note| log.info(note));
     for (name, path) in &placed.file_variables {
-        log.info(format!("{name}={}", escaped(path.as_os_str().as_encoded_bytes())));
+        log.info(format_args!("{name}={}", escaped(path.as_os_str().as_encoded_bytes())));
     }
 }
 

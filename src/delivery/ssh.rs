@@ -318,7 +318,9 @@ fn homeless(name: &str) -> Problem {
 
 fn two_homes(name: &str, home: &Home) -> Problem {
     let shown = |path: &Option<PathBuf>| {
-        path.as_ref().map(|path| escaped(path.as_os_str().as_encoded_bytes())).unwrap_or_default()
+        path.as_ref()
+            .map(|path| escaped(path.as_os_str().as_encoded_bytes()).into_owned())
+            .unwrap_or_default()
     };
     Problem::new(
         Exit::CannotCreate,

@@ -1,7 +1,8 @@
 //! Reads tables of a TOML document, remembers which keys were asked for, and collects what is wrong.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,7 +42,8 @@ pub(super) struct Table<'a> {
     path: String,
     /// Where its name stands.
     position: usize,
-    asked: RefCell<BTreeSet<&'static str>>,
+    /// A list: it is short, and made anew for every table.
+    asked: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Document<'a> {
@@ -86,7 +88,8 @@ impl<'a> Document<'a> {
 
 fn syntax(error: &toml::de::Error, text: &str, file: &str) -> Problem {
     let place = place(text, error.span().map_or(0, |span| span.start));
-    let message = escaped(error.message().replace('\n', ", "));
+    let message = error.message().replace('\n', ", ");
+    let message = escaped(&message);
     Problem::configuration(
         escaped(file),
         format!("{file}:{place}: {message}"),
@@ -103,69 +106,88 @@ fn place(text: &str, position: usize) -> String {
 }
 
 /// A key as the file must have it: in quotes, unless it is a bare key (TOML 1.0, "Keys").
-fn as_written(key: &str) -> String {
+fn as_written(key: &str) -> Cow<'_, str> {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { format!("\"{key}\"") }
+    let is_all_bare = !key.is_empty() && key.bytes().all(is_bare);
+    if is_all_bare { key.into() } else { format!("\"{key}\"").into() }
 }
 
 impl<'a> Table<'a> {
     pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
-        self.read(key, "true or false", |value| match value {
-            DeValue::Boolean(truth) => Some(*truth),
-            _ => None,
-        })
+        self.read(
+            key,
+            || "true or false",
+            |value| match value {
+                DeValue::Boolean(truth) => Some(*truth),
+                _ => None,
+            },
+        )
     }
 
     pub(super) fn integer(&self, key: &'static str) -> Option<i64> {
-        self.read(key, "a whole number", |value| {
-            let integer = value.as_integer()?;
-            i64::from_str_radix(integer.as_str(), integer.radix()).ok()
-        })
+        self.read(
+            key,
+            || "a whole number",
+            |value| {
+                let integer = value.as_integer()?;
+                i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+            },
+        )
     }
 
     /// A whole number that is not negative.
     pub(super) fn count(&self, key: &'static str) -> Option<u64> {
-        self.read(key, "a whole number from 0", |value| {
-            let integer = value.as_integer()?;
-            u64::from_str_radix(integer.as_str(), integer.radix()).ok()
-        })
+        self.read(
+            key,
+            || "a whole number from 0",
+            |value| {
+                let integer = value.as_integer()?;
+                u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+            },
+        )
     }
 
     pub(super) fn text(&self, key: &'static str) -> Option<String> {
-        self.read(key, "a text", |value| value.as_str().map(str::to_owned))
+        self.read(key, || "a text", |value| value.as_str().map(str::to_owned))
     }
 
     pub(super) fn texts(&self, key: &'static str) -> Option<Vec<String>> {
-        self.read(key, "a list of texts", |value| {
-            value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
-        })
+        self.read(
+            key,
+            || "a list of texts",
+            |value| value.as_array()?.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect(),
+        )
     }
 
     pub(super) fn path(&self, key: &'static str) -> Option<PathBuf> {
-        self.read(key, "a path", |value| value.as_str().filter(|path| !path.is_empty()).map(PathBuf::from))
+        self.read(key, || "a path", |value| value.as_str().filter(|path| !path.is_empty()).map(PathBuf::from))
     }
 
     pub(super) fn absolute_path(&self, key: &'static str) -> Option<PathBuf> {
-        self.read(key, "an absolute path", |value| {
-            value.as_str().map(PathBuf::from).filter(|path| path.is_absolute())
-        })
+        self.read(
+            key,
+            || "an absolute path",
+            |value| value.as_str().map(PathBuf::from).filter(|path| path.is_absolute()),
+        )
     }
 
     pub(super) fn duration(&self, key: &'static str) -> Option<Duration> {
-        self.read(key, setting::DURATION, |value| value.as_str().and_then(setting::duration))
+        self.read(key, || setting::DURATION, |value| value.as_str().and_then(setting::duration))
     }
 
     /// A duration of whole days.
     pub(super) fn days(&self, key: &'static str) -> Option<Duration> {
         let whole_days =
             |duration: &Duration| !duration.is_zero() && duration.as_secs().is_multiple_of(86_400);
-        self.read(key, "a number of days over 0, as \"90d\"", |value| {
-            value.as_str().and_then(setting::duration).filter(whole_days)
-        })
+        self.read(
+            key,
+            || "a number of days over 0, as \"90d\"",
+            |value| value.as_str().and_then(setting::duration).filter(whole_days),
+        )
     }
 
     pub(super) fn choice<T: Choice>(&self, key: &'static str) -> Option<T> {
-        self.read(key, &T::list(), |value| value.as_str().and_then(T::from_text))
+        self.read(key, T::list, |value| value.as_str().and_then(T::from_text))
     }
 
     pub(super) fn variants(&self, key: &'static str) -> Vec<Variant> {
@@ -202,7 +224,7 @@ impl<'a> Table<'a> {
         let asked = self.asked.borrow();
         for (key, _) in self.keys {
             let name = key.get_ref().as_ref();
-            if asked.contains(name) {
+            if asked.contains(&name) {
                 continue;
             }
             let not_yet = NOT_YET.iter().find(|(later, _)| self.path.is_empty() && *later == name);
@@ -239,23 +261,24 @@ impl<'a> Table<'a> {
         read
     }
 
-    fn read<T>(
+    /// What was expected is put together only for a message: a manifest has many keys, and most are right.
+    fn read<T, E: Display>(
         &self,
         key: &'static str,
-        expected: &str,
+        expected: impl FnOnce() -> E,
         read: impl Fn(&DeValue<'_>) -> Option<T>,
     ) -> Option<T> {
         let (_, value) = self.value(key)?;
         let read = read(value.get_ref());
         if read.is_none() {
             let found = value.get_ref().type_str();
-            self.wrong(key, &format!("this {found} is not what it takes"), &format!("write {expected}"));
+            self.wrong(key, &format!("this {found} is not what it takes"), &format!("write {}", expected()));
         }
         read
     }
 
     fn value(&self, key: &'static str) -> Option<(Range<usize>, &'a Spanned<DeValue<'a>>)> {
-        self.asked.borrow_mut().insert(key);
+        self.asked.borrow_mut().push(key);
         self.keys.get_key_value(key).map(|(key, value)| (key.span(), value))
     }
 
@@ -282,13 +305,13 @@ impl<'a> Table<'a> {
 
     fn full(&self, key: &str) -> String {
         let key = as_written(key);
-        if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() { key.into_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// Which keys were asked for, so that a test can compare them with the schema.
     #[cfg(test)]
-    pub(super) fn asked(&self) -> BTreeSet<&'static str> {
-        self.asked.borrow().clone()
+    pub(super) fn asked(&self) -> std::collections::BTreeSet<&'static str> {
+        self.asked.borrow().iter().copied().collect()
     }
 }
 

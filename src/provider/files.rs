@@ -161,7 +161,7 @@ impl Files {
     }
 
     fn place(&self, name: &str) -> String {
-        escaped(self.settings.folder.join(name).as_os_str().as_encoded_bytes())
+        escaped(self.settings.folder.join(name).as_os_str().as_encoded_bytes()).into_owned()
     }
 }
 
