@@ -92,7 +92,8 @@ fn build(shell: &Shell, target: &Target, triple: &str) -> Result<Binary> {
     let size = std::fs::metadata(&path)?.len();
     let digest = cmd!(shell, "sha256sum {path}").quiet().read()?;
     let digest = digest.split(' ').next().unwrap_or_default();
-    println!("{}: {triple}, static, {size} bytes, sha256 {digest}", path.display());
+    let shown = path.strip_prefix(shell.current_dir()).unwrap_or(&path).display();
+    println!("{shown}: {triple}, static, {size} bytes, sha256 {digest}");
     Ok(Binary { arch: target.arch, triple: triple.to_owned(), path, size })
 }
 

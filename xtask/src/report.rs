@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use xshell::Shell;
 
-use crate::project;
 use crate::run::{NotRun, Result};
 
 /// How one part ended, each with what there is to say about it.
@@ -72,12 +71,15 @@ impl Report {
     /// A test that wrote down that it did not run.
     pub(crate) fn add_not_run(&mut self, name: &str, reason: &str) {
         let outcome = self.not_run(name, reason.to_owned());
-        self.rows.push(Row { name: name.to_owned(), outcome, took: Duration::ZERO });
+        self.add(name, outcome);
     }
 
     /// Tests that a list in the project leaves out on purpose.
     pub(crate) fn add_excused(&mut self, name: &str, reason: String) {
-        let outcome = Outcome::Excused(reason);
+        self.add(name, Outcome::Excused(reason));
+    }
+
+    fn add(&mut self, name: &str, outcome: Outcome) {
         self.rows.push(Row { name: name.to_owned(), outcome, took: Duration::ZERO });
     }
 
@@ -146,17 +148,6 @@ pub(crate) fn list(shell: &Shell, path: &str) -> Result<Vec<(String, String)>> {
             None => Err(format!("{path}: `{line}` is not `name: reason`").into()),
         })
         .collect()
-}
-
-/// What a run of `cargo xtask test` is held to.
-pub(crate) fn for_test(shell: &Shell) -> Result<Report> {
-    list(shell, ".ci/optional").map(Report::new)
-}
-
-/// Prints the table and judges.
-pub(crate) fn conclude(report: &Report) -> Result {
-    print!("\n{}", report.table());
-    report.verdict(project::in_ci())
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(crate) fn test(is_quick: bool) -> Result {
     let not_run = project::target(&shell, ".")?.join("xtask/not-run.tsv");
     shell.write_file(&not_run, "")?;
     shell.set_var("CRYOKEY_NOT_RUN", &not_run);
-    let mut report = report::for_test(&shell)?;
+    let mut report = Report::new(report::list(&shell, ".ci/optional")?);
     source(&shell, &mut report);
     let tally = tests(&shell, &mut report);
     report.step("examples in documentation", || {
@@ -40,7 +40,8 @@ pub(crate) fn test(is_quick: bool) -> Result {
     for (seconds, name) in tally.slowest(SLOWEST) {
         println!("  {seconds:8.3} s  {name}");
     }
-    report::conclude(&report)
+    print!("\n{}", report.table());
+    report.verdict(project::in_ci())
 }
 
 /// What can be said without running anything.
