@@ -87,6 +87,23 @@ impl Logger {
         self.write(Level::Info, message, None);
     }
 
+    /// Several things that were done, in as few writes as fit a pipe.
+    pub fn info_all<T: Display>(&self, messages: impl IntoIterator<Item = T>) {
+        if Level::Info > self.level {
+            return;
+        }
+        let mut block = String::new();
+        for message in messages {
+            let text = self.text(&line(Level::Info, &message.to_string(), None));
+            if block.len() + text.len() > LONGEST_LINE {
+                self.send(block.as_bytes());
+                block.clear();
+            }
+            block.push_str(&text);
+        }
+        self.send(block.as_bytes());
+    }
+
     /// How it was done.
     pub fn debug(&self, message: impl Display) {
         self.write(Level::Debug, message, None);
@@ -120,10 +137,14 @@ impl Logger {
     }
 
     fn line(&self, line: &Line<'_>) {
+        self.send(self.text(line).as_bytes());
+    }
+
+    fn text(&self, line: &Line<'_>) -> String {
         let mut text = if self.is_json { json(line) } else { plain(line) };
         text.truncate(shortened(&text, LONGEST_LINE - 1).len());
         text.push('\n');
-        self.send(text.as_bytes());
+        text
     }
 
     /// Writes only where the kernel says that it will not block: stderr may be a pipe that nobody reads, and its

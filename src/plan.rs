@@ -1,6 +1,7 @@
 //! Which names are wanted, where each is looked for and in which order, and what is asked of it. No I/O.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::config::Config;
 use crate::environ::variable;
@@ -65,7 +66,7 @@ pub enum Sought {
     /// Exactly this key.
     Key(Key),
     /// Whatever maps to this name.
-    Name(String),
+    Name(Arc<str>),
 }
 
 /// Which of two candidates wins. The more specific name wins whatever its place; then the later place.
@@ -74,7 +75,7 @@ pub struct Rank {
     /// 0 for the plain name, 1 for an environment's, 2 for a color's.
     pub specificity: u8,
     /// The place's position in the order in force.
-    pub priority: usize,
+    pub priority: u16,
 }
 
 /// Whether a candidate's value may be used.
@@ -108,7 +109,7 @@ impl fmt::Display for Sought {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(key) => write!(formatter, "{key}"),
-            Self::Name(name) => formatter.write_str(&escaped(name)),
+            Self::Name(name) => formatter.write_str(&escaped(&**name)),
         }
     }
 }
@@ -144,7 +145,7 @@ impl Plan {
             bulk: Bulk {
                 deliver: config.undeclared == Undeclared::Deliver,
                 variants: variants(config),
-                sources: places.sources,
+                sources: config.sources(),
             },
         }
     }
@@ -157,53 +158,57 @@ impl Plan {
 
 /// Where a configuration looks for every name.
 struct Places {
-    sources: Vec<Source>,
+    /// With their priority, the highest first.
+    sources: Vec<(u16, Source)>,
     usual: Vec<Spelling>,
     ssh_keys: Vec<Spelling>,
 }
 
 impl Places {
     fn new(config: &Config) -> Self {
+        let mut sources: Vec<(u16, Source)> = (0..).zip(config.sources()).collect();
+        sources.reverse();
         let of = |deliver| spellings(config, deliver);
-        Self { sources: config.sources(), usual: of(Deliver::Env), ssh_keys: of(Deliver::Ssh) }
+        Self { sources, usual: of(Deliver::Env), ssh_keys: of(Deliver::Ssh) }
     }
 
     /// Where a name is looked for, the place with the highest rank first.
     fn candidates(&self, name: &EnvName, rule: &SecretRule) -> Vec<Candidate> {
         let spellings = if rule.deliver == Deliver::Ssh { &self.ssh_keys } else { &self.usual };
-        let mut candidates: Vec<Candidate> = if rule.from.is_empty() {
-            spellings.iter().flat_map(|spelling| self.spelt(name, spelling)).collect()
+        if rule.from.is_empty() {
+            let mut candidates = Vec::with_capacity(spellings.len() * self.sources.len());
+            candidates.extend(spellings.iter().flat_map(|spelling| self.spelt(name, spelling)));
+            candidates
         } else {
-            (0..).zip(rule.from.iter().rev()).map(|(priority, it)| referenced(it, priority)).collect()
-        };
-        candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.rank));
-        candidates
+            let priorities = (0..=u16::MAX).rev();
+            priorities.zip(&rule.from).map(|(priority, reference)| referenced(reference, priority)).collect()
+        }
     }
 
     fn spelt(&self, name: &EnvName, spelling: &Spelling) -> impl Iterator<Item = Candidate> {
-        let full = [spelling.prefix.as_str(), name.as_str()].concat();
+        let full: Arc<str> = [spelling.prefix.as_str(), name.as_str()].concat().into();
         // A prefixed name is taken from places for secrets only.
         let is_looked_for = |source: &Source| spelling.variant.is_none() || source.is_for_secrets();
-        let sources = self.sources.iter().enumerate().filter(move |(_, source)| is_looked_for(source));
+        let sources = self.sources.iter().filter(move |(_, source)| is_looked_for(source));
         sources.map(move |(priority, source)| Candidate {
             source: *source,
             sought: sought(*source, &full),
-            rank: Rank { specificity: spelling.specificity, priority },
+            rank: Rank { specificity: spelling.specificity, priority: *priority },
             variant: spelling.variant.clone(),
             use_of: spelling.use_of,
         })
     }
 }
 
-fn sought(source: Source, name: &str) -> Sought {
+fn sought(source: Source, name: &Arc<str>) -> Sought {
     match source {
-        Source::Environment => Sought::Key(Key::new(name)),
+        Source::Environment => Sought::Key(Key::new(Arc::clone(name))),
         Source::FileVariables => Sought::Key(Key::new(file_variables::of(name))),
-        _ => Sought::Name(name.to_owned()),
+        _ => Sought::Name(Arc::clone(name)),
     }
 }
 
-fn referenced(reference: &Reference, priority: usize) -> Candidate {
+fn referenced(reference: &Reference, priority: u16) -> Candidate {
     Candidate {
         source: reference.source,
         sought: Sought::Key(reference.key.clone()),
@@ -213,7 +218,7 @@ fn referenced(reference: &Reference, priority: usize) -> Candidate {
     }
 }
 
-/// `NAME`, `<ENVIRONMENT>_NAME`, `<COLOR>_NAME`: those that are looked for. Where one is selected, the others are not.
+/// `<COLOR>_NAME`, `<ENVIRONMENT>_NAME`, `NAME`: those that are looked for, the most specific first. Where one is selected, the others are not.
 fn spellings(config: &Config, deliver: Deliver) -> Vec<Spelling> {
     let plain = Spelling { prefix: String::new(), variant: None, specificity: 0, use_of: Use::Always };
     let is_decided = |spelling: &Spelling| match spelling.specificity {
@@ -222,7 +227,7 @@ fn spellings(config: &Config, deliver: Deliver) -> Vec<Spelling> {
     };
     let is_other = |spelling: &Spelling| spelling.use_of == Use::Never && is_decided(spelling);
     let looked_for = variants(config).into_iter().filter(|spelling| !is_other(spelling));
-    let mut spellings: Vec<Spelling> = std::iter::once(plain).chain(looked_for).collect();
+    let mut spellings: Vec<Spelling> = looked_for.chain([plain]).collect();
     if deliver == Deliver::Ssh {
         // A key that opens another machine is never guessed at.
         let guessed = spellings.iter_mut().filter(|spelling| spelling.use_of == Use::IfOnlyEnvironment);
@@ -234,7 +239,7 @@ fn spellings(config: &Config, deliver: Deliver) -> Vec<Spelling> {
 const ENVIRONMENT: u8 = 1;
 const COLOR: u8 = 2;
 
-/// Every declared environment and color, and whether its secrets may be used.
+/// Every declared color and environment, and whether its secrets may be used.
 fn variants(config: &Config) -> Vec<Spelling> {
     let spelling = |variant: &Variant, specificity, use_of| Spelling {
         prefix: variant.prefix(),
@@ -254,7 +259,7 @@ fn variants(config: &Config) -> Vec<Spelling> {
     let environments = config.manifest.environments.iter();
     let environments = environments.map(|variant| spelling(variant, ENVIRONMENT, environment(variant)));
     let colors = config.manifest.colors.iter().map(|variant| spelling(variant, COLOR, color(variant)));
-    environments.chain(colors).collect()
+    colors.chain(environments).collect()
 }
 
 #[cfg(test)]

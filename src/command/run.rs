@@ -68,16 +68,15 @@ fn warn_about_root(log: &Logger) {
 
 /// One line a secret: name, place, age.
 fn log_sources(resolution: &Resolution, ages: Ages, log: &Logger) {
-    for resolved in &resolution.secrets {
-        let Some((tried, _)) = resolved.found() else { continue };
+    log.info_all(resolution.secrets.iter().filter_map(|resolved| {
+        let (tried, _) = resolved.found()?;
         let name = &resolved.name;
         if resolved.is_emptied() {
-            log.info(format_args!("{name}: empty in {}, so it is not set", tried.label()));
-            continue;
+            return Some(format!("{name}: empty in {}, so it is not set", tried.label()));
         }
         let age = ages.in_days(resolved).map(|days| format!(", {days} days old"));
-        log.info(format_args!("{name}: from {}{}", tried.label(), age.unwrap_or_default()));
-    }
+        Some(format!("{name}: from {}{}", tried.label(), age.unwrap_or_default()))
+    }));
 }
 
 fn log_delivery(delivered: &Delivered, log: &Logger) {

@@ -167,7 +167,8 @@ fn consumed(resolved: &Resolved) -> Vec<String> {
         .tried
         .iter()
         .filter(|tried| tried.candidate.source == Source::FileVariables && is_read(&tried.fate));
-    let mut consumed: Vec<String> = read.filter_map(|tried| Some(tried.key.as_ref()?.path.clone())).collect();
+    let mut consumed: Vec<String> =
+        read.filter_map(|tried| Some(tried.key.as_ref()?.path.to_string())).collect();
     let is_stored = |(tried, _): &(&crate::resolve::Tried, _)| tried.candidate.source.is_for_secrets();
     if resolved.is_emptied() && resolved.found().as_ref().is_some_and(is_stored) {
         consumed.push(resolved.name.to_string());

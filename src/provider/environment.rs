@@ -19,7 +19,7 @@ impl Environment<'_> {
         let bytes = self.0.value(&key.path)?;
         let reading = match want {
             Want::Existence => Reading::Exists,
-            Want::Value => Reading::Value(Value::new(bytes.to_vec())),
+            Want::Value => Reading::Value(Box::new(Value::new(bytes.to_vec()))),
         };
         Some(Found { key: key.clone(), name: None, reading })
     }

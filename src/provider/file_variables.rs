@@ -33,7 +33,9 @@ impl FileVariables<'_> {
         let path = self.0.path(&key.path)?;
         let reading = match want {
             Want::Existence => Reading::Exists,
-            Want::Value => self.value(key, &path, deadline).map_or_else(Reading::Failed, Reading::Value),
+            Want::Value => self
+                .value(key, &path, deadline)
+                .map_or_else(Reading::Failed, |value| Reading::Value(Box::new(value))),
         };
         Some(Found { key: key.clone(), name: None, reading })
     }

@@ -10,8 +10,8 @@ pub mod reference;
 pub mod retry;
 pub mod tls;
 
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::Problem;
@@ -180,8 +180,8 @@ pub enum Want {
 /// Names that are wanted of a place that maps its keys to names by [`crate::name::EnvName::from_key`].
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    /// The wanted names.
-    pub wanted: HashMap<String, Want>,
+    /// The wanted names, in order.
+    wanted: Vec<(Arc<str>, Want)>,
     /// Whether the values of all other keys are wanted too.
     pub undeclared: bool,
     /// Beginnings of names that are another environment's or color's: never loaded.
@@ -189,12 +189,35 @@ pub struct Names {
 }
 
 impl Names {
+    /// These names, and no other.
+    #[must_use]
+    pub fn new(mut wanted: Vec<(Arc<str>, Want)>) -> Self {
+        wanted.sort_unstable();
+        Self { wanted, ..Self::default() }
+    }
+
+    /// The wanted names, with what is wanted of each.
+    pub fn wanted(&self) -> impl Iterator<Item = (&str, Want)> {
+        self.wanted.iter().map(|(name, want)| (&**name, *want))
+    }
+
+    /// Whether a name is among the wanted ones.
+    #[must_use]
+    pub fn is_wanted(&self, name: &str) -> bool {
+        self.look_up(name).is_some()
+    }
+
+    fn look_up(&self, name: &str) -> Option<Want> {
+        let at = self.wanted.binary_search_by(|(wanted, _)| (**wanted).cmp(name)).ok()?;
+        self.wanted.get(at).map(|(_, want)| *want)
+    }
+
     /// What is wanted of the key that stands for a name.
     #[must_use]
     pub fn want(&self, name: &str) -> Option<Want> {
         let is_excluded = || self.excluded.iter().any(|prefix| name.starts_with(prefix));
         let undeclared = || (self.undeclared && !is_excluded()).then_some(Want::Value);
-        self.wanted.get(name).copied().or_else(undeclared)
+        self.look_up(name).or_else(undeclared)
     }
 }
 
@@ -232,7 +255,7 @@ pub enum Reading {
     /// It exists and could not be read.
     Failed(ProviderError),
     /// Its value.
-    Value(Value),
+    Value(Box<Value>),
 }
 
 /// A value, and what its provider knows of it.
@@ -264,22 +287,22 @@ impl Value {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The file, the variable, the path.
-    pub path: String,
+    pub path: Arc<str>,
     /// One field of what is there.
-    pub field: Option<String>,
+    pub field: Option<Arc<str>>,
 }
 
 impl Key {
     /// A key without a field.
-    pub fn new(path: impl Into<String>) -> Self {
+    pub fn new(path: impl Into<Arc<str>>) -> Self {
         Self { path: path.into(), field: None }
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&escaped(&self.path))?;
-        self.field.iter().try_for_each(|field| write!(formatter, "#{}", escaped(field)))
+        formatter.write_str(&escaped(&*self.path))?;
+        self.field.iter().try_for_each(|field| write!(formatter, "#{}", escaped(&**field)))
     }
 }
 
@@ -289,11 +312,8 @@ mod tests {
 
     #[test]
     fn undeclared_names_are_wanted_unless_they_are_of_another_environment() {
-        let names = Names {
-            wanted: HashMap::from([("BLUE_A".to_owned(), Want::Existence)]),
-            undeclared: true,
-            excluded: vec!["BLUE_".to_owned()],
-        };
+        let wanted = Names::new(vec![("BLUE_A".into(), Want::Existence)]);
+        let names = Names { undeclared: true, excluded: vec!["BLUE_".to_owned()], ..wanted };
         assert_eq!(names.want("BLUE_A"), Some(Want::Existence));
         assert_eq!(names.want("BLUE_B"), None);
         assert_eq!(names.want("B"), Some(Want::Value));

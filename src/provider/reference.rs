@@ -54,7 +54,7 @@ impl Reference {
         if field.is_some() && !source.is_remote() {
             return Err(NotAReference::NoFields);
         }
-        Ok(Self { source, key: Key { path: path.to_owned(), field: field.map(str::to_owned) } })
+        Ok(Self { source, key: Key { path: path.into(), field: field.map(Into::into) } })
     }
 }
 

@@ -1,16 +1,17 @@
-//! Asks every place at once for everything that is wanted of it.
-
-use std::collections::HashMap;
+//! Asks every place for everything that is wanted of it.
 
 use super::Opened;
 use crate::error::Problem;
 use crate::plan::{Candidate, Plan, Sought, Use};
-use crate::provider::{Answer, Deadline, Found, Key, ProviderError, Reading, Request, Source};
+use crate::provider::{Answer, Deadline, Found, Key, Names, ProviderError, Reading, Request, Source};
 
 /// What the places said.
 #[derive(Debug, Default)]
 pub struct Answers {
-    places: HashMap<Source, HashMap<Sought, Held>>,
+    /// What each place has, in the order of [`Place`].
+    slots: Vec<(Source, Vec<Slot>)>,
+    /// What several secrets refer to: each gets its own.
+    shared: Vec<Candidate>,
     /// Places of which nothing could be asked.
     pub failures: Vec<(Source, ProviderError)>,
     /// What the places themselves had to say.
@@ -23,21 +24,19 @@ pub struct Answers {
     pub unnamed: Vec<(Source, Key)>,
 }
 
-/// What was found for one key or name, and by how many candidates it is looked for.
-#[derive(Debug, Default)]
-struct Held {
-    found: Vec<Found>,
-    claims: usize,
+/// One key that exists in a place.
+#[derive(Debug)]
+struct Slot {
+    name: Option<String>,
+    key: Key,
+    /// `None` once it was taken.
+    reading: Option<Reading>,
 }
 
 /// Asks every place. Those without a network are read one after the other: threads before `execve` buy nothing there.
 #[must_use]
 pub fn ask(plan: &Plan, providers: Vec<Opened<'_>>, deadline: Deadline) -> Answers {
-    let mut answers = Answers::default();
-    for candidate in plan.all().flat_map(|entry| &entry.candidates) {
-        let place = answers.places.entry(candidate.source).or_default();
-        place.entry(candidate.sought.clone()).or_default().claims += 1;
-    }
+    let mut answers = Answers { shared: shared(plan), ..Answers::default() };
     for (source, provider) in providers {
         let request = request(plan, source);
         let answer = provider.and_then(|provider| provider.read(&request, deadline));
@@ -46,19 +45,34 @@ pub fn ask(plan: &Plan, providers: Vec<Opened<'_>>, deadline: Deadline) -> Answe
     answers
 }
 
+/// What references of several secrets name. Without references every candidate is looked for once.
+fn shared(plan: &Plan) -> Vec<Candidate> {
+    if plan.entries.iter().all(|entry| entry.rule.from.is_empty()) {
+        return Vec::new();
+    }
+    let mut candidates: Vec<&Candidate> = plan.all().flat_map(|entry| &entry.candidates).collect();
+    let order =
+        |one: &&Candidate, two: &&Candidate| (one.source, wanted(one)).cmp(&(two.source, wanted(two)));
+    candidates.sort_by(order);
+    let twins = candidates.windows(2).filter(|pair| matches!(pair, [one, two] if order(one, two).is_eq()));
+    twins.filter_map(|pair| pair.first().copied().cloned()).collect()
+}
+
 fn request(plan: &Plan, source: Source) -> Request {
     let mut request = Request::default();
+    let mut names = Vec::new();
     for candidate in plan.all().flat_map(|entry| &entry.candidates).filter(|it| it.source == source) {
         let want = candidate.use_of.want();
         match &candidate.sought {
             Sought::Key(key) => request.keys.push((key.clone(), want)),
-            Sought::Name(name) => {
-                request.names.wanted.insert(name.clone(), want);
-            }
+            Sought::Name(name) => names.push((name.clone(), want)),
         }
     }
-    request.keys.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-    request.keys.dedup_by(|left, right| left.0 == right.0);
+    if plan.entries.iter().any(|entry| !entry.rule.from.is_empty()) {
+        request.keys.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        request.keys.dedup_by(|left, right| left.0 == right.0);
+    }
+    request.names = Names::new(names);
     if source.is_remote() && plan.bulk.sources.contains(&source) {
         request.names.undeclared = plan.bulk.deliver;
         let unused = plan.bulk.variants.iter().filter(|spelling| spelling.use_of == Use::Never);
@@ -67,21 +81,36 @@ fn request(plan: &Plan, source: Source) -> Request {
     request
 }
 
+/// The name that something stands for, else the path and field of its key: what answers and candidates are compared
+/// by.
+type Place<'a> = (Option<&'a str>, &'a str, Option<&'a str>);
+
+fn wanted(candidate: &Candidate) -> Place<'_> {
+    match &candidate.sought {
+        Sought::Key(key) => (None, &key.path, key.field.as_deref()),
+        Sought::Name(name) => (Some(name), "", None),
+    }
+}
+
+impl Slot {
+    fn place(&self) -> Place<'_> {
+        match &self.name {
+            Some(name) => (Some(name), "", None),
+            None => (None, &self.key.path, self.key.field.as_deref()),
+        }
+    }
+}
+
 impl Answers {
-    /// Notes what a place said.
-    pub fn record(&mut self, source: Source, answer: Result<Answer, ProviderError>) {
+    fn record(&mut self, source: Source, answer: Result<Answer, ProviderError>) {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.failures.push((source, error)),
         };
-        let place = self.places.entry(source).or_default();
-        for found in answer.found {
-            let sought = match &found.name {
-                Some(name) => Sought::Name(name.clone()),
-                None => Sought::Key(found.key.clone()),
-            };
-            place.entry(sought).or_default().found.push(found);
-        }
+        let slot = |Found { key, name, reading }| Slot { name, key, reading: Some(reading) };
+        let mut slots: Vec<Slot> = answer.found.into_iter().map(slot).collect();
+        slots.sort_by(|left, right| left.place().cmp(&right.place()));
+        self.slots.push((source, slots));
         self.warnings.extend(answer.warnings);
         self.advice.extend(answer.advice);
         self.states.extend(answer.state.map(|state| (source, state)));
@@ -93,35 +122,41 @@ impl Answers {
         self.failures.iter().any(|(failed, _)| *failed == source)
     }
 
-    /// What was found for a candidate. Two secrets may name the same key: each gets its own.
-    pub(super) fn take(&mut self, candidate: &Candidate) -> Vec<Found> {
-        let place = self.places.get_mut(&candidate.source);
-        let Some(held) = place.and_then(|place| place.get_mut(&candidate.sought)) else { return Vec::new() };
-        held.claims = held.claims.saturating_sub(1);
-        if held.claims == 0 { std::mem::take(&mut held.found) } else { duplicates(&held.found) }
+    /// Whether anything was found for a candidate.
+    pub(super) fn has(&self, candidate: &Candidate) -> bool {
+        let sought = wanted(candidate);
+        let place = self.slots.iter().find(|(source, _)| *source == candidate.source);
+        place.is_some_and(|(_, slots)| slots.binary_search_by(|slot| slot.place().cmp(&sought)).is_ok())
     }
 
-    /// What a bulk source brought that no candidate looks for, by name.
-    pub(super) fn unclaimed(&mut self, source: Source) -> Vec<(String, Vec<Found>)> {
-        let place = self.places.remove(&source).unwrap_or_default();
-        let unclaimed = place.into_iter().filter_map(|(sought, held)| match sought {
-            Sought::Name(name) if !held.found.is_empty() => Some((name, held.found)),
-            _ => None,
-        });
-        unclaimed.collect()
+    /// What was found for a candidate. What several secrets refer to stays for the next one.
+    pub(super) fn take(&mut self, candidate: &Candidate) -> impl Iterator<Item = (Key, Reading)> {
+        let sought = wanted(candidate);
+        let is_twin = |shared: &Candidate| shared.source == candidate.source && wanted(shared) == sought;
+        let is_shared = self.shared.iter().any(is_twin);
+        let place = self.slots.iter_mut().find(|(source, _)| *source == candidate.source);
+        let slots = place.map(|(_, slots)| slots.as_mut_slice()).unwrap_or_default();
+        let from = slots.partition_point(|slot| slot.place() < sought);
+        let rest = slots.get_mut(from..).unwrap_or_default();
+        let same = rest.iter_mut().take_while(move |slot| slot.place() == sought);
+        same.filter_map(move |slot| {
+            let reading = if is_shared { slot.reading.as_ref().map(duplicate) } else { slot.reading.take() };
+            reading.map(|reading| (slot.key.clone(), reading))
+        })
+    }
+
+    /// What a bulk source brought that no candidate looks for: the name, the key and what reading it gave.
+    pub(super) fn unclaimed(&mut self, source: Source) -> impl Iterator<Item = (String, Key, Reading)> {
+        let places = self.slots.iter_mut().filter(move |(place, _)| *place == source);
+        let slots = places.flat_map(|(_, slots)| slots);
+        slots.filter_map(|slot| Some((slot.name.clone()?, slot.key.clone(), slot.reading.take()?)))
     }
 }
 
-fn duplicates(found: &[Found]) -> Vec<Found> {
-    let reading = |reading: &Reading| match reading {
+fn duplicate(reading: &Reading) -> Reading {
+    match reading {
         Reading::Exists => Reading::Exists,
         Reading::Failed(error) => Reading::Failed(error.clone()),
-        Reading::Value(value) => Reading::Value(value.duplicate()),
-    };
-    let duplicate = |found: &Found| Found {
-        key: found.key.clone(),
-        name: found.name.clone(),
-        reading: reading(&found.reading),
-    };
-    found.iter().map(duplicate).collect()
+        Reading::Value(value) => Reading::Value(Box::new(value.duplicate())),
+    }
 }

@@ -1,25 +1,30 @@
 //! Which value each name comes to. Pure: the places have answered, nothing is read here.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Answers, Assumed, Fate, LeftOut, Resolution, Resolved, Tried, WhyLeftOut};
+use super::ask::Answers;
+use super::{Assumed, Fate, LeftOut, Resolution, Resolved, Tried, WhyLeftOut};
 use crate::manifest::SecretRule;
 use crate::name::{EnvName, Variant};
 use crate::plan::{Bulk, Candidate, Entry, Plan, Rank, Sought, Spelling, Use};
-use crate::provider::{Found, Key, Reading, Source};
+use crate::provider::{Key, Reading, Source};
 
 /// Decides for each name which value wins.
 #[must_use]
 pub fn decide(plan: Plan, mut answers: Answers) -> Resolution {
-    let declared: HashSet<EnvName> = plan.entries.iter().map(|entry| entry.name.clone()).collect();
-    let mut secrets: Vec<Looked> = plan.entries.into_iter().map(|entry| look(entry, &mut answers)).collect();
-    let rotation_stamp = plan.rotation_stamp.map(|entry| look(entry, &mut answers));
-    let assumed = assume(secrets.iter().chain(&rotation_stamp));
-    let mut left_out = unnamed(&mut answers);
-    secrets.extend(undeclared(&plan.bulk, &declared, &mut answers, &mut left_out));
+    let assumed = assume(&plan, &answers);
+    let mut settle = |entry: Entry| {
+        let mut settling = Settling::new(&assumed, entry.candidates.len());
+        entry.candidates.into_iter().for_each(|candidate| settling.look(candidate, &mut answers));
+        Resolved { name: entry.name, rule: entry.rule, is_declared: true, tried: settling.done() }
+    };
+    let mut secrets: Vec<Resolved> = plan.entries.into_iter().map(&mut settle).collect();
+    let rotation_stamp = plan.rotation_stamp.map(settle);
+    let (undeclared, left_out) = undeclared(&plan.bulk, &secrets, &mut answers, &assumed);
+    secrets.extend(undeclared);
     Resolution {
-        secrets: secrets.into_iter().filter_map(|looked| settle(looked, &assumed)).collect(),
-        rotation_stamp: rotation_stamp.and_then(|looked| settle(looked, &assumed)),
+        secrets,
+        rotation_stamp,
         assumed,
         left_out,
         failures: answers.failures,
@@ -29,52 +34,11 @@ pub fn decide(plan: Plan, mut answers: Answers) -> Resolution {
     }
 }
 
-/// A name with what its places said.
-struct Looked {
-    name: EnvName,
-    rule: SecretRule,
-    is_declared: bool,
-    looks: Vec<Look>,
-}
-
-struct Look {
-    candidate: Candidate,
-    said: Said,
-}
-
-/// What a place said of a candidate.
-enum Said {
-    Absent,
-    Exists(Key, Reading),
-    Unavailable,
-}
-
-fn look(entry: Entry, answers: &mut Answers) -> Looked {
-    let mut looks = Vec::with_capacity(entry.candidates.len());
-    for candidate in entry.candidates {
-        let mut found = answers.take(&candidate);
-        let said = match found.pop() {
-            None if answers.is_unavailable(candidate.source) => Said::Unavailable,
-            None => Said::Absent,
-            Some(found) => Said::Exists(found.key, found.reading),
-        };
-        looks.extend(found.into_iter().map(|found| exists(candidate.clone(), found)));
-        looks.push(Look { candidate, said });
-    }
-    Looked { name: entry.name, rule: entry.rule, is_declared: true, looks }
-}
-
-fn exists(candidate: Candidate, found: Found) -> Look {
-    Look { candidate, said: Said::Exists(found.key, found.reading) }
-}
-
 /// Without a selected environment, declared secrets of exactly one tell which it must be.
-fn assume<'a>(looked: impl Iterator<Item = &'a Looked>) -> Assumed {
-    let looks = looked.flat_map(|looked| &looked.looks);
-    let guessed = looks.filter(|look| {
-        look.candidate.use_of == Use::IfOnlyEnvironment && matches!(look.said, Said::Exists(..))
-    });
-    let environments: BTreeSet<Variant> = guessed.filter_map(|look| look.candidate.variant.clone()).collect();
+fn assume(plan: &Plan, answers: &Answers) -> Assumed {
+    let candidates = plan.all().flat_map(|entry| &entry.candidates);
+    let guessed = candidates.filter(|it| it.use_of == Use::IfOnlyEnvironment && answers.has(it));
+    let environments: BTreeSet<Variant> = guessed.filter_map(|it| it.variant.clone()).collect();
     let mut environments: Vec<Variant> = environments.into_iter().collect();
     match environments.len() {
         0 => Assumed::Nothing,
@@ -83,37 +47,62 @@ fn assume<'a>(looked: impl Iterator<Item = &'a Looked>) -> Assumed {
     }
 }
 
-/// Goes down the candidates: the first that exists is the value, or the reason that there is none. A lower one never
-/// stands in for a higher one that could not be read. `None`: an undeclared name of another environment.
-fn settle(looked: Looked, assumed: &Assumed) -> Option<Resolved> {
-    let mut decided = None;
-    let tried = looked.looks.into_iter().map(|Look { candidate, said }| {
-        let is_used = may_use(&candidate, assumed);
-        let (key, fate) = match said {
-            Said::Absent => (None, Fate::Absent),
-            Said::Unavailable => {
-                if is_used {
-                    decided.get_or_insert(candidate.rank);
-                }
-                (None, Fate::Unavailable)
-            }
-            Said::Exists(key, _) if !is_used => (Some(key), Fate::Unselected),
-            Said::Exists(key, reading) => (Some(key), weigh(&mut decided, candidate.rank, reading)),
-        };
-        Tried { candidate, key, is_used, fate }
-    });
-    let mut tried: Vec<Tried> = tried.collect();
-    share_ambiguity(&mut tried);
-    let resolved = Resolved { name: looked.name, rule: looked.rule, is_declared: looked.is_declared, tried };
-    (resolved.is_declared || resolved.decisive().is_some()).then_some(resolved)
+/// Goes down the candidates of a name: the first that exists is the value, or the reason that there is none. A lower one
+/// never stands in for a higher one that could not be read.
+struct Settling<'a> {
+    assumed: &'a Assumed,
+    /// The rank of what decides.
+    decided: Option<Rank>,
+    tried: Vec<Tried>,
 }
 
-fn weigh(decided: &mut Option<Rank>, rank: Rank, reading: Reading) -> Fate {
-    match (decided.replace(decided.unwrap_or(rank)), reading) {
-        (Some(higher), _) if higher == rank => Fate::Ambiguous,
-        (_, Reading::Failed(error)) => Fate::Failed(error),
-        (None, Reading::Value(value)) => Fate::Found(value),
-        (_, Reading::Value(_) | Reading::Exists) => Fate::Shadowed,
+impl<'a> Settling<'a> {
+    fn new(assumed: &'a Assumed, count: usize) -> Self {
+        Self { assumed, decided: None, tried: Vec::with_capacity(count) }
+    }
+
+    /// Looks for a candidate in the answers.
+    fn look(&mut self, candidate: Candidate, answers: &mut Answers) {
+        let mut found = answers.take(&candidate);
+        let Some((key, reading)) = found.next() else {
+            drop(found);
+            let is_unavailable = answers.is_unavailable(candidate.source);
+            return self.nothing(candidate, is_unavailable);
+        };
+        let twins: Vec<_> = found.map(|(key, reading)| (candidate.clone(), key, reading)).collect();
+        self.exists(candidate, key, reading);
+        for (candidate, key, reading) in twins {
+            self.exists(candidate, key, reading);
+        }
+    }
+
+    fn nothing(&mut self, candidate: Candidate, is_unavailable: bool) {
+        let is_used = may_use(&candidate, self.assumed);
+        if is_unavailable && is_used {
+            self.decided.get_or_insert(candidate.rank);
+        }
+        let fate = if is_unavailable { Fate::Unavailable } else { Fate::Absent };
+        self.tried.push(Tried { candidate, key: None, is_used, fate });
+    }
+
+    fn exists(&mut self, candidate: Candidate, key: Key, reading: Reading) {
+        let is_used = may_use(&candidate, self.assumed);
+        let fate = if is_used { self.weigh(candidate.rank, reading) } else { Fate::Unselected };
+        self.tried.push(Tried { candidate, key: Some(key), is_used, fate });
+    }
+
+    fn weigh(&mut self, rank: Rank, reading: Reading) -> Fate {
+        match (self.decided.replace(self.decided.unwrap_or(rank)), reading) {
+            (Some(higher), _) if higher == rank => Fate::Ambiguous,
+            (_, Reading::Failed(error)) => Fate::Failed(error),
+            (None, Reading::Value(value)) => Fate::Found(value),
+            (_, Reading::Value(_) | Reading::Exists) => Fate::Shadowed,
+        }
+    }
+
+    fn done(mut self) -> Vec<Tried> {
+        share_ambiguity(&mut self.tried);
+        self.tried
     }
 }
 
@@ -135,42 +124,43 @@ fn may_use(candidate: &Candidate, assumed: &Assumed) -> bool {
     }
 }
 
-fn unnamed(answers: &mut Answers) -> Vec<LeftOut> {
-    let left_out = |(source, key)| LeftOut { source, key, why: WhyLeftOut::NoName };
-    std::mem::take(&mut answers.unnamed).into_iter().map(left_out).collect()
-}
-
-/// What bulk sources brought beyond the declared names, as secrets of their own.
+/// What bulk sources brought beyond the declared names, as secrets of their own, and what is left out of it. A name of
+/// an environment that is not in force is neither.
 fn undeclared(
     bulk: &Bulk,
-    declared: &HashSet<EnvName>,
+    secrets: &[Resolved],
     answers: &mut Answers,
-    left_out: &mut Vec<LeftOut>,
-) -> Vec<Looked> {
-    let mut by_name: BTreeMap<EnvName, Vec<Look>> = BTreeMap::new();
-    for (priority, source) in bulk.sources.iter().enumerate().filter(|(_, source)| source.is_remote()) {
-        for (full, found) in answers.unclaimed(*source) {
+    assumed: &Assumed,
+) -> (Vec<Resolved>, Vec<LeftOut>) {
+    if !bulk.sources.iter().any(|source| source.is_remote()) {
+        return Default::default();
+    }
+    let declared: BTreeSet<&EnvName> = secrets.iter().map(|resolved| &resolved.name).collect();
+    let no_name = |(source, key)| LeftOut { source, key, why: WhyLeftOut::NoName };
+    let mut left_out: Vec<LeftOut> = std::mem::take(&mut answers.unnamed).into_iter().map(no_name).collect();
+    let mut by_name: BTreeMap<EnvName, Vec<(Candidate, Key, Reading)>> = BTreeMap::new();
+    for (priority, source) in (0..).zip(&bulk.sources).filter(|(_, source)| source.is_remote()) {
+        for (full, key, reading) in answers.unclaimed(*source) {
             match name_of(&full, bulk) {
                 Ok((name, _)) if declared.contains(&name) => {}
                 Ok((name, spelling)) => {
-                    let candidate = bulk_candidate(*source, priority, full, spelling);
-                    let looks = found.into_iter().map(|found| exists(candidate.clone(), found));
-                    by_name.entry(name).or_default().extend(looks);
+                    let candidate = bulk_candidate(*source, priority, &full, spelling);
+                    by_name.entry(name).or_default().push((candidate, key, reading));
                 }
-                Err(why) => left_out.extend(found.into_iter().map(|found| LeftOut {
-                    source: *source,
-                    key: found.key,
-                    why,
-                })),
+                Err(why) => left_out.push(LeftOut { source: *source, key, why }),
             }
         }
     }
     left_out.sort_unstable_by(|left, right| (left.source, &left.key).cmp(&(right.source, &right.key)));
-    let looked = |(name, mut looks): (EnvName, Vec<Look>)| {
-        looks.sort_by_key(|look| std::cmp::Reverse(look.candidate.rank));
-        Looked { name, rule: SecretRule::DEFAULT, is_declared: false, looks }
-    };
-    by_name.into_iter().map(looked).collect()
+    let resolved = by_name.into_iter().map(|(name, mut found)| {
+        found.sort_by_key(|(candidate, ..)| std::cmp::Reverse(candidate.rank));
+        let mut settling = Settling::new(assumed, found.len());
+        for (candidate, key, reading) in found {
+            settling.exists(candidate, key, reading);
+        }
+        Resolved { name, rule: SecretRule::DEFAULT, is_declared: false, tried: settling.done() }
+    });
+    (resolved.filter(|resolved| resolved.decisive().is_some()).collect(), left_out)
 }
 
 /// The name that the app gets an undeclared key under: what is behind a declared environment or color, never the
@@ -186,10 +176,10 @@ fn name_of<'a>(full: &str, bulk: &'a Bulk) -> Result<(EnvName, Option<&'a Spelli
     if name.is_dangerous() { Err(WhyLeftOut::Dangerous) } else { Ok((name, spelling)) }
 }
 
-fn bulk_candidate(source: Source, priority: usize, full: String, spelling: Option<&Spelling>) -> Candidate {
+fn bulk_candidate(source: Source, priority: u16, full: &str, spelling: Option<&Spelling>) -> Candidate {
     Candidate {
         source,
-        sought: Sought::Name(full),
+        sought: Sought::Name(full.into()),
         rank: Rank { specificity: spelling.map_or(0, |spelling| spelling.specificity), priority },
         variant: spelling.and_then(|spelling| spelling.variant.clone()),
         use_of: spelling.map_or(Use::Always, |spelling| spelling.use_of),

@@ -110,7 +110,7 @@ pub enum Fate {
     /// It exists but cannot be used.
     Failed(ProviderError),
     /// It is the value.
-    Found(Value),
+    Found(Box<Value>),
     /// It exists; one with a higher rank decides.
     Shadowed,
     /// Its place could not be asked.

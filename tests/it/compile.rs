@@ -79,7 +79,7 @@ fn debug_of_what_holds_a_value_shows_none_of_it() {
     };
     let secret = || Secret::new(VALUE.into());
     hides(&secret());
-    let reading = Reading::Value(Value::new(VALUE.into()));
+    let reading = Reading::Value(Box::new(Value::new(VALUE.into())));
     hides(&Found { key: Key::new("A"), name: None, reading });
     let environ = Environ::new([format!("API_KEY={VALUE}")]);
     hides(&environ);

@@ -62,16 +62,17 @@ impl Listing {
 
     /// Two names of one file are one file: the first in order stays.
     fn drop_second_names(&mut self, directory: &Directory) {
-        let mut counts = HashSet::new();
-        let has_twins = !self.matches.iter().all(|(_, name, _)| counts.insert(name.clone()));
-        if has_twins {
-            let mut seen = HashSet::new();
-            self.matches.sort_unstable();
-            self.matches.retain(|(file, name, _)| match directory.stat(file) {
-                Some(stat) => seen.insert((name.clone(), stat.st_dev, stat.st_ino)),
-                None => true,
-            });
+        let mut names: Vec<&str> = self.matches.iter().map(|(_, name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).all(|pair| pair.first() != pair.last()) {
+            return;
         }
+        let mut seen = HashSet::new();
+        self.matches.sort_unstable();
+        self.matches.retain(|(file, name, _)| match directory.stat(file) {
+            Some(stat) => seen.insert((name.clone(), stat.st_dev, stat.st_ino)),
+            None => true,
+        });
     }
 
     /// What the directory looks like, for the message about a secret that it does not have.
@@ -114,19 +115,18 @@ fn wanted(file: &str, names: &Names, prefix: &str) -> Option<(String, Want)> {
 fn likely_prefix(file: &str, names: &Names) -> Option<String> {
     let name = EnvName::from_key(file, "").ok()?;
     let rests = name.as_str().match_indices('_').map(|(at, _)| at + 1);
-    let mut known =
-        rests.filter(|at| name.as_str().get(*at..).is_some_and(|rest| names.wanted.contains_key(rest)));
+    let mut known = rests.filter(|at| name.as_str().get(*at..).is_some_and(|rest| names.is_wanted(rest)));
     file.get(..known.next()?).map(str::to_owned)
 }
 
 /// The spellings that people use most, of every wanted name.
 fn spelt(names: &Names, prefix: &str) -> Vec<(String, String, Want)> {
     let mut spelt = Vec::new();
-    for (name, want) in &names.wanted {
-        let files = [name.clone(), name.to_ascii_lowercase()];
+    for (name, want) in names.wanted() {
+        let files = [name.to_owned(), name.to_ascii_lowercase()];
         let prefixed = files.each_ref().map(|file| [prefix, file].concat());
         let prefixed = prefixed.into_iter().filter(|_| !prefix.is_empty());
-        spelt.extend(files.into_iter().chain(prefixed).map(|file| (file, name.clone(), *want)));
+        spelt.extend(files.into_iter().chain(prefixed).map(|file| (file, name.to_owned(), want)));
     }
     spelt.sort_unstable();
     spelt
@@ -134,14 +134,10 @@ fn spelt(names: &Names, prefix: &str) -> Vec<(String, String, Want)> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
 
     fn names(wanted: &[&str]) -> Names {
-        let wanted: HashMap<String, Want> =
-            wanted.iter().map(|name| ((*name).to_owned(), Want::Value)).collect();
-        Names { wanted, ..Names::default() }
+        Names::new(wanted.iter().map(|name| ((*name).into(), Want::Value)).collect())
     }
 
     fn listing(files: &[&str], wanted: &[&str], prefix: &str) -> Listing {

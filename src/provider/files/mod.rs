@@ -92,7 +92,7 @@ impl Files {
     ) -> Answer {
         let mut reader = Reader { files: self, directory, generation, deadline, answer: Answer::default() };
         for (file, name, want) in &listing.matches {
-            reader.add(Key::new(file), Some(name), *want);
+            reader.add(Key::new(file.as_str()), Some(name), *want);
         }
         for (key, want) in &request.keys {
             reader.add(key.clone(), None, *want);
@@ -149,7 +149,7 @@ impl Reader<'_> {
         let reading = match want {
             Want::Existence => self.directory.has(&key.path).then_some(Reading::Exists),
             Want::Value => match self.value(&key.path) {
-                Ok(value) => value.map(Reading::Value),
+                Ok(value) => value.map(|value| Reading::Value(Box::new(value))),
                 Err(error) => Some(Reading::Failed(error)),
             },
         };

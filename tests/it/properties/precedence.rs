@@ -259,7 +259,7 @@ proptest! {
         let resolution = settled(&world);
         prop_assert!(resolution.secrets.iter().all(|resolved| !resolved.name.is_dangerous()));
         let left_out: BTreeSet<(Source, String)> =
-            resolution.left_out.iter().map(|it| (it.source, it.key.path.clone())).collect();
+            resolution.left_out.iter().map(|it| (it.source, it.key.path.to_string())).collect();
         let is_loaded = |thing: &&Thing| {
             let name = thing.key.to_uppercase().replace('.', "_");
             let is_in_force = world.places().contains(&thing.source) && world.unavailable != Some(thing.source);

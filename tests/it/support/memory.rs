@@ -65,10 +65,10 @@ impl Held {
         let value = || Value { created: self.created, ..Value::new(self.value.clone().into_bytes()) };
         let reading = match want {
             Want::Existence => Reading::Exists,
-            Want::Value if self.is_readable => Reading::Value(value()),
+            Want::Value if self.is_readable => Reading::Value(Box::new(value())),
             Want::Value => Reading::Failed(ProviderError::new(&self.key, Broken)),
         };
-        Found { key: Key::new(&self.key), name, reading }
+        Found { key: Key::new(self.key.as_str()), name, reading }
     }
 }
 
@@ -79,13 +79,13 @@ impl Provider for Memory {
         }
         let mut answer = Answer::default();
         for held in &self.held {
-            if let Some((_, want)) = request.keys.iter().find(|(key, _)| key.path == held.key) {
+            if let Some((_, want)) = request.keys.iter().find(|(key, _)| *key.path == *held.key) {
                 answer.found.push(held.found(None, *want));
             }
             match self.mapped(&held.key, request) {
                 Some((name, want)) => answer.found.push(held.found(Some(name), want)),
                 None if request.names.undeclared && EnvName::from_key(&held.key, "").is_err() => {
-                    answer.unnamed.push(Key::new(&held.key));
+                    answer.unnamed.push(Key::new(held.key.as_str()));
                 }
                 None => {}
             }

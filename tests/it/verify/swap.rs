@@ -1,6 +1,5 @@
 //! Secrets that are replaced while they are read, as Kubernetes replaces them.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -79,8 +78,7 @@ fn verify_a_pair_that_is_swapped_while_it_is_read_is_never_mixed() {
     let mut volume = Volume::new();
     let directory = volume.folder.path().to_owned();
     let settings = Settings { directory, name_prefix: String::new(), strict_permissions: false };
-    let wanted = ["DB_USER", "DB_PASSWORD"].map(|name| (name.to_owned(), Want::Value));
-    let names = Names { wanted: HashMap::from(wanted), ..Names::default() };
+    let names = Names::new(["DB_USER", "DB_PASSWORD"].map(|name| (name.into(), Want::Value)).into());
     swap_while(&mut volume, times(300, 10_000), times(200, 10_000), || {
         let request = Request { names: names.clone(), ..Request::default() };
         let answer =
@@ -89,7 +87,7 @@ fn verify_a_pair_that_is_swapped_while_it_is_read_is_never_mixed() {
             .found
             .iter()
             .filter_map(|found| match &found.reading {
-                Reading::Value(value) => Some(value),
+                Reading::Value(value) => Some(&**value),
                 _ => None,
             })
             .collect();
