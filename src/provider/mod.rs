@@ -9,6 +9,7 @@ pub mod http;
 pub mod reference;
 pub mod retry;
 pub mod tls;
+pub mod vault;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,0 +1,5 @@
+//! `HashiCorp` Vault and `OpenBao`.
+
+pub mod api;
+pub mod error;
+pub mod json;
