@@ -9,6 +9,7 @@ pub mod files;
 pub mod http;
 pub mod reference;
 pub mod retry;
+pub mod session;
 pub mod tls;
 pub mod vault;
 
@@ -23,11 +24,17 @@ use crate::suggest::did_you_mean;
 use crate::syntax::{List, Syntax};
 pub use deadline::Deadline;
 pub use error::{Cause, Kind, ProviderError};
+pub use session::Session;
 
 /// A place secrets are read from. A key that does not exist is left out of the answer; that is not an error.
 pub trait Provider: Send {
     /// Reads what is asked for, in as few steps as the place allows. `Err`: nothing could be asked.
     fn read(&self, request: &Request, deadline: Deadline) -> Result<Answer, ProviderError>;
+
+    /// The variables whose values sign cryokey in there, whether that succeeds or not: the app does not inherit them.
+    fn consumed(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The places, in rising priority; `EXTERNAL_SECRET_PROVIDER` orders the external ones.
@@ -213,6 +220,8 @@ pub struct Answer {
     pub advice: Vec<String>,
     /// What the place looks like, for the message about a secret that it does not have.
     pub state: Option<String>,
+    /// What is to be ended there once everything has been read.
+    pub session: Option<Session>,
 }
 
 /// One key that exists.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Opened;
 use crate::error::Problem;
 use crate::plan::{Candidate, Plan, Sought, Use};
-use crate::provider::{Answer, Deadline, Found, Key, ProviderError, Reading, Request, Source};
+use crate::provider::{Answer, Deadline, Found, Key, ProviderError, Reading, Request, Session, Source};
 
 /// What the places said.
 #[derive(Debug, Default)]
@@ -21,6 +21,10 @@ pub struct Answers {
     pub states: Vec<(Source, String)>,
     /// Keys of bulk sources that map to no legal name.
     pub unnamed: Vec<(Source, Key)>,
+    /// Variables that signed cryokey in.
+    pub consumed: Vec<String>,
+    /// What is to be ended at the places.
+    pub sessions: Vec<Session>,
 }
 
 /// What was found for one key or name, and by how many candidates it is looked for.
@@ -40,7 +44,10 @@ pub fn ask(plan: &Plan, providers: Vec<Opened<'_>>, deadline: Deadline) -> Answe
     }
     for (source, provider) in providers {
         let request = request(plan, source);
-        let answer = provider.and_then(|provider| provider.read(&request, deadline));
+        let answer = provider.and_then(|provider| {
+            answers.consumed.extend(provider.consumed());
+            provider.read(&request, deadline)
+        });
         answers.record(source, answer);
     }
     answers
@@ -85,6 +92,7 @@ impl Answers {
         self.warnings.extend(answer.warnings);
         self.advice.extend(answer.advice);
         self.states.extend(answer.state.map(|state| (source, state)));
+        self.sessions.extend(answer.session);
         self.unnamed.extend(answer.unnamed.into_iter().map(|key| (source, key)));
     }
 

@@ -26,6 +26,8 @@ pub fn decide(plan: Plan, mut answers: Answers) -> Resolution {
         warnings: answers.warnings,
         advice: answers.advice,
         states: answers.states,
+        consumed: answers.consumed,
+        sessions: answers.sessions,
     }
 }
 

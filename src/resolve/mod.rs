@@ -7,7 +7,7 @@ use crate::error::Problem;
 use crate::manifest::SecretRule;
 use crate::name::{EnvName, Variant};
 use crate::plan::{Candidate, Plan};
-use crate::provider::{Deadline, Key, Provider, ProviderError, Source, Value};
+use crate::provider::{Deadline, Key, Provider, ProviderError, Session, Source, Value};
 
 pub use ask::{Answers, ask};
 pub use decide::decide;
@@ -41,6 +41,10 @@ pub struct Resolution {
     pub advice: Vec<String>,
     /// What the places look like, for messages about what they do not have.
     pub states: Vec<(Source, String)>,
+    /// Variables that signed cryokey in at a remote source.
+    pub consumed: Vec<String>,
+    /// What is to be ended at the sources before the app runs.
+    pub sessions: Vec<Session>,
 }
 
 /// What stands in for an environment that nobody selected.
