@@ -4,17 +4,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::provider::vault::identity::Auth;
 use crate::provider::{Providers, Source};
 use crate::syntax::{AbsolutePath, Boolean, Choice, Integer, List, Path, Syntax, Text, TimeSpan};
 
 /// Where orchestrators mount secrets.
 pub const SECRETS_DIR: &str = "/run/secrets";
 
-/// Turns rows of `name: type as syntax = default, variable, key` into the types below.
+/// Turns rows of `name: type as syntax = default, variable, key` into the types below. `or` names a variable that is read
+/// where the first is not set: one that others gave that meaning.
 macro_rules! settings {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident: $type:ty as $syntax:ty = $default:expr, variable $variable:literal $(, key $key:literal)?;
+        $name:ident: $type:ty as $syntax:ty = $default:expr, variable $variable:literal $(or $other:literal)? $(, key $key:literal)?;
     )+) => {
         /// What is in force.
         #[derive(Debug)]
@@ -27,7 +29,10 @@ macro_rules! settings {
         impl Layer {
             /// What a source says.
             pub fn read(reader: &impl Reader) -> Self {
-                Self { $( $name: reader.read::<$syntax>($variable, [$($key)?].first().copied()), )+ }
+                Self { $(
+                    $name: reader.read::<$syntax>($variable, [$($key)?].first().copied())
+                        $( .or_else(|| reader.read::<$syntax>($other, None)) )?,
+                )+ }
             }
 
             /// This layer, and the one below where it says nothing.
@@ -58,7 +63,7 @@ macro_rules! settings {
         pub const VARIABLE: Variables = Variables { $( $name: $variable, )+ };
 
         /// The names of all settings' variables.
-        pub const VARIABLES: &[&str] = &[$( $variable, )+];
+        pub const VARIABLES: &[&str] = &[$( $variable, $($other,)? )+];
 
         /// The table, for documents and tests.
         #[cfg(test)]
@@ -66,7 +71,7 @@ macro_rules! settings {
             let defaults = Layer::default().or_default();
             vec![$( Row {
                 key: [$($key)?].first().copied(),
-                variable: $variable,
+                variables: vec![$variable $(, $other)?],
                 default: Option::<<$syntax as Syntax>::Value>::from(defaults.$name).as_ref().map(<$syntax>::to_toml),
                 meaning: [$($doc),+].concat().trim().to_owned(),
                 schema: <$syntax>::schema(),
@@ -104,6 +109,15 @@ settings! {
     kubernetes_secret: Option<String> as Text = None, variable "K8S_SECRET_NAME";
     /// The namespace of that Secret.
     kubernetes_namespace: Option<String> as Text = None, variable "K8S_SECRET_NAMESPACE";
+    /// How to sign in at Vault where neither a token nor a role id with a secret id is given: `kubernetes`, `jwt`, `cert`
+    /// or `userpass`.
+    vault_auth: Option<Auth> as Auth = None, variable "CRYOKEY_VAULT_AUTH" or "VAULT_AUTH_METHOD", key "vault_auth";
+    /// Where that way is mounted in Vault, without `auth/`; by default under its own name.
+    vault_auth_mount: Option<String> as Text = None, variable "CRYOKEY_VAULT_AUTH_MOUNT", key "vault_auth_mount";
+    /// The file that holds the JSON Web Token for `jwt` and `kubernetes`; by default that of the pod's service account.
+    vault_jwt_file: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_VAULT_JWT_FILE", key "vault_jwt_file";
+    /// The role to take on when signing in.
+    vault_role: Option<String> as Text = None, variable "CRYOKEY_VAULT_ROLE" or "VAULT_ROLE", key "vault_role";
 
     /// A missing or unusable secret is an error, not a warning.
     strict_secrets: bool as Boolean = true, variable "STRICT_SECRET_MODE";
@@ -138,7 +152,7 @@ impl Choice for Undeclared {
 #[cfg(test)]
 pub(crate) struct Row {
     pub(crate) key: Option<&'static str>,
-    pub(crate) variable: &'static str,
+    pub(crate) variables: Vec<&'static str>,
     /// As TOML.
     pub(crate) default: Option<String>,
     pub(crate) meaning: String,
