@@ -107,13 +107,23 @@ impl Test {
         self.secret_with_mode(name, value, 0o444)
     }
 
-    pub(crate) fn secret_with_mode(mut self, name: &str, value: impl AsRef<[u8]>, mode: u32) -> Self {
-        self.canaries.watch(value.as_ref());
+    pub(crate) fn secret_with_mode(self, name: &str, value: impl AsRef<[u8]>, mode: u32) -> Self {
         self.file(&format!("secrets/{name}"), value, mode)
     }
 
-    /// Any file in the sandbox.
+    /// Any file in the sandbox whose content must not be seen.
     pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
+        self.watch(&content).public_file(path, content, mode)
+    }
+
+    /// A value that must not be seen, written by the test itself.
+    pub(crate) fn watch(mut self, value: impl AsRef<[u8]>) -> Self {
+        self.canaries.watch(value.as_ref());
+        self
+    }
+
+    /// Any file in the sandbox whose content messages may repeat: a manifest, a list of names.
+    pub(crate) fn public_file(self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
         let path = self.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = fs::remove_file(&path);
@@ -125,7 +135,7 @@ impl Test {
     /// A manifest, named by `CRYOKEY_MANIFEST`.
     pub(crate) fn manifest(self, text: &str) -> Self {
         let path = self.at("cryokey.toml");
-        self.file("cryokey.toml", text, 0o644).variable("CRYOKEY_MANIFEST", path)
+        self.public_file("cryokey.toml", text, 0o644).variable("CRYOKEY_MANIFEST", path)
     }
 
     /// A variable; one that was there is replaced.
