@@ -5,6 +5,7 @@ pub(crate) mod memory;
 mod need;
 mod outcome;
 mod place;
+mod tree;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{Display, Write as _};
@@ -23,7 +24,8 @@ use tempfile::TempDir;
 pub(crate) use leak::{Canaries, canary, canary_url, encodings};
 pub(crate) use need::{Need, is_root, not_run, require};
 pub(crate) use outcome::Outcome;
-pub(crate) use place::{Tree, disk, executable, make_removable, memory};
+pub(crate) use place::{disk, executable, make_removable, memory};
+pub(crate) use tree::Tree;
 
 /// The binary under test.
 pub(crate) const CRYOKEY: &str = env!("CARGO_BIN_EXE_cryokey");
