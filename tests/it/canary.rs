@@ -65,6 +65,13 @@ fn every_start_is_searched() {
     Test::with(REQUIRED).secret("TOKEN", &value).shell("printf %s \"$TOKEN\" >&2");
 }
 
+#[test]
+#[should_panic(expected = "a value got out (raw)")]
+fn every_planted_file_is_searched_for() {
+    let test = Test::with(REQUIRED).secret("TOKEN", canary()).file("outside", canary(), 0o444);
+    let _ = test.shell("cat ../outside >&2");
+}
+
 fn binary() -> Vec<u8> {
     (0..48_u8).map(|number| number.wrapping_mul(151) ^ 0xa5).collect()
 }
@@ -192,7 +199,8 @@ fn no_warning_shows_a_value() {
 
 #[test]
 fn help_version_and_init_show_no_value() {
-    let test = Test::profile().variable("PLAIN", canary()).file("work/.env.example", "API_KEY=x\n", 0o644);
+    let test =
+        Test::profile().variable("PLAIN", canary()).public_file("work/.env.example", "API_KEY=x\n", 0o644);
     let folder = test.at("secrets").display().to_string();
     for line in [&["--help"][..], &["--version"], &["init", "--output", "-", "--secrets-dir", &folder]] {
         assert!(!test.command(line).text().is_empty());

@@ -196,9 +196,9 @@ fn explain_of_a_name_that_nobody_declared_is_78_and_the_others_are_explained() {
 fn init_writes_a_manifest_that_check_reads() {
     let compose =
         "services: {}\nsecrets:\n  supabase_url:\n    file: ./x\n  db-password:\n    external: true\n";
-    let test = Test::new().file("work/compose.yaml", compose, 0o644);
+    let test = Test::new().public_file("work/compose.yaml", compose, 0o644);
     let example = "# a comment\nexport API_TOKEN=abc\nDEBUG=1\nMAIL_PASSWORD=\n";
-    let test = test.file("work/.env.example", example, 0o644).secret("JWT_SECRET", canary());
+    let test = test.public_file("work/.env.example", example, 0o644).secret("JWT_SECRET", canary());
     let folder = test.at("secrets").display().to_string();
     let outcome = test.command(["init", "--secrets-dir", &folder]);
     assert_eq!(outcome.text(), "");
@@ -217,7 +217,7 @@ fn init_writes_a_manifest_that_check_reads() {
 
 #[test]
 fn init_replaces_no_file_unless_it_is_told_to() {
-    let test = Test::new().file("work/cryokey.toml", "mine", 0o644);
+    let test = Test::new().public_file("work/cryokey.toml", "mine", 0o644);
     let folder = test.at("secrets").display().to_string();
     let outcome = test.command(["init", "--secrets-dir", &folder]);
     outcome.refused(73, "configure", "cryokey.toml", "cannot-create").says("--force");
@@ -228,7 +228,7 @@ fn init_replaces_no_file_unless_it_is_told_to() {
 
 #[test]
 fn init_refuses_a_compose_file_that_is_none() {
-    let test = Test::new().file("work/broken.yaml", "secrets: [\n", 0o644);
+    let test = Test::new().public_file("work/broken.yaml", "secrets: [\n", 0o644);
     let outcome = test.command(["init", "--compose", "broken.yaml", "--output", "-"]);
     assert_eq!(outcome.code, 78, "{}", outcome.stderr);
     outcome.says("broken.yaml:").nothing_happened();

@@ -63,7 +63,7 @@ fn the_entry_in_gitignore_is_added_once_and_the_rest_stays() {
         ("/.secrets\n", "/.secrets\n"),
         (".secrets/\n", ".secrets/\n"),
     ] {
-        let test = development(MANIFEST).file("work/.gitignore", there, 0o644);
+        let test = development(MANIFEST).public_file("work/.gitignore", there, 0o644);
         test.start().app();
         assert_eq!(fs::read_to_string(test.at("work/.gitignore")).unwrap(), expected);
     }

@@ -205,7 +205,7 @@ fn c13_a_folder_that_everybody_can_write_is_advice_and_denied_by_strict_permissi
 fn c17_long_and_non_utf_8_file_names_are_taken_as_bytes() {
     let value = canary();
     let odd = bytes(&[b"odd\xff\n".as_slice(), "n".repeat(200).as_bytes()].concat());
-    let test = Test::with(REQUIRED).secret("OTHER", canary());
+    let test = Test::with(REQUIRED).secret("OTHER", canary()).watch(&value);
     fs::write(test.secret_path("").join(&odd), &value).unwrap();
     test.start().refused(66, "resolve", "TOKEN", "missing").says("2 entries");
     let path = test.secret_path("").join(&odd);

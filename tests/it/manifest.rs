@@ -17,8 +17,11 @@ fn asks_for(outcome: &Outcome, name: &str) {
 
 #[test]
 fn the_option_counts_before_the_variable() {
-    let test =
-        Test::new().manifest(&asking_for("BY_VARIABLE")).file("other.toml", asking_for("BY_OPTION"), 0o644);
+    let test = Test::new().manifest(&asking_for("BY_VARIABLE")).public_file(
+        "other.toml",
+        asking_for("BY_OPTION"),
+        0o644,
+    );
     asks_for(&test.start(), "BY_VARIABLE");
     let other = test.at("other.toml");
     let test = test.option("--manifest").option(other);
@@ -27,7 +30,7 @@ fn the_option_counts_before_the_variable() {
 
 #[test]
 fn the_manifest_in_the_working_directory_counts_for_a_user_who_is_not_root() {
-    let test = Test::new().file("work/cryokey.toml", asking_for("LOCAL"), 0o644);
+    let test = Test::new().public_file("work/cryokey.toml", asking_for("LOCAL"), 0o644);
     asks_for(&test.by_nobody().start(), "LOCAL");
 }
 
@@ -36,7 +39,7 @@ fn the_manifest_in_the_working_directory_is_left_alone_by_root_and_that_is_told(
     if !require(Need::Root) {
         return;
     }
-    let test = Test::profile().file("work/cryokey.toml", asking_for("LOCAL"), 0o644);
+    let test = Test::profile().public_file("work/cryokey.toml", asking_for("LOCAL"), 0o644);
     test.start().says("./cryokey.toml is not read as root").app();
 }
 
@@ -45,7 +48,7 @@ fn the_manifest_in_the_working_directory_is_left_alone_by_pid_1() {
     if !require(Need::PidNamespace) {
         return;
     }
-    let test = Test::profile().file("work/cryokey.toml", asking_for("LOCAL"), 0o644).by_nobody();
+    let test = Test::profile().public_file("work/cryokey.toml", asking_for("LOCAL"), 0o644).by_nobody();
     let test = test.through(["unshare", "--pid", "--fork", "--mount-proc"]);
     test.start().says("./cryokey.toml is not read as root or as PID 1").app();
 }
@@ -55,7 +58,7 @@ fn the_manifest_of_the_image_counts_where_no_other_does() {
     if !require(Need::Mounts) {
         return;
     }
-    let test = Test::new().file("other.toml", asking_for("IMAGE"), 0o644);
+    let test = Test::new().public_file("other.toml", asking_for("IMAGE"), 0o644);
     let script = "mount -t tmpfs none /etc && mkdir -p /etc/cryokey && cat ../other.toml > /etc/cryokey/cryokey.toml \
                   && exec \"$@\"";
     asks_for(&test.through_mounts(script).start(), "IMAGE");
@@ -80,7 +83,7 @@ fn a_manifest_that_others_can_write_is_refused_by_root() {
     }
     let path = |test: &Test| test.at("cryokey.toml").display().to_string();
     for mode in [0o664, 0o646, 0o666] {
-        let test = Test::profile().file("cryokey.toml", asking_for("TOKEN"), mode);
+        let test = Test::profile().public_file("cryokey.toml", asking_for("TOKEN"), mode);
         let file = path(&test);
         let outcome = test.variable("CRYOKEY_MANIFEST", &file).start();
         outcome
@@ -88,7 +91,7 @@ fn a_manifest_that_others_can_write_is_refused_by_root() {
             .says(&format!("mode {mode:04o}"))
             .says("chmod go-w");
     }
-    let test = Test::profile().file("cryokey.toml", asking_for("TOKEN"), 0o644);
+    let test = Test::profile().public_file("cryokey.toml", asking_for("TOKEN"), 0o644);
     let file = path(&test);
     chown(Path::new(&file), Some(NOBODY), None).unwrap();
     let test = test.variable("CRYOKEY_MANIFEST", &file);
@@ -97,7 +100,7 @@ fn a_manifest_that_others_can_write_is_refused_by_root() {
 
 #[test]
 fn a_user_who_is_not_root_may_use_any_manifest() {
-    let test = Test::new().file("cryokey.toml", asking_for("TOKEN"), 0o666);
+    let test = Test::new().public_file("cryokey.toml", asking_for("TOKEN"), 0o666);
     let file = test.at("cryokey.toml");
     asks_for(&test.variable("CRYOKEY_MANIFEST", file).by_nobody().start(), "TOKEN");
 }

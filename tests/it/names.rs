@@ -248,7 +248,7 @@ fn b18_a_manifest_of_ten_mebibytes_or_of_no_text_is_refused() {
     let outcome = Test::with(&"# nothing\n".repeat(1 << 20)).start();
     assert_eq!(outcome.code, 78, "{}", outcome.stderr);
     outcome.nothing_happened().says("larger than 1048576 bytes");
-    let test = Test::with("").file("cryokey.toml", b"version = 1\n# \xff\n", 0o644);
+    let test = Test::with("").public_file("cryokey.toml", b"version = 1\n# \xff\n", 0o644);
     let outcome = test.start();
     assert_eq!(outcome.code, 78, "{}", outcome.stderr);
     outcome.nothing_happened().says("not UTF-8 at byte 14");

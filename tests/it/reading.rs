@@ -19,7 +19,7 @@ fn fifo() -> Test {
 #[test]
 fn c14_a_file_that_is_replaced_is_opened_once_and_gives_one_whole_value() {
     let (long, short) = (canary().repeat(500), canary());
-    let test = Test::with(REQUIRED).secret("TOKEN", &long);
+    let test = Test::with(REQUIRED).secret("TOKEN", &long).watch(&short);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -55,18 +55,18 @@ fn c15_a_file_that_changes_all_the_time_is_given_up_after_three_more_tries() {
     if !require(Need::Trace) {
         return;
     }
-    let test = Test::with(REQUIRED).secret_with_mode("TOKEN", canary(), 0o644);
+    let [first, second, last] = [canary(), canary().repeat(2), canary()];
+    let test = Test::with(REQUIRED).secret_with_mode("TOKEN", &last, 0o644).watch(&first).watch(&second);
     let path = test.secret_path("TOKEN").to_str().unwrap().to_owned();
     let test = test.traced(["-P", &path, "-e", "trace=pread64", "-e", "inject=pread64:delay_exit=100000"]);
     let stop = AtomicBool::new(false);
     let outcome = thread::scope(|scope| {
         scope.spawn(|| {
-            let values = [canary(), canary().repeat(2)];
-            for value in values.iter().cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
+            for value in [&first, &second].into_iter().cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
                 fs::write(test.secret_path("TOKEN"), value).unwrap();
                 thread::sleep(Duration::from_millis(5));
             }
-            fs::write(test.secret_path("TOKEN"), canary()).unwrap();
+            fs::write(test.secret_path("TOKEN"), &last).unwrap();
         });
         let outcome = test.start();
         stop.store(true, Ordering::Relaxed);
@@ -85,7 +85,7 @@ fn c15_a_file_that_changes_once_is_read_again() {
         return;
     }
     let (old, new) = (canary(), canary());
-    let test = Test::with(REQUIRED).secret_with_mode("TOKEN", old, 0o644);
+    let test = Test::with(REQUIRED).secret_with_mode("TOKEN", old, 0o644).watch(&new);
     let test = test.traced(["-e", "trace=openat2,pread64", "-e", "inject=pread64:delay_enter=200000"]);
     let app = thread::scope(|scope| {
         scope.spawn(|| {

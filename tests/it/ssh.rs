@@ -247,7 +247,7 @@ fn without_home_the_account_counts_and_without_both_the_key_is_refused() {
     let passwd = format!("app:x:{NOBODY}:{NOBODY}::{{}}:/bin/sh\n");
     let test = staging(ED25519).without("HOME").by_nobody();
     let home = test.at("home").display().to_string();
-    let test = test.file("passwd", passwd.replace("{}", &home), 0o644);
+    let test = test.public_file("passwd", passwd.replace("{}", &home), 0o644);
     let mount = format!("mount --bind {} /etc/passwd && exec \"$@\"", test.at("passwd").display());
     if require(Need::Mounts) {
         let test = test.through_mounts(&mount);

@@ -29,7 +29,7 @@ pub(crate) fn test(install: bool) -> Result<(), String> {
     deny::deny(&mut report);
     report.step("fuzz corpora", fuzz::replay);
     report.step("static binary", || dist::dist().map(drop));
-    e2e::e2e(&mut report);
+    e2e::e2e(&mut report, &not_run.path);
     not_run.merge(&mut report)?;
     tools::advise_for_test();
     print!("\n{}", report.table(&optional));

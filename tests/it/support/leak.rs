@@ -51,8 +51,13 @@ impl Canaries {
     /// Searches for a value from now on, unless it is a word that may stand anywhere.
     pub(crate) fn watch(&mut self, value: &[u8]) {
         if value.len() >= LEAST {
-            self.0.push(Arc::new(Canary::new(value.get(..MOST).unwrap_or(value))));
+            self.watch_any(value);
         }
+    }
+
+    /// The same for a short value, where its parts cannot stand in a message by chance.
+    pub(crate) fn watch_any(&mut self, value: &[u8]) {
+        self.0.push(Arc::new(Canary::new(value.get(..MOST).unwrap_or(value))));
     }
 
     /// The same, but only for what [`canary`] made: other variables may be in messages.

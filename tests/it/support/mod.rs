@@ -5,6 +5,7 @@ pub(crate) mod memory;
 mod need;
 mod outcome;
 mod place;
+mod tree;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{Display, Write as _};
@@ -23,7 +24,8 @@ use tempfile::TempDir;
 pub(crate) use leak::{Canaries, canary, canary_url, encodings};
 pub(crate) use need::{Need, is_root, not_run, require};
 pub(crate) use outcome::Outcome;
-pub(crate) use place::{Tree, disk, executable, make_removable, memory};
+pub(crate) use place::{disk, executable, make_removable, memory};
+pub(crate) use tree::Tree;
 
 /// The binary under test.
 pub(crate) const CRYOKEY: &str = env!("CARGO_BIN_EXE_cryokey");
@@ -107,13 +109,23 @@ impl Test {
         self.secret_with_mode(name, value, 0o444)
     }
 
-    pub(crate) fn secret_with_mode(mut self, name: &str, value: impl AsRef<[u8]>, mode: u32) -> Self {
-        self.canaries.watch(value.as_ref());
+    pub(crate) fn secret_with_mode(self, name: &str, value: impl AsRef<[u8]>, mode: u32) -> Self {
         self.file(&format!("secrets/{name}"), value, mode)
     }
 
-    /// Any file in the sandbox.
+    /// Any file in the sandbox whose content must not be seen.
     pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
+        self.watch(&content).public_file(path, content, mode)
+    }
+
+    /// A value that must not be seen, written by the test itself.
+    pub(crate) fn watch(mut self, value: impl AsRef<[u8]>) -> Self {
+        self.canaries.watch(value.as_ref());
+        self
+    }
+
+    /// Any file in the sandbox whose content messages may repeat: a manifest, a list of names.
+    pub(crate) fn public_file(self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
         let path = self.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = fs::remove_file(&path);
@@ -125,7 +137,7 @@ impl Test {
     /// A manifest, named by `CRYOKEY_MANIFEST`.
     pub(crate) fn manifest(self, text: &str) -> Self {
         let path = self.at("cryokey.toml");
-        self.file("cryokey.toml", text, 0o644).variable("CRYOKEY_MANIFEST", path)
+        self.public_file("cryokey.toml", text, 0o644).variable("CRYOKEY_MANIFEST", path)
     }
 
     /// A variable; one that was there is replaced.

@@ -1,12 +1,12 @@
 //! `docker run`, spelt out one choice at a time.
 
+use std::fs;
 use std::path::Path;
 
-use crate::engine::Engine;
-use crate::images::PROBE;
-use crate::program::Ended;
-use crate::report::Report;
-use crate::secret::Folder;
+use e2e::program::Ended;
+
+use super::images::PROBE;
+use super::{Engine, Folder, Report};
 
 /// A container that is going to run.
 pub(crate) struct Run<'a> {
@@ -46,7 +46,14 @@ impl<'a> Run<'a> {
         self.mount(folder.path(), "/run/secrets")
     }
 
-    pub(crate) fn mount(self, from: &Path, to: &str) -> Self {
+    /// Mounts a manifest where cryokey finds it.
+    pub(crate) fn manifest(self, text: &str) -> Self {
+        let folder = self.engine.scratch();
+        fs::write(folder.join("cryokey.toml"), text).unwrap();
+        self.mount(&folder, "/etc/cryokey")
+    }
+
+    fn mount(self, from: &Path, to: &str) -> Self {
         let mount = format!("--mount=type=bind,source={},destination={to},readonly", from.display());
         self.options(&[&mount])
     }
@@ -63,40 +70,36 @@ impl<'a> Run<'a> {
     }
 
     /// Runs it to its end.
-    pub(crate) fn run(self) -> Result<Ended, String> {
-        let ended = self.engine.docker(&self.words(&["run", "--rm"]).each())?;
+    #[track_caller]
+    pub(crate) fn run(self) -> Ended {
+        let ended = self.try_run();
         // 125 is docker's own: nothing of ours ran.
-        if ended.code == 125 { Err(format!("docker run: {}", ended.said())) } else { Ok(ended) }
+        assert_ne!(ended.code, 125, "{}", ended.said());
+        ended
+    }
+
+    /// Runs it to its end, if it starts at all.
+    pub(crate) fn try_run(self) -> Ended {
+        self.docker(&["run", "--rm"])
     }
 
     /// Runs it to its end, and reads what the probe saw. The app must have ended with this code.
-    pub(crate) fn report(self, code: i32) -> Result<(Report, Ended), String> {
-        let ended = self.run()?;
-        if ended.code != code {
-            return Err(format!("code {} instead of {code}: {}", ended.code, ended.said()));
-        }
-        Ok((Report::parse(&ended.stdout)?, ended))
+    #[track_caller]
+    pub(crate) fn report(self, code: i32) -> (Report, Ended) {
+        let ended = self.run().with(code);
+        (Report::parse(&ended.stdout), ended)
     }
 
     /// Starts it in the background; the container stays until it is removed.
-    pub(crate) fn start(self) -> Result<Container<'a>, String> {
-        let id = self.engine.must(&self.words(&["run", "--detach"]).each())?;
-        Ok(Container { engine: self.engine, id })
+    #[track_caller]
+    pub(crate) fn start(self) -> Container<'a> {
+        let ended = self.docker(&["run", "--detach"]).with(0);
+        Container { engine: self.engine, id: ended.stdout.trim_end().to_owned() }
     }
 
-    fn words(&self, command: &[&str]) -> Words {
-        let command = command.iter().map(|word| (*word).to_owned());
-        let rest = self.options.iter().chain([&self.image]).chain(&self.app).cloned();
-        Words(command.chain(rest).collect())
-    }
-}
-
-/// A command line.
-struct Words(Vec<String>);
-
-impl Words {
-    fn each(&self) -> Vec<&str> {
-        self.0.iter().map(String::as_str).collect()
+    fn docker(&self, command: &[&str]) -> Ended {
+        let rest = self.options.iter().chain([&self.image]).chain(&self.app).map(String::as_str);
+        self.engine.docker(&command.iter().copied().chain(rest).collect::<Vec<_>>())
     }
 }
 
@@ -108,30 +111,25 @@ pub(crate) struct Container<'a> {
 
 impl Container<'_> {
     /// Waits for its end; its outputs are those of `docker logs`.
-    pub(crate) fn wait(&self) -> Result<Ended, String> {
-        let code = self.engine.must(&["wait", &self.id])?;
-        let logs = self.engine.docker(&["logs", &self.id])?;
-        let code = code.parse().map_err(|_| format!("docker wait said `{code}`"))?;
-        Ok(Ended { code, ..logs })
+    pub(crate) fn wait(&self) -> Ended {
+        let code = self.engine.must(&["wait", &self.id]).parse().unwrap();
+        Ended { code, ..self.logs() }
     }
 
     /// What the probe saw in its latest run, which must have ended well.
-    pub(crate) fn report(&self) -> Result<Report, String> {
-        let ended = self.wait()?;
-        if ended.code != 0 {
-            return Err(format!("code {}: {}", ended.code, ended.said()));
-        }
+    #[track_caller]
+    pub(crate) fn report(&self) -> Report {
+        let ended = self.wait().with(0);
         Report::parse(ended.stdout.lines().next_back().unwrap_or_default())
     }
 
-    pub(crate) fn logs(&self) -> Result<Ended, String> {
+    pub(crate) fn logs(&self) -> Ended {
         self.engine.docker(&["logs", &self.id])
     }
 }
 
 impl Drop for Container<'_> {
     fn drop(&mut self) {
-        // The engine takes along what cannot be removed now.
-        let _ = self.engine.docker(&["rm", "--force", "--volumes", &self.id]);
+        self.engine.docker(&["rm", "--force", "--volumes", &self.id]);
     }
 }

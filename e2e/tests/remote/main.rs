@@ -1,0 +1,6 @@
+//! cryokey and the servers that hold secrets, in a network of their own.
+
+mod support;
+
+mod server;
+mod surroundings;
