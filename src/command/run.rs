@@ -15,6 +15,7 @@ use crate::escape::{escaped, escaped_path};
 use crate::logger::Logger;
 use crate::plan::Plan;
 use crate::provider::session::Ending;
+use crate::provider::vault::identity::SingleUse;
 use crate::resolve::Resolution;
 use crate::rules;
 use crate::rules::rotation::Ages;
@@ -32,9 +33,9 @@ pub(super) fn run(
     if is_development {
         dev::admit(&config)?;
     }
-    let mut resolution = pipeline::read(Plan::new(&config), &config, environ, log);
+    let mut resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Allowed, log);
     if is_development && dev::complete(&resolution, &config, log)? {
-        resolution = pipeline::read(Plan::new(&config), &config, environ, log);
+        resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Allowed, log);
     }
     let sessions = std::mem::take(&mut resolution.sessions);
     let ages = Ages::new(&resolution, SystemTime::now());

@@ -79,12 +79,9 @@ impl<'a> Bootstrap<'a> {
     /// The value of a name; a file wins over a variable, and `BAO_X` over `VAULT_X`. One that is empty is not set, and
     /// one that cannot be read is an error: it would not be the one that was meant if another stood in for it.
     pub fn get(&self, name: &str) -> Result<Option<Bootstrapped>, ProviderError> {
-        let files = self.files.as_ref().map_err(Clone::clone)?;
-        for file in file_names(&self.prefixes, name) {
-            let found = files.get(&file).map(|found| self.file(found)).transpose()?.flatten();
-            if found.is_some() {
-                return Ok(found);
-            }
+        let found = self.in_file(name)?;
+        if found.is_some() {
+            return Ok(found);
         }
         let variable = spellings(name).find_map(|name| self.environ.set(&name).map(|value| (name, value)));
         variable.map_or(Ok(None), |(name, value)| {
@@ -92,10 +89,22 @@ impl<'a> Bootstrap<'a> {
         })
     }
 
+    /// The same for a setting, whose variable has been read already.
+    pub fn in_file(&self, name: &str) -> Result<Option<Bootstrapped>, ProviderError> {
+        let files = self.files.as_ref().map_err(Clone::clone)?;
+        for file in file_names(&self.prefixes, name) {
+            let found = files.get(&file).map(|found| self.file(found)).transpose()?.flatten();
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     /// What reading the files gave to tell.
     #[must_use]
-    pub fn warnings(&self) -> &[Problem] {
-        &self.warnings
+    pub fn into_warnings(self) -> Vec<Problem> {
+        self.warnings
     }
 
     fn file(&self, found: &[Found]) -> Result<Option<Bootstrapped>, ProviderError> {
@@ -143,12 +152,6 @@ impl Bootstrapped {
     #[must_use]
     pub fn secret(&self) -> &Secret {
         &self.value
-    }
-
-    /// Takes the value out.
-    #[must_use]
-    pub fn into_secret(self) -> Secret {
-        self.value
     }
 
     /// The value as text, to be sent. For a message only where the name is one of an address or a role.

@@ -214,6 +214,8 @@ pub struct Answer {
     pub found: Vec<Found>,
     /// Keys that stand for no legal name.
     pub unnamed: Vec<Key>,
+    /// Why names could not be looked for, although exact keys were read: those that are not found may exist.
+    pub failures: Vec<ProviderError>,
     /// What is legal but seldom meant.
     pub warnings: Vec<Problem>,
     /// What could be tighter; `check` shows it.
@@ -278,19 +280,22 @@ pub struct Key {
     pub path: String,
     /// One field of what is there.
     pub field: Option<String>,
+    /// Which version of it; the latest one, if none is named.
+    pub version: Option<u64>,
 }
 
 impl Key {
     /// A key without a field.
     pub fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into(), field: None }
+        Self { path: path.into(), field: None, version: None }
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&escaped(&self.path))?;
-        self.field.iter().try_for_each(|field| write!(formatter, "#{}", escaped(field)))
+        self.field.iter().try_for_each(|field| write!(formatter, "#{}", escaped(field)))?;
+        self.version.iter().try_for_each(|version| write!(formatter, "@{version}"))
     }
 }
 

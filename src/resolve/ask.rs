@@ -1,11 +1,17 @@
 //! Asks every place at once for everything that is wanted of it.
 
 use std::collections::HashMap;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
-use super::Opened;
+use init::StopSignals;
+
+use super::{Opened, Place};
 use crate::error::Problem;
 use crate::plan::{Candidate, Plan, Sought, Use};
-use crate::provider::{Answer, Deadline, Found, Key, ProviderError, Reading, Request, Session, Source};
+use crate::provider::{
+    Answer, Cause, Deadline, Found, Key, Kind, Provider, ProviderError, Reading, Request, Session, Source,
+};
 
 /// What the places said.
 #[derive(Debug, Default)]
@@ -34,23 +40,103 @@ struct Held {
     claims: usize,
 }
 
-/// Asks every place. Those without a network are read one after the other: threads before `execve` buy nothing there.
+/// What a place said, or will say.
+enum Pending<'a> {
+    Answered(Result<Answer, ProviderError>),
+    Local(Box<dyn Provider + 'a>),
+    Remote(Receiver<Result<Answer, ProviderError>>),
+}
+
+/// Asks every place. Remote ones are read side by side, local ones meanwhile, one after the other: threads before
+/// `execve` buy nothing there.
 #[must_use]
-pub fn ask(plan: &Plan, providers: Vec<Opened<'_>>, deadline: Deadline) -> Answers {
+pub fn ask(plan: &Plan, places: Vec<Opened<'_>>, deadline: Deadline) -> Answers {
     let mut answers = Answers::default();
     for candidate in plan.all().flat_map(|entry| &entry.candidates) {
         let place = answers.places.entry(candidate.source).or_default();
         place.entry(candidate.sought.clone()).or_default().claims += 1;
     }
-    for (source, provider) in providers {
-        let request = request(plan, source);
-        let answer = provider.and_then(|provider| {
-            answers.consumed.extend(provider.consumed());
-            provider.read(&request, deadline)
-        });
-        answers.record(source, answer);
+    let mut pending = Vec::with_capacity(places.len());
+    for (source, place) in places {
+        answers.consumed.extend(place.iter().flat_map(Place::consumed));
+        pending.push((source, start(plan, source, place, deadline)));
+    }
+    for (source, pending) in &mut pending {
+        pending.read_local(plan, *source, deadline);
+    }
+    for (source, pending) in pending {
+        answers.record(source, pending.wait(source, deadline));
     }
     answers
+}
+
+fn start<'a>(
+    plan: &Plan,
+    source: Source,
+    place: Result<Place<'a>, ProviderError>,
+    deadline: Deadline,
+) -> Pending<'a> {
+    match place {
+        Err(error) => Pending::Answered(Err(error)),
+        Ok(Place::Local(provider)) => Pending::Local(provider),
+        Ok(Place::Remote(provider)) => {
+            Pending::Remote(start_thread(provider, request(plan, source), deadline))
+        }
+    }
+}
+
+/// Where the kernel has no thread left, the receiver has no sender: that is no answer.
+fn start_thread(
+    provider: Box<dyn Provider>,
+    request: Request,
+    deadline: Deadline,
+) -> Receiver<Result<Answer, ProviderError>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let work = move || {
+        // Signals go to the calling thread, which decides when they wait; this one may outlive the reading.
+        let _held = StopSignals::hold();
+        // Nobody listens any more where the deadline has passed.
+        drop(sender.send(provider.read(&request, deadline)));
+    };
+    drop(thread::Builder::new().spawn(work));
+    receiver
+}
+
+impl Pending<'_> {
+    fn read_local(&mut self, plan: &Plan, source: Source, deadline: Deadline) {
+        if let Self::Local(provider) = self {
+            *self = Self::Answered(provider.read(&request(plan, source), deadline));
+        }
+    }
+
+    fn wait(self, source: Source, deadline: Deadline) -> Result<Answer, ProviderError> {
+        let no_answer = || ProviderError::new(source.text(), NoAnswer);
+        match self {
+            Self::Answered(answer) => answer,
+            Self::Local(_) => Err(no_answer()),
+            Self::Remote(receiver) => {
+                receiver.recv_timeout(deadline.remaining()).unwrap_or_else(|_| Err(no_answer()))
+            }
+        }
+    }
+}
+
+/// A place that did not answer in time.
+#[derive(Debug)]
+struct NoAnswer;
+
+impl Cause for NoAnswer {
+    fn kind(&self) -> Kind {
+        Kind::TimedOut
+    }
+
+    fn what(&self, place: &str) -> String {
+        format!("{place} did not answer before the startup timeout expired")
+    }
+
+    fn fix(&self) -> String {
+        "check the network, or raise CRYOKEY_START_TIMEOUT".into()
+    }
 }
 
 fn request(plan: &Plan, source: Source) -> Request {
@@ -89,6 +175,7 @@ impl Answers {
             };
             place.entry(sought).or_default().found.push(found);
         }
+        self.failures.extend(answer.failures.into_iter().map(|error| (source, error)));
         self.warnings.extend(answer.warnings);
         self.advice.extend(answer.advice);
         self.states.extend(answer.state.map(|state| (source, state)));

@@ -3,6 +3,8 @@
 mod ask;
 mod decide;
 
+use std::fmt;
+
 use crate::error::Problem;
 use crate::manifest::SecretRule;
 use crate::name::{EnvName, Variant};
@@ -13,13 +15,37 @@ pub use ask::{Answers, ask};
 pub use decide::decide;
 
 /// A place to ask, or why it could not even be opened.
-pub type Opened<'a> = (Source, Result<Box<dyn Provider + 'a>, ProviderError>);
+pub type Opened<'a> = (Source, Result<Place<'a>, ProviderError>);
+
+/// How a place is asked.
+pub enum Place<'a> {
+    /// On the calling thread.
+    Local(Box<dyn Provider + 'a>),
+    /// On a thread of its own, which is abandoned at the deadline. So it borrows nothing.
+    Remote(Box<dyn Provider>),
+}
 
 /// Asks every place, and decides.
 #[must_use]
-pub fn resolve(plan: Plan, providers: Vec<Opened<'_>>, deadline: Deadline) -> Resolution {
-    let answers = ask(&plan, providers, deadline);
+pub fn resolve(plan: Plan, places: Vec<Opened<'_>>, deadline: Deadline) -> Resolution {
+    let answers = ask(&plan, places, deadline);
     decide(plan, answers)
+}
+
+impl Place<'_> {
+    fn consumed(&self) -> Vec<String> {
+        let (Self::Local(provider) | Self::Remote(provider)) = self;
+        provider.consumed()
+    }
+}
+
+impl fmt::Debug for Place<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Local(_) => "Local",
+            Self::Remote(_) => "Remote",
+        })
+    }
 }
 
 /// What every name comes to.

@@ -97,9 +97,14 @@ fn is_only_a_key(resolved: &Resolved) -> bool {
 }
 
 /// The failure that keeps a name from being known. An outage never reads as absence.
-fn outage<'a>(resolved: &Resolved, resolution: &'a Resolution) -> Option<(Source, &'a ProviderError)> {
-    let decisive = resolved.decisive().filter(|tried| matches!(tried.fate, Fate::Unavailable))?;
+fn outage<'a>(resolved: &'a Resolved, resolution: &'a Resolution) -> Option<(Source, &'a ProviderError)> {
+    let decisive = resolved.decisive()?;
     let source = decisive.candidate.source;
+    match &decisive.fate {
+        Fate::Failed(error) if source.is_remote() => return Some((source, error)),
+        Fate::Unavailable => {}
+        _ => return None,
+    }
     resolution.failures.iter().find(|(failed, _)| *failed == source).map(|(source, error)| (*source, error))
 }
 

@@ -7,7 +7,7 @@ use cryokey::delivery::Delivery;
 use cryokey::environ::Environ;
 use cryokey::plan::Plan;
 use cryokey::provider::{Deadline, Source};
-use cryokey::resolve::{Accepted, Resolution, resolve};
+use cryokey::resolve::{Accepted, Place, Resolution, resolve};
 use cryokey::rules::rotation::Ages;
 use cryokey::rules::{self, Findings};
 
@@ -33,7 +33,7 @@ impl Outcome {
         let held = keys.iter().map(|key| Held::new(key, key)).collect();
         let mut memory = Memory::new(held, "");
         memory.consumed = vec!["VAULT_TOKEN".to_owned(), "VAULT_SECRET_ID".to_owned()];
-        let opened = vec![(Source::Vault, Ok(Box::new(memory) as _))];
+        let opened = vec![(Source::Vault, Ok(Place::Local(Box::new(memory))))];
         let resolution = resolve(Plan::new(&config), opened, Deadline::after(Duration::from_mins(1)));
         Self { resolution, config, environ }
     }
@@ -121,8 +121,10 @@ fn two_secrets_with_one_reference_both_get_its_value() {
     let environ = Environ::new(["SHARED=x"]);
     let flags = Flags { manifest: Some(file.path().into()), ..Flags::default() };
     let config = Config::load(flags, &environ).unwrap();
-    let opened =
-        vec![(Source::Environment, Ok(Box::new(Memory::new(vec![Held::new("SHARED", "x")], "")) as _))];
+    let opened = vec![(
+        Source::Environment,
+        Ok(Place::Local(Box::new(Memory::new(vec![Held::new("SHARED", "x")], "")))),
+    )];
     let resolution = resolve(Plan::new(&config), opened, Deadline::after(Duration::from_mins(1)));
     let values: Vec<&[u8]> = resolution.accepted().map(|secret| secret.value.secret.expose()).collect();
     assert_eq!(values, [b"x", b"x"]);

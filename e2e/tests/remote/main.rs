@@ -3,4 +3,5 @@
 mod support;
 
 mod server;
+mod sign_in;
 mod surroundings;

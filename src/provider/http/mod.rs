@@ -59,6 +59,8 @@ pub struct Settings {
     pub allow_http: AllowHttp,
     /// A unix socket that all requests go to, whatever their host.
     pub unix_socket: Option<PathBuf>,
+    /// The name that certificates must have, in place of the host that is asked.
+    pub server_name: Option<String>,
     /// Names under these domains are asked for with a dot at the end, which leaves out the search list.
     pub absolute_domains: Vec<String>,
     /// How long a connection may take, with TLS and the proxy.
@@ -75,6 +77,7 @@ impl Default for Settings {
             proxies: Proxies::default(),
             allow_http: AllowHttp::default(),
             unix_socket: None,
+            server_name: None,
             absolute_domains: Vec::new(),
             connect_limit: Duration::from_secs(5),
             read_limit: Duration::from_secs(10),
@@ -188,7 +191,7 @@ fn over_tcp(settings: &Settings, tls: &Arc<ClientConfig>, proxy: Option<&ureq::P
     let connector =
         ().chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
-            .chain(TlsConnector(Arc::clone(tls)));
+            .chain(TlsConnector { config: Arc::clone(tls), name: settings.server_name.clone() });
     let names = Names { absolute: settings.absolute_domains.clone() };
     Agent::with_parts(config(settings, proxy), connector, names)
 }

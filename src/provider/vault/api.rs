@@ -52,6 +52,12 @@ impl Api {
         Ok(api)
     }
 
+    /// The namespace of all requests.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// Sends a request until there is an answer, a failure that is not temporary, or no time. The path is that of the
     /// API without `/v1/`, not percent-encoded: `secret/data/app`. It may have a query.
     pub fn call(

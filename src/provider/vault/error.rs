@@ -37,6 +37,8 @@ pub enum VaultError {
     },
     /// The response is not what Vault's documentation says.
     Nonsense(Nonsense),
+    /// There was no answer before the startup timeout expired.
+    TimedOut,
 }
 
 /// What is wrong with a response.
@@ -87,6 +89,7 @@ impl Cause for VaultError {
             Self::Refused { status: 401 | 403, .. } => Kind::Denied,
             Self::Tls(_) | Self::Refused { .. } => Kind::Misconfigured,
             Self::Nonsense(_) => Kind::Nonsense,
+            Self::TimedOut => Kind::TimedOut,
         }
     }
 
@@ -108,6 +111,7 @@ impl Cause for VaultError {
                 format!("{place}: Vault refused `{capability}` on `{path}` with status {status}")
             }
             Self::Nonsense(nonsense) => format!("{place}: {nonsense}"),
+            Self::TimedOut => format!("{place}: no answer before the startup timeout expired"),
         }
     }
 
@@ -127,6 +131,7 @@ impl Cause for VaultError {
             }
             Self::NotReady { .. } => "wait until the node has caught up, or set VAULT_ADDR to another one".into(),
             Self::Refused { .. } => "correct the path and the namespace".into(),
+            Self::TimedOut => "check Vault and the network between, or raise CRYOKEY_START_TIMEOUT".into(),
             Self::Nonsense(_) => "check that VAULT_ADDR is the address of Vault, not of something before it".into(),
         }
     }

@@ -28,7 +28,7 @@ pub(crate) use installed::installed;
 pub(crate) use jwt::Issuer;
 pub(crate) use leak::{Canaries, canary};
 pub(crate) use network::{Network, network};
-pub(crate) use openbao::{NAME, OpenBao, READ, openbao, sealed_openbao, text};
+pub(crate) use openbao::{Client, NAME, OpenBao, READ, openbao, sealed_openbao, text};
 pub(crate) use outcome::Outcome;
 pub(crate) use proxy::{BlackHole, Fault, Proxy};
 pub(crate) use sandbox::Sandbox;

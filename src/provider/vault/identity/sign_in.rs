@@ -25,17 +25,18 @@ pub enum SingleUse {
 
 /// Signs in.
 pub fn sign_in(
-    method: Method,
+    method: &Method,
     api: &Api,
     single_use: SingleUse,
     deadline: Deadline,
 ) -> Result<Token, ProviderError> {
     let vault = Vault { api, single_use, deadline };
     match method {
-        Method::Token(token) => Ok(given(token.into_secret())),
-        Method::WrappedToken(token) => vault.unwrap_token(&token),
+        Method::Token(token) => Ok(given(token.secret().duplicate())),
+        Method::WrappedToken(token) => vault.unwrap_token(token),
         Method::AppRole { mount, role_id, secret_id, is_wrapped } => {
-            let secret_id = if is_wrapped { vault.unwrap_secret_id(&secret_id, &mount)? } else { secret_id };
+            let unwrapped = is_wrapped.then(|| vault.unwrap_secret_id(secret_id, mount)).transpose()?;
+            let secret_id = unwrapped.as_ref().unwrap_or(secret_id);
             let path = format!("auth/{mount}/login");
             let token = vault.log_in(
                 Auth::AppRole,
@@ -47,11 +48,11 @@ pub fn sign_in(
             Ok(Token { advice: Some(advice.into()), ..token })
         }
         Method::Jwt { auth, mount, role, file } => {
-            let token = read_line(&file)?;
-            let token = token.ok_or_else(|| IdentityError::Empty.at(escaped_path(&file)))?;
+            let token = read_line(file)?;
+            let token = token.ok_or_else(|| IdentityError::Empty.at(escaped_path(file)))?;
             let role = role.iter().map(|role| ("role", role.as_str()));
             let body: Vec<_> = role.chain([("jwt", token.text())]).collect();
-            vault.log_in(auth, &format!("auth/{mount}/login"), &body)
+            vault.log_in(*auth, &format!("auth/{mount}/login"), &body)
         }
         Method::Cert { mount, role } => {
             let body: Vec<_> = role.iter().map(|role| ("name", role.as_str())).collect();
