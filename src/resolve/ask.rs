@@ -115,7 +115,9 @@ impl Pending<'_> {
             Self::Answered(answer) => answer,
             Self::Local(_) => Err(no_answer()),
             Self::Remote(receiver) => {
-                receiver.recv_timeout(deadline.remaining()).unwrap_or_else(|_| Err(no_answer()))
+                // Its own threads have a grace already.
+                let patience = deadline.with_grace().with_grace();
+                receiver.recv_timeout(patience.remaining()).unwrap_or_else(|_| Err(no_answer()))
             }
         }
     }

@@ -32,4 +32,5 @@ mod secrecy;
 mod selection;
 mod ssh;
 mod values;
+mod vault;
 mod verify;

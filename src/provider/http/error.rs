@@ -144,6 +144,7 @@ impl HttpError {
             | HttpFault::Redirect { .. }
             | HttpFault::TooManyRedirects => Kind::Untrusted,
             HttpFault::Status { code: 404, .. } => Kind::NotFound,
+            HttpFault::Timeout(Waiting::Deadline) => Kind::TimedOut,
             _ if self.temporary().is_some() => Kind::Unreachable,
             _ => Kind::Nonsense,
         }

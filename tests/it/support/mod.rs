@@ -5,6 +5,7 @@ pub(crate) mod memory;
 mod need;
 mod outcome;
 mod place;
+pub(crate) mod server;
 mod tree;
 
 use std::ffi::{OsStr, OsString};
@@ -146,6 +147,12 @@ impl Test {
         self.canaries.watch_if_marked(value.as_bytes());
         self.variables.retain(|(there, _)| there != name);
         self.variables.push((name.into(), value));
+        self
+    }
+
+    /// A value that another place holds: nothing of it may be seen.
+    pub(crate) fn watching(mut self, value: &str) -> Self {
+        self.canaries.watch(value.as_bytes());
         self
     }
 

@@ -65,7 +65,7 @@ pub fn read(session: &Session, wanted: &[Wanted]) -> Vec<Result<Stored, KvError>
 /// What does not answer in time is known to be so: every ask gets an answer, so the rounds come to an end.
 fn ask(session: &Session, asks: Vec<Ask>) -> Vec<(Ask, Result<Arc<Reply>, VaultError>)> {
     let Session { api, token, width, deadline } = session.clone();
-    let answers = in_parallel(asks.clone(), width, deadline, move |ask: Ask| {
+    let answers = in_parallel(asks.clone(), width, deadline.with_grace(), move |ask: Ask| {
         api.call(Method::Get, &ask.path(), Some(&token), None, deadline)
     });
     let answer =
