@@ -1,6 +1,8 @@
 //! cryokey and the servers that hold secrets, in a network of their own.
 
+mod conformance;
 mod support;
 
 mod server;
 mod surroundings;
+mod vault;
