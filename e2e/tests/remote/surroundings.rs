@@ -11,7 +11,9 @@ use e2e::need::or_not_run;
 use e2e::program::{command, run};
 use rustix::process::Signal;
 
-use crate::support::{Answer, Authority, BlackHole, Dns, Fault, Network, Proxy, Sandbox, canary, network};
+use crate::support::{
+    Answer, Authority, BlackHole, Dns, Fault, Impostor, Network, Proxy, Sandbox, canary, network,
+};
 
 const BODY: usize = 1_000;
 const SHORT: Duration = Duration::from_millis(300);
@@ -63,6 +65,18 @@ fn a_signal_reaches_what_the_sandbox_runs() {
     thread::sleep(SHORT);
     running.signal(Signal::TERM);
     assert_eq!(running.wait().code, 143);
+}
+
+#[test]
+fn a_signal_reaches_the_first_process_of_a_sandbox() {
+    let Some(network) = network() else { return };
+    let sandbox = Sandbox::new(network).pid_1();
+    let running =
+        sandbox.spawn(["/bin/sh", "-c", "trap 'echo $$; exit 7' TERM; while :; do sleep 0.05; done"]);
+    thread::sleep(SHORT);
+    running.signal(Signal::TERM);
+    let outcome = running.wait();
+    assert_eq!((outcome.code, outcome.printed().as_str()), (7, "1\n"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -181,7 +195,7 @@ fn a_proxy_that_starts_later_refuses_connections_until_then() {
 #[test]
 fn a_black_hole_neither_accepts_nor_refuses() {
     let Some(network) = network() else { return };
-    let hole = BlackHole::start(network);
+    let hole = BlackHole::start(network, 443);
     let error = network.inside(|| TcpStream::connect_timeout(&hole.address(), SHORT)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
@@ -207,6 +221,17 @@ fn ask(network: &Network, address: SocketAddr) -> std::io::Result<Vec<u8>> {
     stream.write_all(b"?")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map(|_| answer)
+}
+
+#[test]
+fn an_impostor_shows_what_it_was_given() {
+    let Some(network) = network() else { return };
+    let Some(authority) = or_not_run(Authority::new(network.scratch())) else { return };
+    let impostor = Impostor::start(network, 443, &authority.expired(&["DNS:vault.example"]));
+    let mut line = network.command("openssl");
+    line.args(["s_client", "-connect", &impostor.address().to_string(), "-CAfile"]);
+    let ended = run(line.arg(authority.certificate()));
+    assert!(ended.said().contains("certificate has expired"), "{}", ended.said());
 }
 
 #[test]

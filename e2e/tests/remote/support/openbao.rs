@@ -140,8 +140,14 @@ fn configuration(
         "tls_key_file": server.key,
         "tls_client_ca_file": authority.certificate(),
     });
+    // By default, a request may not hold the thousand keys of a secret.
+    let open = json!({
+        "address": format!("{plain}:{PORT}"),
+        "tls_disable": true,
+        "max_request_json_strings": 10_000,
+    });
     let listeners = json!([
-        {"tcp": {"address": format!("{plain}:{PORT}"), "tls_disable": true}},
+        {"tcp": open},
         {"tcp": encrypted},
         {"unix": {"address": socket(directory), "tls_disable": true}},
     ]);
@@ -213,9 +219,14 @@ impl Client<'_> {
     /// A policy, such as of [`READ`] for one path.
     pub(crate) fn policy(&self, path: &str, rule: &str) -> String {
         let name = unique("policy");
+        self.set_policy(&name, path, rule);
+        name
+    }
+
+    /// A policy of this name; one that exists is replaced.
+    pub(crate) fn set_policy(&self, name: &str, path: &str, rule: &str) {
         let text = format!("path {path:?} {{ {rule} }}");
         self.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": text }));
-        name
     }
 
     /// A token, with more of the API's options.

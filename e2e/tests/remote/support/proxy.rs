@@ -122,8 +122,8 @@ pub(crate) struct BlackHole {
 
 impl BlackHole {
     /// The kernel drops what comes to a listener whose queue is full.
-    pub(crate) fn start(network: &Network) -> Self {
-        let address = SocketAddr::new(network.address(), 8200);
+    pub(crate) fn start(network: &Network, port: u16) -> Self {
+        let address = SocketAddr::new(network.address(), port);
         let full = network.inside(|| {
             let listener = TcpListener::bind(address).unwrap();
             rustix::net::listen(&listener, 0).unwrap();

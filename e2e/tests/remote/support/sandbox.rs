@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{Canaries, Dns, Network, Outcome, Tree};
 
 /// Shows the app's environment, byte for byte.
-const SHOW: [&str; 2] = ["/usr/bin/env", "-0"];
+pub(crate) const SHOW: [&str; 2] = ["/usr/bin/env", "-0"];
 
 /// In $0 is what takes the place of directories of this machine.
 const MOUNT: &str =
@@ -28,6 +28,7 @@ pub(crate) struct Sandbox {
     variables: Vec<(String, String)>,
     canaries: Canaries,
     credentials: Canaries,
+    is_pid_1: bool,
 }
 
 impl Sandbox {
@@ -42,6 +43,7 @@ impl Sandbox {
             variables: Vec::new(),
             canaries: Canaries::default(),
             credentials: Canaries::default(),
+            is_pid_1: false,
         };
         sandbox.variable("PATH", "/usr/bin:/bin").variable("CRYOKEY_LOG", "debug").manifest("")
     }
@@ -80,6 +82,11 @@ impl Sandbox {
         self
     }
 
+    /// All of these values, to search for them elsewhere.
+    pub(crate) fn canaries(&self) -> &Canaries {
+        &self.canaries
+    }
+
     /// A file below /etc or /run, as cryokey sees it.
     pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.at(path);
@@ -97,6 +104,12 @@ impl Sandbox {
         let mut hosts = fs::read_to_string(self.at("/etc/hosts")).unwrap_or_default();
         writeln!(hosts, "{address} {name}").unwrap();
         self.file("/etc/hosts", hosts)
+    }
+
+    /// cryokey is the first process, as in a container.
+    pub(crate) fn pid_1(mut self) -> Self {
+        self.is_pid_1 = true;
+        self
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -130,7 +143,11 @@ impl Sandbox {
 
     fn launch<'a>(&self, line: impl IntoIterator<Item = &'a OsStr>) -> Running<'_> {
         let mut command = self.network.command("unshare");
-        command.args(["--mount", "--propagation=private", "--", "/bin/sh", "-c", MOUNT]);
+        command.args(["--mount", "--propagation=private"]);
+        if self.is_pid_1 {
+            command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+        }
+        command.args(["--", "/bin/sh", "-c", MOUNT]);
         command.arg(&self.directory).arg(project::binary()).args(line);
         command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.process_group(0);
@@ -146,7 +163,7 @@ impl Sandbox {
     }
 }
 
-/// cryokey or, later, the app. No process stands between them and the test.
+/// cryokey or, later, the app.
 pub(crate) struct Running<'a> {
     sandbox: &'a Sandbox,
     child: Child,
@@ -156,7 +173,15 @@ pub(crate) struct Running<'a> {
 
 impl Running<'_> {
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let pid = if self.sandbox.is_pid_1 { self.first_process() } else { Pid::from_child(&self.child) };
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// What unshare forked. Otherwise, no process stands between the test and cryokey.
+    fn first_process(&self) -> Pid {
+        let parent = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+        Pid::from_raw(children.trim().parse().unwrap()).unwrap()
     }
 
     #[track_caller]
