@@ -53,6 +53,7 @@ pub(super) fn read(
     let opening = Opening { config, environ, single_use, deadline };
     let opened = config.all_sources().into_iter().map(|source| (source, opening.open(source)));
     let resolution = resolve(plan, opened.collect(), deadline);
+    resolution.notes.iter().for_each(|note| log.info(note));
     log.debug(format_args!("{} names looked for in {:?}", resolution.secrets.len(), start.elapsed()));
     resolution
 }

@@ -220,6 +220,8 @@ pub struct Answer {
     pub warnings: Vec<Problem>,
     /// What could be tighter; `check` shows it.
     pub advice: Vec<String>,
+    /// What was done there, for the log.
+    pub notes: Vec<String>,
     /// What the place looks like, for the message about a secret that it does not have.
     pub state: Option<String>,
     /// What is to be ended there once everything has been read.

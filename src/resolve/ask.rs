@@ -23,6 +23,8 @@ pub struct Answers {
     pub warnings: Vec<Problem>,
     /// What could be tighter.
     pub advice: Vec<String>,
+    /// What was done at the places.
+    pub notes: Vec<String>,
     /// What the places look like.
     pub states: Vec<(Source, String)>,
     /// Keys of bulk sources that map to no legal name.
@@ -180,6 +182,7 @@ impl Answers {
         self.failures.extend(answer.failures.into_iter().map(|error| (source, error)));
         self.warnings.extend(answer.warnings);
         self.advice.extend(answer.advice);
+        self.notes.extend(answer.notes);
         self.states.extend(answer.state.map(|state| (source, state)));
         self.sessions.extend(answer.session);
         self.unnamed.extend(answer.unnamed.into_iter().map(|key| (source, key)));

@@ -25,6 +25,7 @@ pub fn decide(plan: Plan, mut answers: Answers) -> Resolution {
         failures: answers.failures,
         warnings: answers.warnings,
         advice: answers.advice,
+        notes: answers.notes,
         states: answers.states,
         consumed: answers.consumed,
         sessions: answers.sessions,

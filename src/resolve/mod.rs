@@ -65,6 +65,8 @@ pub struct Resolution {
     pub warnings: Vec<Problem>,
     /// What could be tighter.
     pub advice: Vec<String>,
+    /// What was done at the places, for the log.
+    pub notes: Vec<String>,
     /// What the places look like, for messages about what they do not have.
     pub states: Vec<(Source, String)>,
     /// Variables that signed cryokey in at a remote source.

@@ -30,6 +30,7 @@ mod resources;
 mod rotation;
 mod secrecy;
 mod selection;
+mod sign_in;
 mod ssh;
 mod values;
 mod vault;

@@ -91,6 +91,7 @@ impl Server {
 fn converse(stream: impl Read + Write, script: &Script, seen: &Mutex<Vec<String>>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_head(&mut stream) {
+        skip_body(&mut stream, &request);
         seen.lock().unwrap().push(request.clone());
         let (bytes, is_last) = match script(&request) {
             Reply::Status(status, body) => {
@@ -106,6 +107,11 @@ fn converse(stream: impl Read + Write, script: &Script, seen: &Mutex<Vec<String>
             return;
         }
     }
+}
+
+fn skip_body(stream: &mut impl Read, head: &str) {
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    std::io::copy(&mut stream.take(length.unwrap_or(0)), &mut std::io::sink()).unwrap();
 }
 
 fn read_head(stream: &mut impl std::io::BufRead) -> Option<String> {

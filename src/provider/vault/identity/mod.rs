@@ -192,7 +192,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// How and with what, for `check`: `the token in /run/secrets/VAULT_TOKEN`.
+    /// With what, for the log: `the token in /run/secrets/VAULT_TOKEN`.
     #[must_use]
     pub fn label(&self) -> String {
         let at = |word: &str, mount: &str| format!("{word} at auth/{}", crate::escape::escaped(mount));
