@@ -183,6 +183,13 @@ impl Reply {
     }
 }
 
+#[cfg(test)]
+impl Reply {
+    pub(super) fn of(status: u16, body: &str) -> Self {
+        Self { status, body: Zeroizing::new(body.as_bytes().to_vec()) }
+    }
+}
+
 impl fmt::Debug for Api {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Api").field("namespace", &self.namespace).finish_non_exhaustive()
