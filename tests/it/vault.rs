@@ -335,6 +335,14 @@ fn what_is_missing_in_the_settings_is_78_and_says_which_variable() {
 }
 
 #[test]
+fn plain_http_to_an_allowed_host_is_a_warning_at_each_start() {
+    let test = test(&holding(json!({})), "secret/app").variable("VAULT_ADDR", "http://vault.invalid:8200");
+    let outcome = test.variable("CRYOKEY_ALLOW_HTTP", "vault.invalid:8200").start();
+    outcome.refused(69, "resolve", "DB_PASSWORD", "untrusted").says("does not resolve");
+    outcome.warns(&["without TLS"]);
+}
+
+#[test]
 fn d04_an_answer_that_never_comes_is_75_when_the_budget_ends_and_local_secrets_are_still_read() {
     let server = Server::plain(|_| Reply::Hang);
     let outcome = test(&server, "secret/app").secret("DB_PASSWORD", "local-value-of-some-length").start();
