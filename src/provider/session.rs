@@ -75,7 +75,7 @@ impl Ending {
     fn collect(&mut self) -> Vec<ProviderError> {
         let mut errors = Vec::new();
         for _ in 0..std::mem::take(&mut self.open) {
-            match self.outcomes.recv_timeout(self.deadline.remaining()) {
+            match self.outcomes.recv_timeout(self.deadline.with_grace().remaining()) {
                 Ok(outcome) => errors.extend(outcome.err()),
                 Err(_) => errors.push(ProviderError::new("a session", Unended)),
             }

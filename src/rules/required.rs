@@ -117,8 +117,10 @@ fn missing(resolved: &Resolved, resolution: &Resolution) -> Problem {
     }
     let what = format!("{name} is required and does not exist: {}", looked_for(resolved, resolution));
     let file_variable = file_variables::of(name);
+    let remote = resolved.tried.iter().map(|tried| tried.candidate.source).find(|source| source.is_remote());
+    let remote = remote.map(|source| format!("add it to {}, or ", source.text())).unwrap_or_default();
     let fix = format!(
-        "mount it as the secret `{name}`, or set {file_variable} to a file, or declare it as not required"
+        "{remote}mount it as the secret `{name}`, or set {file_variable} to a file, or declare it as not required"
     );
     Problem::new(Reason::Missing, name, what, fix)
 }

@@ -2,14 +2,14 @@
 //! elsewhere.
 
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::server::{Reply, Server};
-use crate::support::{Test, canary};
+use crate::support::{Need, Test, canary, require};
 
 const MANIFEST: &str = "[secret.DB_PASSWORD]\nrequired = true\n[env]\nrequired = [\"DB_PASSWORD\"]\n";
 const DENIED: &str = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
@@ -156,6 +156,7 @@ fn d13_a_deleted_version_is_66_unless_its_deletion_lies_in_the_future() {
 fn a_denied_secret_is_77_with_the_policy_to_paste() {
     let server = Server::plain(|request| match path(request) {
         path if path.starts_with("sys/") => mount("secret/", "2"),
+        "auth/token/lookup-self" => ok(&json!({ "data": {} })),
         _ => Reply::Status(403, DENIED.to_owned()),
     });
     let outcome = test(&server, "secret/app").start();
@@ -170,8 +171,19 @@ fn a_denied_look_up_of_the_mount_does_not_keep_a_readable_secret_from_being_read
         _ => Reply::Status(403, DENIED.to_owned()),
     });
     test(&server, "secret/app").start().app();
-    let outcome = test(&always(403, DENIED), "secret/app").start();
+    let denying = Server::plain(|request| match path(request) {
+        "auth/token/lookup-self" => ok(&json!({ "data": {} })),
+        _ => Reply::Status(403, DENIED.to_owned()),
+    });
+    let outcome = test(&denying, "secret/app").start();
     outcome.refused(77, "resolve", "DB_PASSWORD", "denied").says("denied, or no such mount");
+}
+
+#[test]
+fn a_token_that_vault_does_not_know_is_77_and_no_policy_is_blamed() {
+    let outcome = test(&always(403, DENIED), "secret/app").start();
+    outcome.refused(77, "resolve", "DB_PASSWORD", "denied").says("does not accept the token");
+    outcome.does_not_say("policy");
 }
 
 #[test]
@@ -323,6 +335,14 @@ fn what_is_missing_in_the_settings_is_78_and_says_which_variable() {
 }
 
 #[test]
+fn plain_http_to_an_allowed_host_is_a_warning_at_each_start() {
+    let test = test(&holding(json!({})), "secret/app").variable("VAULT_ADDR", "http://vault.invalid:8200");
+    let outcome = test.variable("CRYOKEY_ALLOW_HTTP", "vault.invalid:8200").start();
+    outcome.refused(69, "resolve", "DB_PASSWORD", "untrusted").says("does not resolve");
+    outcome.warns(&["without TLS"]);
+}
+
+#[test]
 fn d04_an_answer_that_never_comes_is_75_when_the_budget_ends_and_local_secrets_are_still_read() {
     let server = Server::plain(|_| Reply::Hang);
     let outcome = test(&server, "secret/app").secret("DB_PASSWORD", "local-value-of-some-length").start();
@@ -332,14 +352,29 @@ fn d04_an_answer_that_never_comes_is_75_when_the_budget_ends_and_local_secrets_a
 
 #[test]
 fn d05_term_ends_a_hanging_read_at_once() {
+    told_to_stop(&[]);
+}
+
+#[test]
+fn d05_term_ends_a_hanging_read_at_once_also_as_pid_1() {
+    if require(Need::PidNamespace) {
+        told_to_stop(&["unshare", "--pid", "--fork", "--mount-proc"]);
+    }
+}
+
+fn told_to_stop(before: &[&str]) {
     let server = Server::plain(|_| Reply::Hang);
     let test = test(&server, "secret/app").variable("CRYOKEY_START_TIMEOUT", "1h");
+    let test = test.through(before.iter().copied());
     let running = test.spawn(["true"]);
     while server.requests().is_empty() {
         thread::sleep(Duration::from_millis(1));
     }
+    let parent = running.child.id();
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    let child = children.split_whitespace().next().and_then(|child| Pid::from_raw(child.parse().unwrap()));
     let asked = Instant::now();
-    kill_process(Pid::from_child(&running.child), Signal::TERM).unwrap();
+    kill_process(child.unwrap_or_else(|| Pid::from_child(&running.child)), Signal::TERM).unwrap();
     let outcome = test.finish(running, false);
     assert_eq!(outcome.code, 143, "{}", outcome.stderr);
     assert!(asked.elapsed() < Duration::from_millis(200), "{:?}", asked.elapsed());

@@ -30,6 +30,7 @@ pub struct Api {
     /// Without a slash at its end.
     base: String,
     namespace: Option<String>,
+    is_exposed: bool,
 }
 
 /// A complete answer: 2xx, or 404, which can have something to say.
@@ -45,11 +46,16 @@ impl Api {
         let base = if socket.is_some() { "http://localhost" } else { settings.address.trim_end_matches('/') };
         let base = base.to_owned();
         settings.http.unix_socket = socket.map(PathBuf::from);
-        let client = Client::new(settings.http).map_err(VaultError::Tls)?;
-        let api = Self { client, base, namespace: settings.namespace };
         // An address that is no URL is a configuration error, and is reported without a request.
-        Request::new(Method::Get, &api.url("")).map_err(VaultError::Http)?;
-        Ok(api)
+        let is_exposed = Request::new(Method::Get, &base).map_err(VaultError::Http)?.is_exposed();
+        let client = Client::new(settings.http).map_err(VaultError::Tls)?;
+        Ok(Self { client, base, namespace: settings.namespace, is_exposed })
+    }
+
+    /// Whether tokens and values travel where others can read them.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        self.is_exposed
     }
 
     /// The namespace of all requests.
@@ -180,6 +186,13 @@ impl Reply {
     /// The body.
     pub fn json(&self) -> Result<Json<'_>, VaultError> {
         Json::parse(&self.body).ok_or(VaultError::Nonsense(Nonsense::NotJson))
+    }
+}
+
+#[cfg(test)]
+impl Reply {
+    pub(super) fn of(status: u16, body: &str) -> Self {
+        Self { status, body: Zeroizing::new(body.as_bytes().to_vec()) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::provider::http::{HttpError, HttpFault};
+use crate::provider::http::{HttpError, HttpFault, TlsFault};
 use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::tls::TlsSetupError;
 use crate::provider::{Cause, Kind, ProviderError};
@@ -58,16 +58,12 @@ impl VaultError {
     pub fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
     }
+}
 
-    /// The text that a policy needs, where a policy denied it.
-    fn policy(&self) -> Option<String> {
-        match self {
-            Self::Refused { status: 403, capability, path } => {
-                Some(format!("path \"{path}\" {{ capabilities = [\"{capability}\"] }}"))
-            }
-            _ => None,
-        }
-    }
+/// What has to be in a policy, to be pasted.
+#[must_use]
+pub fn policy(path: &str, capability: &str) -> String {
+    format!("path \"{path}\" {{ capabilities = [\"{capability}\"] }}")
 }
 
 impl Retryable for VaultError {
@@ -105,7 +101,7 @@ impl Cause for VaultError {
                 format!("{place}: this node is not ready to answer (status {status})")
             }
             Self::Refused { status: 403, capability, path } => {
-                format!("{place}: permission denied: `{capability}` on `{path}`, or the token is not valid")
+                format!("{place}: the token's policies do not allow `{capability}` on `{path}`")
             }
             Self::Refused { status, capability, path } => {
                 format!("{place}: Vault refused `{capability}` on `{path}` with status {status}")
@@ -116,12 +112,15 @@ impl Cause for VaultError {
     }
 
     fn fix(&self) -> String {
-        if let Some(policy) = self.policy() {
-            return format!("add to the token's policy: {policy}");
-        }
         match self {
-            Self::Http(HttpError { fault: HttpFault::Tls(_), .. }) => {
-                "set VAULT_CACERT to the CA that signed the server's certificate, and VAULT_ADDR to a name in it".into()
+            Self::Refused { status: 403, capability, path } => {
+                format!("add to the token's policy: {}", policy(path, capability))
+            }
+            Self::Http(HttpError { fault: HttpFault::Tls(TlsFault::UnknownIssuer), .. }) => {
+                "set VAULT_CACERT to the CA that signed the server's certificate".into()
+            }
+            Self::Http(HttpError { fault: HttpFault::Tls(TlsFault::WrongName), .. }) => {
+                "set VAULT_ADDR to a name in the certificate, or VAULT_TLS_SERVER_NAME to that name".into()
             }
             Self::Http(error) => error.fix(),
             Self::Tls(_) => "correct the file, or the variable that names it".into(),
@@ -129,10 +128,14 @@ impl Cause for VaultError {
             Self::Standby { leader } => {
                 format!("set VAULT_ADDR to the leader {leader}, or to a load balancer in front of it")
             }
-            Self::NotReady { .. } => "wait until the node has caught up, or set VAULT_ADDR to another one".into(),
+            Self::NotReady { .. } => {
+                "wait until the node has caught up, or set VAULT_ADDR to another one".into()
+            }
             Self::Refused { .. } => "correct the path and the namespace".into(),
             Self::TimedOut => "check Vault and the network between, or raise CRYOKEY_START_TIMEOUT".into(),
-            Self::Nonsense(_) => "check that VAULT_ADDR is the address of Vault, not of something before it".into(),
+            Self::Nonsense(_) => {
+                "check that VAULT_ADDR is the address of Vault, not of something before it".into()
+            }
         }
     }
 }

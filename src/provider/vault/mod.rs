@@ -86,10 +86,12 @@ impl Provider for Vault {
         wanted.extend(scope.iter().map(wanted_in_scope));
         wanted.extend(request.keys.iter().filter_map(|(key, _)| wanted_of(key)));
         let wanted: Vec<Wanted> = wanted.into_iter().collect();
-        let read = match wanted.as_slice() {
-            [] => Vec::new(),
-            wanted => kv::read(&self.session(deadline, &mut answer)?, wanted),
-        };
+        if wanted.is_empty() {
+            return Ok(answer);
+        }
+        let session = self.session(deadline, &mut answer)?;
+        answer.warnings.extend(session.api.is_exposed().then(exposed));
+        let read = kv::read(&session, &wanted);
         let read: BTreeMap<&Wanted, &Result<Stored, KvError>> = wanted.iter().zip(&read).collect();
         for (key, want) in &request.keys {
             let stored = wanted_of(key).and_then(|it| read.get(&it).copied());
@@ -102,6 +104,11 @@ impl Provider for Vault {
     fn consumed(&self) -> Vec<String> {
         self.0.method.as_ref().map(Method::consumed).unwrap_or_default()
     }
+}
+
+fn exposed() -> Problem {
+    let what = "secrets are read from Vault without TLS, because `allow_http` names its host";
+    Problem::new(Reason::Untrusted, "Vault", what, "use https, and remove the host from `allow_http`")
 }
 
 fn wanted_in_scope(path: &SecretPath) -> Wanted {

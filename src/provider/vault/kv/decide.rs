@@ -129,12 +129,21 @@ impl View<'_> {
         error: KvError,
     ) -> Result<Stored, KvError> {
         match (guess, error) {
-            (Ok(reply), error) => self.version_2(&reply).unwrap_or_else(|| Err(no_mount(error))),
+            (Ok(reply), error) => self.version_2(&reply).unwrap_or_else(|| Err(self.no_mount(error))),
             // The path as it was written was denied; that says more than the mount.
             (Err(denied), KvError::Api(VaultError::Refused { .. })) if self.wanted.path.has_data() => {
                 Err(denied.into())
             }
-            (Err(_), error) => Err(no_mount(error)),
+            (Err(_), error) => Err(self.no_mount(error)),
+        }
+    }
+
+    fn no_mount(&self, error: KvError) -> KvError {
+        match error {
+            KvError::Api(VaultError::Refused { status: 403, .. }) => {
+                KvError::NoMount { path: escaped(self.wanted.path.guess()) }
+            }
+            error => error,
         }
     }
 
@@ -202,13 +211,6 @@ impl View<'_> {
     }
 }
 
-fn no_mount(error: KvError) -> KvError {
-    match error {
-        KvError::Api(VaultError::Refused { .. }) => KvError::NoMount,
-        error => error,
-    }
-}
-
 /// What the look-up says of the mount. Servers without a look-up have version 1 only.
 fn mount(reply: &Reply, path: &SecretPath, namespace: Option<&str>) -> Result<Mount, KvError> {
     if !reply.is_found() {
@@ -242,4 +244,164 @@ fn children(reply: &Reply) -> Option<Vec<String>> {
         shown.push(format!("and {} more", keys.len() - MOST_CHILDREN));
     }
     (!shown.is_empty()).then_some(shown)
+}
+
+#[cfg(test)]
+#[expect(clippy::unnecessary_wraps, clippy::needless_pass_by_value, reason = "they fill tables of answers")]
+mod tests {
+    use super::*;
+
+    fn wanted(path: &str) -> Wanted {
+        Wanted { path: SecretPath::parse(path).unwrap(), version: None, is_scope: false }
+    }
+
+    fn read(path: &str) -> Ask {
+        Ask::Read(path.to_owned(), None)
+    }
+
+    fn mount_of(path: &str) -> Ask {
+        Ask::Mount(path.to_owned())
+    }
+
+    fn reply(body: &str) -> Result<Arc<Reply>, VaultError> {
+        Ok(Arc::new(Reply::of(200, body)))
+    }
+
+    fn absent() -> Result<Arc<Reply>, VaultError> {
+        Ok(Arc::new(Reply::of(404, r#"{"errors":[]}"#)))
+    }
+
+    fn mounted(path: &str, version: &str) -> Result<Arc<Reply>, VaultError> {
+        reply(&format!(r#"{{"data":{{"type":"kv","path":"{path}","options":{{"version":"{version}"}}}}}}"#))
+    }
+
+    fn version_2() -> Result<Arc<Reply>, VaultError> {
+        reply(r#"{"data":{"data":{"a":"x"},"metadata":{"version":1,"created_time":"2026-01-02T03:04:05Z"}}}"#)
+    }
+
+    fn denied() -> Result<Arc<Reply>, VaultError> {
+        Err(VaultError::Refused { status: 403, capability: "read", path: "x".to_owned() })
+    }
+
+    /// Plays the rounds against a table of answers; what is not in it does not exist. Gives the asks of each round.
+    fn play(wanted: &[Wanted], answers: &Known, namespace: Option<&str>) -> (Vec<Vec<Ask>>, Vec<Step>) {
+        let (mut known, mut rounds) = (Known::new(), Vec::new());
+        loop {
+            let steps: Vec<Step> = wanted.iter().map(|it| decide(it, wanted, &known, namespace)).collect();
+            let asks: std::collections::BTreeSet<Ask> = steps.iter().flat_map(Step::needs).cloned().collect();
+            if asks.is_empty() {
+                return (rounds, steps);
+            }
+            let answer = |ask: &Ask| (ask.clone(), answers.get(ask).cloned().unwrap_or_else(absent));
+            known.extend(asks.iter().map(answer));
+            rounds.push(asks.into_iter().collect());
+            assert!(rounds.len() < 6, "the rounds do not end: {rounds:?}");
+        }
+    }
+
+    fn result(path: &str, answers: Known) -> (Vec<Vec<Ask>>, Result<Stored, KvError>) {
+        let (rounds, mut steps) = play(&[wanted(path)], &answers, None);
+        (rounds, steps.pop().unwrap().into_result())
+    }
+
+    #[test]
+    fn one_round_is_enough_for_version_2_with_and_without_data() {
+        let answers = Known::from([
+            (read("secret/data/app"), version_2()),
+            (mount_of("secret/app"), mounted("secret/", "2")),
+        ]);
+        let (rounds, stored) = result("secret/app", answers.clone());
+        assert_eq!(rounds, [vec![mount_of("secret/app"), read("secret/data/app")]]);
+        assert_eq!(stored.unwrap().version, Some(1));
+        let (rounds, stored) = result("secret/data/app", answers);
+        assert_eq!(rounds, [vec![read("secret/data/app")]]);
+        stored.unwrap();
+    }
+
+    #[test]
+    fn a_mount_of_several_parts_is_read_where_it_is() {
+        for path in ["apps/kv/x", "apps/kv/data/x"] {
+            let answers = Known::from([
+                (mount_of(path), mounted("apps/kv/", "2")),
+                (read("apps/kv/data/x"), version_2()),
+            ]);
+            result(path, answers).1.unwrap();
+        }
+    }
+
+    #[test]
+    fn data_can_be_a_part_of_a_name() {
+        let answers = Known::from([
+            (mount_of("secret/team/data/x"), mounted("secret/", "2")),
+            (read("secret/team/data/x"), denied()),
+            (read("secret/data/team/data/x"), version_2()),
+        ]);
+        result("secret/team/data/x", answers).1.unwrap();
+    }
+
+    #[test]
+    fn b15_data_in_the_path_of_version_1_is_a_hint_and_never_an_empty_value() {
+        let answers = Known::from([(mount_of("old/data/x"), mounted("old/", "1"))]);
+        let error = result("old/data/x", answers.clone()).1.unwrap_err();
+        assert_eq!(error, KvError::VersionOne { mount: "old".to_owned() });
+        // There can be a directory of this name all the same.
+        let found = (read("old/data/x"), reply(r#"{"data":{"a":"x"}}"#));
+        let stored = result("old/data/x", answers.into_iter().chain([found]).collect()).1.unwrap();
+        assert_eq!((stored.fields().unwrap().len(), stored.version), (1, None));
+    }
+
+    #[test]
+    fn one_look_up_serves_all_paths_of_a_mount() {
+        let all: Vec<Wanted> = (0..9).map(|number| wanted(&format!("secret/app{number}"))).collect();
+        let mut answers = Known::from([(mount_of("secret/app0"), mounted("secret/", "2"))]);
+        answers.extend((0..9).map(|number| (read(&format!("secret/data/app{number}")), version_2())));
+        let (rounds, steps) = play(&all, &answers, None);
+        assert_eq!(rounds.iter().map(Vec::len).collect::<Vec<_>>(), [10]);
+        assert!(steps.into_iter().all(|step| step.into_result().is_ok()));
+    }
+
+    #[test]
+    fn the_mount_can_be_reported_with_its_namespace() {
+        let answers =
+            Known::from([(mount_of("kv/app"), mounted("team/kv/", "2")), (read("kv/data/app"), version_2())]);
+        let (_, mut steps) = play(&[wanted("kv/app")], &answers, Some("team/"));
+        steps.pop().unwrap().into_result().unwrap();
+        let error =
+            result("kv/app", Known::from([(mount_of("kv/app"), mounted("other/", "2"))])).1.unwrap_err();
+        assert_eq!(error, VaultError::Nonsense(Nonsense::Member("path")).into());
+    }
+
+    #[test]
+    fn a_server_without_a_look_up_has_version_1() {
+        let answers = Known::from([(read("secret/app"), reply(r#"{"data":{"a":"x"}}"#))]);
+        assert_eq!(result("secret/app", answers).1.unwrap().version, None);
+    }
+
+    #[test]
+    fn a_mount_of_another_engine_is_never_read() {
+        let other = reply(r#"{"data":{"type":"database","path":"db/","options":null}}"#);
+        let (rounds, result) = result("db/creds/app", Known::from([(mount_of("db/creds/app"), other)]));
+        assert_eq!(result.unwrap_err(), KvError::NotKv);
+        assert!(!rounds.concat().contains(&read("db/creds/app")), "{rounds:?}");
+    }
+
+    #[test]
+    fn a_version_of_version_1_is_refused() {
+        let wanted = Wanted { version: Some(2), ..wanted("old/x") };
+        let answers = Known::from([(mount_of("old/x"), mounted("old/", "1"))]);
+        let (_, mut steps) = play(std::slice::from_ref(&wanted), &answers, None);
+        assert!(matches!(steps.pop().unwrap().into_result(), Err(KvError::VersionOne { .. })));
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_never_absent() {
+        for ask in [read("secret/data/app"), mount_of("secret/app")] {
+            let mut answers = Known::from([
+                (mount_of("secret/app"), mounted("secret/", "2")),
+                (read("secret/data/app"), absent()),
+            ]);
+            answers.insert(ask.clone(), Err(VaultError::Sealed));
+            assert_eq!(result("secret/app", answers).1.unwrap_err(), VaultError::Sealed.into(), "{ask:?}");
+        }
+    }
 }

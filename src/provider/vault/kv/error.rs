@@ -1,6 +1,6 @@
 //! Why a secret of the KV engine cannot be read.
 
-use crate::provider::vault::error::VaultError;
+use crate::provider::vault::error::{VaultError, policy};
 use crate::provider::{Cause, Kind, ProviderError};
 
 /// Why a secret of the KV engine cannot be read. All paths and names in it are escaped.
@@ -26,7 +26,12 @@ pub enum KvError {
         version: u64,
     },
     /// The mount cannot be looked up.
-    NoMount,
+    NoMount {
+        /// Where the secret is, should the mount be what it seems.
+        path: String,
+    },
+    /// Vault does not know the token, or it expired.
+    TokenRefused,
     /// The mount is of another engine.
     NotKv,
     /// A mount of version 1, which has neither `data/` in its paths nor versions.
@@ -62,7 +67,7 @@ impl Cause for KvError {
             | Self::Deleted { .. }
             | Self::Destroyed { .. }
             | Self::VersionOne { .. } => Kind::NotFound,
-            Self::NoMount => Kind::Denied,
+            Self::NoMount { .. } | Self::TokenRefused => Kind::Denied,
             Self::NotKv | Self::ManyFields { .. } | Self::Path | Self::NoScope => Kind::Misconfigured,
         }
     }
@@ -76,7 +81,8 @@ impl Cause for KvError {
             }
             Self::Deleted { version } => format!("version {version} of {place} is deleted"),
             Self::Destroyed { version } => format!("version {version} of {place} is destroyed"),
-            Self::NoMount => {
+            Self::TokenRefused => format!("{place}: Vault does not accept the token"),
+            Self::NoMount { .. } => {
                 format!("{place}: denied, or no such mount: Vault answers both the same way")
             }
             Self::NotKv => format!("{place} is in a mount that is not of the KV engine"),
@@ -102,7 +108,10 @@ impl Cause for KvError {
                 "undelete it (`kv undelete`), write a new version, or name another one".into()
             }
             Self::Destroyed { .. } => "write a new version, or name another one".into(),
-            Self::NoMount => "correct the path, or give the token a policy for it".into(),
+            Self::TokenRefused => "use a token that is valid in this namespace and has not expired".into(),
+            Self::NoMount { path } => {
+                format!("correct the path, or add to the token's policy: {}", policy(path, "read"))
+            }
             Self::NotKv => "use the path of a KV secret".into(),
             Self::VersionOne { .. } => "write the path without `data/` and without a version".into(),
             Self::ManyFields { .. } => "name the field: `vault:path#field`".into(),

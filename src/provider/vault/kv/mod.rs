@@ -56,10 +56,27 @@ pub fn read(session: &Session, wanted: &[Wanted]) -> Vec<Result<Stored, KvError>
         let steps: Vec<Step> = wanted.iter().map(|it| decide(it, wanted, &known, namespace)).collect();
         let asks: BTreeSet<Ask> = steps.iter().flat_map(Step::needs).cloned().collect();
         if asks.is_empty() {
-            return steps.into_iter().map(Step::into_result).collect();
+            return explained(session, steps.into_iter().map(Step::into_result).collect());
         }
         known.extend(ask(session, asks.into_iter().collect()));
     }
+}
+
+/// Vault denies in the same way whatever the reason; a token that may not even look at itself is not valid.
+fn explained(session: &Session, results: Vec<Result<Stored, KvError>>) -> Vec<Result<Stored, KvError>> {
+    let is_denied = |result: &Result<Stored, KvError>| {
+        matches!(result, Err(KvError::NoMount { .. } | KvError::Api(VaultError::Refused { status: 403, .. })))
+    };
+    if !results.iter().any(is_denied) {
+        return results;
+    }
+    let Session { api, token, deadline, .. } = session;
+    let looked = api.call(Method::Get, "auth/token/lookup-self", Some(token), None, *deadline);
+    if !matches!(looked, Err(VaultError::Refused { status: 403, .. })) {
+        return results;
+    }
+    let explain = |result| if is_denied(&result) { Err(KvError::TokenRefused) } else { result };
+    results.into_iter().map(explain).collect()
 }
 
 /// What does not answer in time is known to be so: every ask gets an answer, so the rounds come to an end.
