@@ -1,5 +1,6 @@
 //! Defaults, manifest, environment and flags merged into what is in force.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -70,6 +71,14 @@ pub struct Selection {
     pub color: Option<Variant>,
 }
 
+impl Selection {
+    /// The beginnings of names that are in force, the more specific first.
+    #[must_use]
+    pub fn prefixes(&self) -> Vec<String> {
+        self.color.iter().chain(&self.environment).map(Variant::prefix).collect()
+    }
+}
+
 impl Config {
     /// What is in force, or everything that is wrong with what was asked for.
     pub fn load(flags: Flags, environ: &Environ) -> Result<Self, Failure> {
@@ -100,7 +109,19 @@ impl Config {
 }
 
 impl Config {
-    /// The places that are read, in rising priority.
+    /// The places that are read: those that names are looked for in, and those that only references name.
+    #[must_use]
+    pub fn all_sources(&self) -> Vec<Source> {
+        let mut sources = self.sources();
+        for reference in self.manifest.secrets.values().flat_map(|rule| &rule.from) {
+            if !sources.contains(&reference.source) {
+                sources.push(reference.source);
+            }
+        }
+        sources
+    }
+
+    /// The places that names are looked for in, in rising priority.
     #[must_use]
     pub fn sources(&self) -> Vec<Source> {
         let local = [Source::Environment, Source::FileVariables, Source::Files];
@@ -127,7 +148,7 @@ struct Variables<'a> {
 
 impl Reader for Variables<'_> {
     fn read<S: Syntax>(&self, variable: &'static str, _key: Option<&'static str>) -> Option<S::Value> {
-        let bytes = self.environ.set(variable)?;
+        let (variable, bytes) = self.set(variable)?;
         let value = S::from_variable(bytes);
         if value.is_none() {
             let what = format!("invalid value `{}` for {variable}{}", escaped(bytes), S::hint(bytes));
@@ -135,6 +156,16 @@ impl Reader for Variables<'_> {
             self.problems.borrow_mut().push(Problem::configuration(variable, what, fix));
         }
         value
+    }
+}
+
+impl Variables<'_> {
+    /// The variable that is set. `OpenBao`'s own spelling of a variable of Vault overrides it.
+    fn set(&self, variable: &'static str) -> Option<(Cow<'static, str>, &[u8])> {
+        let twin = variable.strip_prefix("VAULT_").map(|rest| format!("BAO_{rest}"));
+        let twin = twin.and_then(|twin| Some((self.environ.set(&twin)?, twin)));
+        twin.map(|(bytes, twin)| (Cow::Owned(twin), bytes))
+            .or_else(|| Some((Cow::Borrowed(variable), self.environ.set(variable)?)))
     }
 }
 

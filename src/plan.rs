@@ -1,5 +1,6 @@
 //! Which names are wanted, where each is looked for and in which order, and what is asked of it. No I/O.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -139,9 +140,12 @@ impl Plan {
         };
         let stamp = EnvName::built_in(variable::SECRET_ROTATION_TIMESTAMP);
         let is_declared = config.manifest.secrets.contains_key(&stamp);
+        let entries: Vec<Entry> =
+            config.manifest.secrets.iter().map(|(name, rule)| entry(name, rule)).collect();
+        let stamp = (!is_declared).then(|| beside(&entries, entry(&stamp, &SecretRule::DEFAULT)));
         Self {
-            entries: config.manifest.secrets.iter().map(|(name, rule)| entry(name, rule)).collect(),
-            rotation_stamp: (!is_declared).then(|| entry(&stamp, &SecretRule::DEFAULT)),
+            entries,
+            rotation_stamp: stamp,
             bulk: Bulk {
                 deliver: config.undeclared == Undeclared::Deliver,
                 variants: variants(config),
@@ -154,6 +158,16 @@ impl Plan {
     pub fn all(&self) -> impl Iterator<Item = &Entry> + Clone {
         self.entries.iter().chain(&self.rotation_stamp)
     }
+}
+
+/// The stamp is looked for where secrets are, and is no reason to ask another remote source.
+fn beside(entries: &[Entry], mut stamp: Entry) -> Entry {
+    let is_by_name = |candidate: &Candidate| matches!(candidate.sought, Sought::Name(_));
+    let by_name =
+        entries.iter().flat_map(|entry| &entry.candidates).filter(|candidate| is_by_name(candidate));
+    let sources: HashSet<Source> = by_name.map(|candidate| candidate.source).collect();
+    stamp.candidates.retain(|candidate| !candidate.source.is_remote() || sources.contains(&candidate.source));
+    stamp
 }
 
 /// Where a configuration looks for every name.

@@ -37,7 +37,8 @@ fn documented(row: &Row) -> String {
     let key = row.key.map(|key| format!("`{key}`")).unwrap_or_default();
     let default = row.default.as_deref().map(|toml| toml.trim_matches(['"', '[', ']']));
     let default = default.filter(|text| !text.is_empty()).map_or("none".into(), |text| format!("`{text}`"));
-    format!("| {key} | `{}` | {default} | {} |\n", row.variable, row.meaning)
+    let variables = row.variables.join("`, `");
+    format!("| {key} | `{variables}` | {default} | {} |\n", row.meaning)
 }
 
 #[test]

@@ -4,17 +4,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::provider::http::AllowHttp;
+use crate::provider::vault::identity::Auth;
 use crate::provider::{Providers, Source};
 use crate::syntax::{AbsolutePath, Boolean, Choice, Integer, List, Path, Syntax, Text, TimeSpan};
 
 /// Where orchestrators mount secrets.
 pub const SECRETS_DIR: &str = "/run/secrets";
 
-/// Turns rows of `name: type as syntax = default, variable, key` into the types below.
+/// Turns rows of `name: type as syntax = default, variable, key` into the types below. `or` names a variable that is read
+/// where the first is not set: one that others gave that meaning.
 macro_rules! settings {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident: $type:ty as $syntax:ty = $default:expr, variable $variable:literal $(, key $key:literal)?;
+        $name:ident: $type:ty as $syntax:ty = $default:expr, variable $variable:literal $(or $other:literal)? $(, key $key:literal)?;
     )+) => {
         /// What is in force.
         #[derive(Debug)]
@@ -27,7 +30,10 @@ macro_rules! settings {
         impl Layer {
             /// What a source says.
             pub fn read(reader: &impl Reader) -> Self {
-                Self { $( $name: reader.read::<$syntax>($variable, [$($key)?].first().copied()), )+ }
+                Self { $(
+                    $name: reader.read::<$syntax>($variable, [$($key)?].first().copied())
+                        $( .or_else(|| reader.read::<$syntax>($other, None)) )?,
+                )+ }
             }
 
             /// This layer, and the one below where it says nothing.
@@ -58,7 +64,7 @@ macro_rules! settings {
         pub const VARIABLE: Variables = Variables { $( $name: $variable, )+ };
 
         /// The names of all settings' variables.
-        pub const VARIABLES: &[&str] = &[$( $variable, )+];
+        pub const VARIABLES: &[&str] = &[$( $variable, $($other,)? )+];
 
         /// The table, for documents and tests.
         #[cfg(test)]
@@ -66,7 +72,7 @@ macro_rules! settings {
             let defaults = Layer::default().or_default();
             vec![$( Row {
                 key: [$($key)?].first().copied(),
-                variable: $variable,
+                variables: vec![$variable $(, $other)?],
                 default: Option::<<$syntax as Syntax>::Value>::from(defaults.$name).as_ref().map(<$syntax>::to_toml),
                 meaning: [$($doc),+].concat().trim().to_owned(),
                 schema: <$syntax>::schema(),
@@ -77,12 +83,16 @@ macro_rules! settings {
 
 // Without a key, a setting can only be set by its variable.
 settings! {
+    /// Hosts that may be asked without TLS, each with its port, such as `vault:8200`. Loopback addresses always may.
+    allow_http: AllowHttp as AllowHttp = AllowHttp::default(), variable "CRYOKEY_ALLOW_HTTP", key "allow_http";
     /// Files may be delivered to a run directory that is on a disk.
     allow_disk: bool as Boolean = false, variable "CRYOKEY_ALLOW_DISK", key "allow_disk";
     /// A required secret may come from a plain variable, which `docker inspect` shows. Always true with `--dev`.
     allow_plain_env: bool as Boolean = false, variable "CRYOKEY_ALLOW_PLAIN_ENV", key "allow_plain_env";
     /// Names of `CRYOKEY_…` and consumed `NAME_FILE` variables that the app keeps; by default it gets none of them.
     keep_env: Vec<String> as List = Vec::new(), variable "CRYOKEY_KEEP_ENV", key "keep_env";
+    /// How many requests are sent to a remote source at once.
+    max_requests: u64 as Integer<1, 256> = 32, variable "CRYOKEY_MAX_REQUESTS", key "max_requests";
     /// What the names of secret files may begin with, such as `cryoprotect_`.
     name_prefix: String as Text = String::new(), variable "CRYOKEY_NAME_PREFIX", key "name_prefix";
     /// Where files are delivered: a directory on a tmpfs, absolute in the manifest. Without it, files are delivered in
@@ -104,6 +114,39 @@ settings! {
     kubernetes_secret: Option<String> as Text = None, variable "K8S_SECRET_NAME";
     /// The namespace of that Secret.
     kubernetes_namespace: Option<String> as Text = None, variable "K8S_SECRET_NAMESPACE";
+    /// How to sign in at Vault where neither a token nor a role id with a secret id is given: `kubernetes`, `jwt`, `cert`
+    /// or `userpass`.
+    vault_auth: Option<Auth> as Auth = None, variable "CRYOKEY_VAULT_AUTH" or "VAULT_AUTH_METHOD", key "vault_auth";
+    /// Where that way is mounted in Vault, without `auth/`; by default under its own name.
+    vault_auth_mount: Option<String> as Text = None, variable "CRYOKEY_VAULT_AUTH_MOUNT", key "vault_auth_mount";
+    /// The file that holds the JSON Web Token for `jwt` and `kubernetes`; by default that of the pod's service account.
+    vault_jwt_file: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_VAULT_JWT_FILE", key "vault_jwt_file";
+    /// The role to take on when signing in.
+    vault_role: Option<String> as Text = None, variable "CRYOKEY_VAULT_ROLE" or "VAULT_ROLE", key "vault_role";
+
+    /// The address of Vault: `https://host:port`, or `unix:///path`.
+    vault_address: Option<String> as Text = None, variable "VAULT_ADDR";
+    /// The address of a Vault agent; overrides `VAULT_ADDR`.
+    vault_agent_address: Option<String> as Text = None, variable "VAULT_AGENT_ADDR";
+    /// A file with the CA certificates that are trusted for Vault, in place of the built-in ones.
+    vault_ca_file: Option<PathBuf> as Path = None, variable "VAULT_CACERT";
+    /// A directory of such files.
+    vault_ca_directory: Option<PathBuf> as Path = None, variable "VAULT_CAPATH";
+    /// The certificate that is presented to Vault.
+    vault_client_certificate: Option<PathBuf> as Path = None, variable "VAULT_CLIENT_CERT";
+    /// Its private key.
+    vault_client_key: Option<PathBuf> as Path = None, variable "VAULT_CLIENT_KEY";
+    /// The namespace of all requests to Vault.
+    vault_namespace: Option<String> as Text = None, variable "VAULT_NAMESPACE";
+    /// The proxy for requests to Vault; overrides `HTTPS_PROXY`.
+    vault_proxy: Option<String> as Text = None, variable "VAULT_PROXY_ADDR";
+    /// The Vault secrets whose fields become secrets of the app, such as `secret/app`, separated by commas; later ones
+    /// override.
+    vault_paths: Vec<String> as List = Vec::new(), variable "VAULT_SECRET_PATH";
+    /// Refused if true: cryokey always verifies the certificate.
+    vault_skip_verify: bool as Boolean = false, variable "VAULT_SKIP_VERIFY";
+    /// The name that Vault's certificate must have, if it is not the host of its address.
+    vault_server_name: Option<String> as Text = None, variable "VAULT_TLS_SERVER_NAME";
 
     /// A missing or unusable secret is an error, not a warning.
     strict_secrets: bool as Boolean = true, variable "STRICT_SECRET_MODE";
@@ -138,7 +181,7 @@ impl Choice for Undeclared {
 #[cfg(test)]
 pub(crate) struct Row {
     pub(crate) key: Option<&'static str>,
-    pub(crate) variable: &'static str,
+    pub(crate) variables: Vec<&'static str>,
     /// As TOML.
     pub(crate) default: Option<String>,
     pub(crate) meaning: String,

@@ -3,6 +3,7 @@
 pub mod namespace;
 pub mod need;
 pub mod program;
+pub mod project;
 pub mod secrecy;
 
 /// The search for values that the product's own tests use.

@@ -1,5 +1,6 @@
 //! A network and a mount namespace, in which servers run that must not meet those of this machine.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::AsFd as _;
@@ -60,9 +61,20 @@ impl Namespace {
         path
     }
 
+    /// A program in the network namespace, with the mounts of this machine.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", self.network())).arg("--").arg(program);
+        command
+    }
+
+    fn network(&self) -> String {
+        format!("/proc/{}/ns/net", self.holder.id())
+    }
+
     /// Does something in the network namespace. Programs that are started there run in it, too.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let network = File::open(format!("/proc/{}/ns/net", self.holder.id())).unwrap();
+        let network = File::open(self.network()).unwrap();
         let enter = || {
             move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
             work()

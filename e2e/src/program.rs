@@ -51,12 +51,30 @@ pub fn run(command: &mut Command) -> Ended {
 }
 
 pub fn try_run(command: &mut Command) -> io::Result<Ended> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let Output { code, stdout, stderr } = finish(start(command)?)?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Ended { code, stdout: text(stdout), stderr: text(stderr) })
+}
+
+/// What a program left, byte for byte.
+pub struct Output {
+    /// The exit code, 128+n for a signal.
+    pub code: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// Starts a program for [`finish`].
+pub fn start(command: &mut Command) -> io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+}
+
+/// Waits for its end.
+pub fn finish(mut child: Child) -> io::Result<Output> {
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
     let code = wait(&mut child)?;
-    let text = |thread: JoinHandle<Vec<u8>>| String::from_utf8_lossy(&thread.join().unwrap()).into_owned();
-    Ok(Ended { code, stdout: text(stdout), stderr: text(stderr) })
+    Ok(Output { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() })
 }
 
 fn collect(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {

@@ -28,7 +28,7 @@ pub(super) fn admit(config: &Config) -> Result<(), Failure> {
     if environment.is_some_and(|environment| environment.as_str() == PRODUCTION) {
         return Err(refused("the environment is production"));
     }
-    match config.sources().into_iter().find(|source| source.is_remote()) {
+    match config.all_sources().into_iter().find(|source| source.is_remote()) {
         Some(source) => Err(refused(&format!("{} is configured", source.text()))),
         None => Ok(()),
     }

@@ -11,6 +11,7 @@ use crate::escape::escaped;
 use crate::logger::Logger;
 use crate::name::EnvName;
 use crate::plan::Plan;
+use crate::provider::vault::identity::SingleUse;
 use crate::report::explanation::Explanation;
 use crate::rules::rotation::Ages;
 use crate::suggest::did_you_mean;
@@ -24,7 +25,7 @@ pub(super) fn run(
     log: &Logger,
 ) -> Result<(), Failure> {
     let config = pipeline::configure(flags, environ, log)?;
-    let resolution = pipeline::read(Plan::new(&config), &config, environ, log);
+    let resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Kept, log);
     let ages = Ages::new(&resolution, SystemTime::now());
     let mut problems = Vec::new();
     let mut explanations = Vec::new();

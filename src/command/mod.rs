@@ -4,6 +4,7 @@ mod check;
 mod dev;
 mod explain;
 pub mod init;
+mod open;
 mod pipeline;
 mod run;
 

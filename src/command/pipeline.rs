@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::open::Opening;
 use crate::config::{Config, Flags, Notice, Selection};
 use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem};
@@ -10,10 +11,8 @@ use crate::logger::Logger;
 use crate::manifest::locate::Origin;
 use crate::name::Variant;
 use crate::plan::Plan;
-use crate::provider::environment::Environment;
-use crate::provider::file_variables::FileVariables;
-use crate::provider::files::{self, Files};
-use crate::provider::{Cause, Deadline, Kind, Provider, ProviderError, Source};
+use crate::provider::Deadline;
+use crate::provider::vault::identity::SingleUse;
 use crate::resolve::{Resolution, resolve};
 
 /// What is in force, with what there is to say about it.
@@ -42,52 +41,21 @@ fn announce(config: &Config, log: &Logger) {
 }
 
 /// Reads everything that the plan asks for. The clock starts before the first place is opened.
-pub(super) fn read(plan: Plan, config: &Config, environ: &Environ, log: &Logger) -> Resolution {
+pub(super) fn read(
+    plan: Plan,
+    config: &Config,
+    environ: &Environ,
+    single_use: SingleUse,
+    log: &Logger,
+) -> Resolution {
     let deadline = Deadline::after(config.start_timeout);
     let start = Instant::now();
-    let opened = config.sources().into_iter().map(|source| (source, open(source, config, environ)));
+    let opening = Opening { config, environ, single_use, deadline };
+    let opened = config.all_sources().into_iter().map(|source| (source, opening.open(source)));
     let resolution = resolve(plan, opened.collect(), deadline);
+    resolution.notes.iter().for_each(|note| log.info(note));
     log.debug(format_args!("{} names looked for in {:?}", resolution.secrets.len(), start.elapsed()));
     resolution
-}
-
-/// The one place where a source becomes something that can be read.
-fn open<'a>(
-    source: Source,
-    config: &Config,
-    environ: &'a Environ,
-) -> Result<Box<dyn Provider + 'a>, ProviderError> {
-    match source {
-        Source::Environment => Ok(Box::new(Environment(environ))),
-        Source::FileVariables => Ok(Box::new(FileVariables(environ))),
-        Source::Files => Ok(Box::new(Files::new(files::Settings {
-            directory: config.secrets_dir.clone(),
-            name_prefix: config.name_prefix.clone(),
-            strict_permissions: config.strict_permissions,
-        }))),
-        Source::Aws | Source::Vault | Source::Azure | Source::Gcp | Source::Kubernetes => {
-            Err(ProviderError::new(source.text(), NotBuilt))
-        }
-    }
-}
-
-/// A provider that cryokey knows and cannot read yet. To leave it out in silence would start an app without its
-/// secrets.
-#[derive(Debug)]
-struct NotBuilt;
-
-impl Cause for NotBuilt {
-    fn kind(&self) -> Kind {
-        Kind::Misconfigured
-    }
-
-    fn what(&self, place: &str) -> String {
-        format!("cryokey cannot read from {place} yet")
-    }
-
-    fn fix(&self) -> String {
-        "unset EXTERNAL_SECRET_PROVIDER and K8S_SECRET_NAME, and mount the secrets as files".into()
-    }
 }
 
 /// The end of a start that must not go on.

@@ -14,6 +14,8 @@ use crate::error::{Failure, Phase, Problem, Reason};
 use crate::escape::{escaped, escaped_path};
 use crate::logger::Logger;
 use crate::plan::Plan;
+use crate::provider::session::Ending;
+use crate::provider::vault::identity::SingleUse;
 use crate::resolve::Resolution;
 use crate::rules;
 use crate::rules::rotation::Ages;
@@ -31,10 +33,11 @@ pub(super) fn run(
     if is_development {
         dev::admit(&config)?;
     }
-    let mut resolution = pipeline::read(Plan::new(&config), &config, environ, log);
+    let mut resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Allowed, log);
     if is_development && dev::complete(&resolution, &config, log)? {
-        resolution = pipeline::read(Plan::new(&config), &config, environ, log);
+        resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Allowed, log);
     }
+    let sessions = std::mem::take(&mut resolution.sessions);
     let ages = Ages::new(&resolution, SystemTime::now());
     let delivery = Delivery::new(&resolution, &config, environ);
     let findings = rules::judge(&resolution, &delivery, &config, ages);
@@ -46,9 +49,13 @@ pub(super) fn run(
 
     // Dropped on every way out from here, `delivered` takes away what was made; execve drops nothing.
     let signals = StopSignals::hold();
+    let ending = Ending::begin(sessions);
     let delivered = delivery.deliver().map_err(cannot_deliver)?;
     let launch = delivery.launch(command, &delivered).map_err(cannot_deliver)?;
     log_delivery(&delivered, log);
+    for error in ending.wait() {
+        log.warn(format_args!("{error}; fix: {}", error.fix()));
+    }
     if let Some(signal) = signals.pending() {
         return Err(stopped(signal));
     }

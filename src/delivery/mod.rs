@@ -147,14 +147,17 @@ fn is_inherited(secret: &Accepted<'_>) -> bool {
     secret.tried.candidate.source == Source::Environment && secret.tried.key_text() == secret.name.as_str()
 }
 
-/// What the app does not inherit: cryokey's own variables, those that were read, and those that a secret with another
-/// delivery took the place of.
+/// What the app does not inherit: cryokey's own variables, those that were read, those that signed cryokey in and are
+/// no secret of the app, and those that a secret with another delivery took the place of.
 fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTreeSet<String> {
     let own = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
     let own = own.filter(|name| name.starts_with(variable::OURS)).map(str::to_owned);
     let consumed = resolution.secrets.iter().flat_map(consumed);
+    let is_declared = |name: &String| resolution.get(name).is_some_and(|resolved| resolved.is_declared);
+    let signed_in = resolution.consumed.iter().filter(|name| !is_declared(name)).cloned();
     let kept = |name: &String| config.keep_env.contains(name);
-    let mut removed: BTreeSet<String> = own.chain(consumed).filter(|name| !kept(name)).collect();
+    let all = own.chain(consumed).chain(signed_in);
+    let mut removed: BTreeSet<String> = all.filter(|name| !kept(name)).collect();
     let is_no_variable = |secret: &Accepted<'_>| matches!(secret.rule.deliver, Deliver::File | Deliver::Ssh);
     removed.extend(resolution.accepted().filter(is_no_variable).map(|secret| secret.name.to_string()));
     removed

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Enough for a result to pass from one thread to another on a machine that has other things to do.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// The moment at which everything before the app must be done.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Option<Instant>);
@@ -17,6 +20,12 @@ impl Deadline {
     #[must_use]
     pub fn has_passed(self) -> bool {
         self.remaining().is_zero()
+    }
+
+    /// A little later: for who waits for others that end at the deadline by themselves, and wants to hear why.
+    #[must_use]
+    pub fn with_grace(self) -> Self {
+        Self(self.0.and_then(|moment| moment.checked_add(GRACE)))
     }
 
     /// The time left; zero once it is over.

@@ -1,5 +1,6 @@
 //! Places that secrets are read from.
 
+pub mod bootstrap;
 pub mod deadline;
 pub mod environment;
 mod error;
@@ -8,7 +9,9 @@ pub mod files;
 pub mod http;
 pub mod reference;
 pub mod retry;
+pub mod session;
 pub mod tls;
+pub mod vault;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,11 +24,17 @@ use crate::suggest::did_you_mean;
 use crate::syntax::{List, Syntax};
 pub use deadline::Deadline;
 pub use error::{Cause, Kind, ProviderError};
+pub use session::Session;
 
 /// A place secrets are read from. A key that does not exist is left out of the answer; that is not an error.
 pub trait Provider: Send {
     /// Reads what is asked for, in as few steps as the place allows. `Err`: nothing could be asked.
     fn read(&self, request: &Request, deadline: Deadline) -> Result<Answer, ProviderError>;
+
+    /// The variables whose values sign cryokey in there, whether that succeeds or not: the app does not inherit them.
+    fn consumed(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The places, in rising priority; `EXTERNAL_SECRET_PROVIDER` orders the external ones.
@@ -228,12 +237,18 @@ pub struct Answer {
     pub found: Vec<Found>,
     /// Keys that stand for no legal name.
     pub unnamed: Vec<Key>,
+    /// Why names could not be looked for, although exact keys were read: those that are not found may exist.
+    pub failures: Vec<ProviderError>,
     /// What is legal but seldom meant.
     pub warnings: Vec<Problem>,
     /// What could be tighter; `check` shows it.
     pub advice: Vec<String>,
+    /// What was done there, for the log.
+    pub notes: Vec<String>,
     /// What the place looks like, for the message about a secret that it does not have.
     pub state: Option<String>,
+    /// What is to be ended there once everything has been read.
+    pub session: Option<Session>,
 }
 
 /// One key that exists.
@@ -290,19 +305,22 @@ pub struct Key {
     pub path: Arc<str>,
     /// One field of what is there.
     pub field: Option<Arc<str>>,
+    /// Which version of it; the latest one, if none is named.
+    pub version: Option<u64>,
 }
 
 impl Key {
     /// A key without a field.
     pub fn new(path: impl Into<Arc<str>>) -> Self {
-        Self { path: path.into(), field: None }
+        Self { path: path.into(), field: None, version: None }
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&escaped(&*self.path))?;
-        self.field.iter().try_for_each(|field| write!(formatter, "#{}", escaped(&**field)))
+        self.field.iter().try_for_each(|field| write!(formatter, "#{}", escaped(&**field)))?;
+        self.version.iter().try_for_each(|version| write!(formatter, "@{version}"))
     }
 }
 

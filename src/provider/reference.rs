@@ -1,4 +1,6 @@
-//! Where a secret is: `files:db_password`, `vault:secret/data/db#password`.
+//! Where a secret is: `files:db_password`, `vault:secret/data/db#password@3`. The spellings of other tools are read
+//! too, so that their references need no edit: `vault:path#field#3`, `bao:`, `file:/run/secrets/x`,
+//! `ref+vault://path#/field`.
 
 use std::fmt;
 
@@ -7,6 +9,9 @@ use crate::suggest::did_you_mean;
 
 /// The longest reference.
 const LONGEST: usize = 2_048;
+
+/// Other tools name a file by its path; secrets are mounted here.
+const MOUNTED: &str = "/run/secrets/";
 
 /// A place of one secret, as `provider:path#field`. It never names a host: where a provider is reached is the
 /// operator's setting.
@@ -33,6 +38,8 @@ pub enum NotAReference {
     UnknownProvider(String),
     /// The provider has no fields.
     NoFields,
+    /// What is behind `@` is no version.
+    Version,
 }
 
 impl Reference {
@@ -41,27 +48,38 @@ impl Reference {
         if text.len() > LONGEST {
             return Err(NotAReference::TooLong);
         }
-        let (word, rest) = text.split_once(':').ok_or(NotAReference::Shape)?;
-        let source = parse_source(word)?;
-        let (path, field) = match rest.split_once('#') {
-            Some((path, field)) => (path, Some(field)),
-            None => (rest, None),
+        let (word, rest) = match text.strip_prefix("ref+") {
+            Some(text) => text.split_once("://").ok_or(NotAReference::Shape)?,
+            None => text.split_once(':').ok_or(NotAReference::Shape)?,
         };
-        if path.is_empty() || field.is_some_and(str::is_empty) {
+        let source = parse_source(word)?;
+        let rest = rest.strip_prefix(MOUNTED).filter(|_| word == "file").unwrap_or(rest);
+        let mut parts = rest.splitn(3, '#');
+        let path = parts.next().filter(|path| !path.is_empty()).ok_or(NotAReference::Shape)?;
+        check_path(path)?;
+        let (field, version) = match (parts.next(), parts.next()) {
+            (None, _) => (None, None),
+            (Some(""), _) => return Err(NotAReference::Shape),
+            (Some(_), _) if !source.is_remote() => return Err(NotAReference::NoFields),
+            (Some(field), None) => match field.rsplit_once('@') {
+                Some((field, version)) => (Some(field), Some(parse_version(version)?)),
+                None => (Some(field), None),
+            },
+            (Some(field), Some(version)) => (Some(field), Some(parse_version(version)?)),
+        };
+        let field = field.map(|field| field.strip_prefix('/').unwrap_or(field));
+        if field.is_some_and(|field| field.is_empty() || field.contains(char::is_control)) {
             return Err(NotAReference::Shape);
         }
-        check_path(path)?;
-        if field.is_some() && !source.is_remote() {
-            return Err(NotAReference::NoFields);
-        }
-        Ok(Self { source, key: Key { path: path.into(), field: field.map(Into::into) } })
+        Ok(Self { source, key: Key { path: path.into(), field: field.map(Into::into), version } })
     }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.source.word(), self.key.path)?;
-        self.key.field.iter().try_for_each(|field| write!(formatter, "#{field}"))
+        self.key.field.iter().try_for_each(|field| write!(formatter, "#{field}"))?;
+        self.key.version.iter().try_for_each(|version| write!(formatter, "@{version}"))
     }
 }
 
@@ -73,6 +91,7 @@ impl fmt::Display for NotAReference {
             Self::TooLong => write!(formatter, "it is longer than {LONGEST} bytes"),
             Self::NotYet(word) => write!(formatter, "cryokey cannot read from `{word}` yet"),
             Self::UnknownProvider(hint) => write!(formatter, "no such provider exists{hint}"),
+            Self::Version => formatter.write_str("a version is a whole number, at least 1, without a sign"),
             Self::NoFields => formatter.write_str("files and variables have no fields: leave `#…` out"),
         }
     }
@@ -80,11 +99,24 @@ impl fmt::Display for NotAReference {
 
 fn parse_source(text: &str) -> Result<Source, NotAReference> {
     let known = || Source::ALL.into_iter().filter(|source| !source.word().is_empty());
+    let text = match text {
+        "bao" => Source::Vault.word(),
+        "file" => Source::Files.word(),
+        text => text,
+    };
     match known().find(|source| source.word() == text) {
-        Some(source) if source.is_remote() => Err(NotAReference::NotYet(source.word())),
+        Some(source) if source.is_remote() && source != Source::Vault => {
+            Err(NotAReference::NotYet(source.word()))
+        }
         Some(source) => Ok(source),
         None => Err(NotAReference::UnknownProvider(did_you_mean(text, known().map(Source::word)))),
     }
+}
+
+/// Strictly: what looks like a version and is none must not become the latest one.
+fn parse_version(text: &str) -> Result<u64, NotAReference> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| is_number).ok_or(NotAReference::Version)
 }
 
 /// A path stays below where it begins, and nothing in it can be taken for a host or a query.
@@ -102,7 +134,14 @@ mod tests {
 
     #[test]
     fn a_reference_is_written_as_it_is_read() {
-        for text in ["files:db_password", "environment:DB", "files:kubernetes.io/token"] {
+        for text in [
+            "files:db_password",
+            "environment:DB",
+            "files:kubernetes.io/token",
+            "vault:secret/data/db#password",
+            "vault:secret/db#pass word@3",
+            "vault:secret/db",
+        ] {
             assert_eq!(Reference::parse(text).unwrap().to_string(), text);
         }
     }
@@ -144,6 +183,44 @@ mod tests {
     fn a_misspelt_provider_is_never_taken_for_text() {
         let why = Reference::parse("valut:a#b").unwrap_err().to_string();
         assert!(why.contains("did you mean `vault`"), "{why}");
-        assert!(Reference::parse("vault:a#b").unwrap_err().to_string().contains("vault"));
+        assert!(Reference::parse("aws:a#b").unwrap_err().to_string().contains("aws"));
+    }
+
+    #[test]
+    fn the_spellings_of_other_tools_are_read() {
+        for (theirs, ours) in [
+            ("bao:secret/data/x#key", "vault:secret/data/x#key"),
+            ("vault:secret/data/x#key#7", "vault:secret/data/x#key@7"),
+            ("ref+vault://secret/x#/key", "vault:secret/x#key"),
+            ("file:/run/secrets/db", "files:db"),
+            ("file:db", "files:db"),
+        ] {
+            assert_eq!(Reference::parse(theirs).unwrap().to_string(), ours);
+        }
+    }
+
+    #[test]
+    fn b09_b10_b11_a_reference_leads_to_no_host_and_to_no_other_directory() {
+        for text in [
+            "file:/etc/shadow",
+            "file:/run/secrets/../x",
+            "file:///etc/shadow",
+            "ref+vault://secret/x?address=evil.example#/key",
+            "vault://1.2.3.4/x#key",
+            "ref+vault://user@1.2.3.4/x#key",
+            "vault:secret/x#\u{0}",
+            "http://169.254.169.254/latest#x",
+        ] {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn b13_a_version_is_read_strictly() {
+        for version in ["5a", "-1", "0", "05", "+5", "", "latest", "12345678901234567890123"] {
+            for text in [format!("vault:secret/x#key@{version}"), format!("vault:secret/x#key#{version}")] {
+                assert_eq!(Reference::parse(&text), Err(NotAReference::Version), "{text}");
+            }
+        }
     }
 }

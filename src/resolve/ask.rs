@@ -1,61 +1,109 @@
-//! Asks every place for everything that is wanted of it.
+//! Asks every place at once for everything that is wanted of it.
 
-use super::Opened;
-use crate::error::Problem;
-use crate::plan::{Candidate, Plan, Sought, Use};
-use crate::provider::{Answer, Deadline, Found, Key, Names, ProviderError, Reading, Request, Source};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
-/// What the places said.
-#[derive(Debug, Default)]
-pub struct Answers {
-    /// What each place has, in the order of [`Place`].
-    slots: Vec<(Source, Vec<Slot>)>,
-    /// What several secrets refer to: each gets its own.
-    shared: Vec<Candidate>,
-    /// Places of which nothing could be asked.
-    pub failures: Vec<(Source, ProviderError)>,
-    /// What the places themselves had to say.
-    pub warnings: Vec<Problem>,
-    /// What could be tighter.
-    pub advice: Vec<String>,
-    /// What the places look like.
-    pub states: Vec<(Source, String)>,
-    /// Keys of bulk sources that map to no legal name.
-    pub unnamed: Vec<(Source, Key)>,
+use init::StopSignals;
+
+use super::answers::Answers;
+use super::{Opened, Place};
+use crate::plan::{Plan, Sought, Use};
+use crate::provider::{Answer, Cause, Deadline, Kind, Names, Provider, ProviderError, Request, Source};
+
+/// What a place said, or will say.
+enum Pending<'a> {
+    Answered(Result<Answer, ProviderError>),
+    Local(Box<dyn Provider + 'a>),
+    Remote(Receiver<Result<Answer, ProviderError>>),
 }
 
-/// One key that exists in a place.
-#[derive(Debug)]
-struct Slot {
-    name: Option<String>,
-    key: Key,
-    /// `None` once it was taken.
-    reading: Option<Reading>,
-}
-
-/// Asks every place. Those without a network are read one after the other: threads before `execve` buy nothing there.
-#[must_use]
-pub fn ask(plan: &Plan, providers: Vec<Opened<'_>>, deadline: Deadline) -> Answers {
-    let mut answers = Answers { shared: shared(plan), ..Answers::default() };
-    for (source, provider) in providers {
-        let request = request(plan, source);
-        let answer = provider.and_then(|provider| provider.read(&request, deadline));
-        answers.record(source, answer);
+/// Asks every place. Remote ones are read side by side, local ones meanwhile, one after the other: threads before
+/// `execve` buy nothing there.
+pub(super) fn ask(plan: &Plan, places: Vec<Opened<'_>>, deadline: Deadline) -> Answers {
+    let mut answers = Answers::new(plan);
+    let mut pending = Vec::with_capacity(places.len());
+    for (source, place) in places {
+        answers.consumed.extend(place.iter().flat_map(Place::consumed));
+        pending.push((source, start(plan, source, place, deadline)));
+    }
+    for (source, pending) in &mut pending {
+        pending.read_local(plan, *source, deadline);
+    }
+    for (source, pending) in pending {
+        answers.record(source, pending.wait(source, deadline));
     }
     answers
 }
 
-/// What references of several secrets name. Without references every candidate is looked for once.
-fn shared(plan: &Plan) -> Vec<Candidate> {
-    if plan.entries.iter().all(|entry| entry.rule.from.is_empty()) {
-        return Vec::new();
+fn start<'a>(
+    plan: &Plan,
+    source: Source,
+    place: Result<Place<'a>, ProviderError>,
+    deadline: Deadline,
+) -> Pending<'a> {
+    match place {
+        Err(error) => Pending::Answered(Err(error)),
+        Ok(Place::Local(provider)) => Pending::Local(provider),
+        Ok(Place::Remote(provider)) => {
+            Pending::Remote(start_thread(provider, request(plan, source), deadline))
+        }
     }
-    let mut candidates: Vec<&Candidate> = plan.all().flat_map(|entry| &entry.candidates).collect();
-    let order =
-        |one: &&Candidate, two: &&Candidate| (one.source, wanted(one)).cmp(&(two.source, wanted(two)));
-    candidates.sort_by(order);
-    let twins = candidates.windows(2).filter(|pair| matches!(pair, [one, two] if order(one, two).is_eq()));
-    twins.filter_map(|pair| pair.first().copied().cloned()).collect()
+}
+
+/// Where the kernel has no thread left, the receiver has no sender: that is no answer.
+fn start_thread(
+    provider: Box<dyn Provider>,
+    request: Request,
+    deadline: Deadline,
+) -> Receiver<Result<Answer, ProviderError>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let work = move || {
+        // Signals go to the calling thread, which decides when they wait; this one may outlive the reading.
+        let _held = StopSignals::hold();
+        // Nobody listens any more where the deadline has passed.
+        drop(sender.send(provider.read(&request, deadline)));
+    };
+    drop(thread::Builder::new().spawn(work));
+    receiver
+}
+
+impl Pending<'_> {
+    fn read_local(&mut self, plan: &Plan, source: Source, deadline: Deadline) {
+        if let Self::Local(provider) = self {
+            *self = Self::Answered(provider.read(&request(plan, source), deadline));
+        }
+    }
+
+    fn wait(self, source: Source, deadline: Deadline) -> Result<Answer, ProviderError> {
+        let no_answer = || ProviderError::new(source.text(), NoAnswer);
+        match self {
+            Self::Answered(answer) => answer,
+            Self::Local(_) => Err(no_answer()),
+            Self::Remote(receiver) => {
+                // Its own threads have a grace already.
+                let patience = deadline.with_grace().with_grace();
+                receiver.recv_timeout(patience.remaining()).unwrap_or_else(|_| Err(no_answer()))
+            }
+        }
+    }
+}
+
+/// A place that did not answer in time.
+#[derive(Debug)]
+struct NoAnswer;
+
+impl Cause for NoAnswer {
+    fn kind(&self) -> Kind {
+        Kind::TimedOut
+    }
+
+    fn what(&self, place: &str) -> String {
+        format!("{place} did not answer before the startup timeout expired")
+    }
+
+    fn fix(&self) -> String {
+        "check the network, or raise CRYOKEY_START_TIMEOUT".into()
+    }
 }
 
 fn request(plan: &Plan, source: Source) -> Request {
@@ -79,84 +127,4 @@ fn request(plan: &Plan, source: Source) -> Request {
         request.names.excluded = unused.map(|spelling| spelling.prefix.clone()).collect();
     }
     request
-}
-
-/// The name that something stands for, else the path and field of its key: what answers and candidates are compared
-/// by.
-type Place<'a> = (Option<&'a str>, &'a str, Option<&'a str>);
-
-fn wanted(candidate: &Candidate) -> Place<'_> {
-    match &candidate.sought {
-        Sought::Key(key) => (None, &key.path, key.field.as_deref()),
-        Sought::Name(name) => (Some(name), "", None),
-    }
-}
-
-impl Slot {
-    fn place(&self) -> Place<'_> {
-        match &self.name {
-            Some(name) => (Some(name), "", None),
-            None => (None, &self.key.path, self.key.field.as_deref()),
-        }
-    }
-}
-
-impl Answers {
-    fn record(&mut self, source: Source, answer: Result<Answer, ProviderError>) {
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => return self.failures.push((source, error)),
-        };
-        let slot = |Found { key, name, reading }| Slot { name, key, reading: Some(reading) };
-        let mut slots: Vec<Slot> = answer.found.into_iter().map(slot).collect();
-        slots.sort_by(|left, right| left.place().cmp(&right.place()));
-        self.slots.push((source, slots));
-        self.warnings.extend(answer.warnings);
-        self.advice.extend(answer.advice);
-        self.states.extend(answer.state.map(|state| (source, state)));
-        self.unnamed.extend(answer.unnamed.into_iter().map(|key| (source, key)));
-    }
-
-    /// Whether a place could not be asked.
-    pub(super) fn is_unavailable(&self, source: Source) -> bool {
-        self.failures.iter().any(|(failed, _)| *failed == source)
-    }
-
-    /// Whether anything was found for a candidate.
-    pub(super) fn has(&self, candidate: &Candidate) -> bool {
-        let sought = wanted(candidate);
-        let place = self.slots.iter().find(|(source, _)| *source == candidate.source);
-        place.is_some_and(|(_, slots)| slots.binary_search_by(|slot| slot.place().cmp(&sought)).is_ok())
-    }
-
-    /// What was found for a candidate. What several secrets refer to stays for the next one.
-    pub(super) fn take(&mut self, candidate: &Candidate) -> impl Iterator<Item = (Key, Reading)> {
-        let sought = wanted(candidate);
-        let is_twin = |shared: &Candidate| shared.source == candidate.source && wanted(shared) == sought;
-        let is_shared = self.shared.iter().any(is_twin);
-        let place = self.slots.iter_mut().find(|(source, _)| *source == candidate.source);
-        let slots = place.map(|(_, slots)| slots.as_mut_slice()).unwrap_or_default();
-        let from = slots.partition_point(|slot| slot.place() < sought);
-        let rest = slots.get_mut(from..).unwrap_or_default();
-        let same = rest.iter_mut().take_while(move |slot| slot.place() == sought);
-        same.filter_map(move |slot| {
-            let reading = if is_shared { slot.reading.as_ref().map(duplicate) } else { slot.reading.take() };
-            reading.map(|reading| (slot.key.clone(), reading))
-        })
-    }
-
-    /// What a bulk source brought that no candidate looks for: the name, the key and what reading it gave.
-    pub(super) fn unclaimed(&mut self, source: Source) -> impl Iterator<Item = (String, Key, Reading)> {
-        let places = self.slots.iter_mut().filter(move |(place, _)| *place == source);
-        let slots = places.flat_map(|(_, slots)| slots);
-        slots.filter_map(|slot| Some((slot.name.clone()?, slot.key.clone(), slot.reading.take()?)))
-    }
-}
-
-fn duplicate(reading: &Reading) -> Reading {
-    match reading {
-        Reading::Exists => Reading::Exists,
-        Reading::Failed(error) => Reading::Failed(error.clone()),
-        Reading::Value(value) => Reading::Value(Box::new(value.duplicate())),
-    }
 }

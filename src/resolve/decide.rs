@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ask::Answers;
+use super::answers::Answers;
 use super::{Assumed, Fate, LeftOut, Resolution, Resolved, Tried, WhyLeftOut};
 use crate::manifest::SecretRule;
 use crate::name::{EnvName, Variant};
@@ -10,8 +10,7 @@ use crate::plan::{Bulk, Candidate, Entry, Plan, Rank, Sought, Spelling, Use};
 use crate::provider::{Key, Reading, Source};
 
 /// Decides for each name which value wins.
-#[must_use]
-pub fn decide(plan: Plan, mut answers: Answers) -> Resolution {
+pub(super) fn decide(plan: Plan, mut answers: Answers) -> Resolution {
     let assumed = assume(&plan, &answers);
     let mut settle = |entry: Entry| {
         let mut settling = Settling::new(&assumed, entry.candidates.len());
@@ -30,7 +29,10 @@ pub fn decide(plan: Plan, mut answers: Answers) -> Resolution {
         failures: answers.failures,
         warnings: answers.warnings,
         advice: answers.advice,
+        notes: answers.notes,
         states: answers.states,
+        consumed: answers.consumed,
+        sessions: answers.sessions,
     }
 }
 

@@ -1,25 +1,52 @@
 //! From what is wanted to what every name comes to: all places are asked, then each name is decided.
 
+mod answers;
 mod ask;
 mod decide;
+
+use std::fmt;
 
 use crate::error::Problem;
 use crate::manifest::SecretRule;
 use crate::name::{EnvName, Variant};
 use crate::plan::{Candidate, Plan};
-use crate::provider::{Deadline, Key, Provider, ProviderError, Source, Value};
+use crate::provider::{Deadline, Key, Provider, ProviderError, Session, Source, Value};
 
-pub use ask::{Answers, ask};
-pub use decide::decide;
+use ask::ask;
+use decide::decide;
 
 /// A place to ask, or why it could not even be opened.
-pub type Opened<'a> = (Source, Result<Box<dyn Provider + 'a>, ProviderError>);
+pub type Opened<'a> = (Source, Result<Place<'a>, ProviderError>);
+
+/// How a place is asked.
+pub enum Place<'a> {
+    /// On the calling thread.
+    Local(Box<dyn Provider + 'a>),
+    /// On a thread of its own, which is abandoned at the deadline. So it borrows nothing.
+    Remote(Box<dyn Provider>),
+}
 
 /// Asks every place, and decides.
 #[must_use]
-pub fn resolve(plan: Plan, providers: Vec<Opened<'_>>, deadline: Deadline) -> Resolution {
-    let answers = ask(&plan, providers, deadline);
+pub fn resolve(plan: Plan, places: Vec<Opened<'_>>, deadline: Deadline) -> Resolution {
+    let answers = ask(&plan, places, deadline);
     decide(plan, answers)
+}
+
+impl Place<'_> {
+    fn consumed(&self) -> Vec<String> {
+        let (Self::Local(provider) | Self::Remote(provider)) = self;
+        provider.consumed()
+    }
+}
+
+impl fmt::Debug for Place<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Local(_) => "Local",
+            Self::Remote(_) => "Remote",
+        })
+    }
 }
 
 /// What every name comes to.
@@ -39,8 +66,14 @@ pub struct Resolution {
     pub warnings: Vec<Problem>,
     /// What could be tighter.
     pub advice: Vec<String>,
+    /// What was done at the places, for the log.
+    pub notes: Vec<String>,
     /// What the places look like, for messages about what they do not have.
     pub states: Vec<(Source, String)>,
+    /// Variables that signed cryokey in at a remote source.
+    pub consumed: Vec<String>,
+    /// What is to be ended at the sources before the app runs.
+    pub sessions: Vec<Session>,
 }
 
 /// What stands in for an environment that nobody selected.

@@ -97,9 +97,14 @@ fn is_only_a_key(resolved: &Resolved) -> bool {
 }
 
 /// The failure that keeps a name from being known. An outage never reads as absence.
-fn outage<'a>(resolved: &Resolved, resolution: &'a Resolution) -> Option<(Source, &'a ProviderError)> {
-    let decisive = resolved.decisive().filter(|tried| matches!(tried.fate, Fate::Unavailable))?;
+fn outage<'a>(resolved: &'a Resolved, resolution: &'a Resolution) -> Option<(Source, &'a ProviderError)> {
+    let decisive = resolved.decisive()?;
     let source = decisive.candidate.source;
+    match &decisive.fate {
+        Fate::Failed(error) if source.is_remote() => return Some((source, error)),
+        Fate::Unavailable => {}
+        _ => return None,
+    }
     resolution.failures.iter().find(|(failed, _)| *failed == source).map(|(source, error)| (*source, error))
 }
 
@@ -112,8 +117,10 @@ fn missing(resolved: &Resolved, resolution: &Resolution) -> Problem {
     }
     let what = format!("{name} is required and does not exist: {}", looked_for(resolved, resolution));
     let file_variable = file_variables::of(name);
+    let remote = resolved.tried.iter().map(|tried| tried.candidate.source).find(|source| source.is_remote());
+    let remote = remote.map(|source| format!("add it to {}, or ", source.text())).unwrap_or_default();
     let fix = format!(
-        "mount it as the secret `{name}`, or set {file_variable} to a file, or declare it as not required"
+        "{remote}mount it as the secret `{name}`, or set {file_variable} to a file, or declare it as not required"
     );
     Problem::new(Reason::Missing, name, what, fix)
 }

@@ -7,7 +7,7 @@ use cryokey::delivery::Delivery;
 use cryokey::environ::Environ;
 use cryokey::plan::Plan;
 use cryokey::provider::{Deadline, Source};
-use cryokey::resolve::{Accepted, Resolution, resolve};
+use cryokey::resolve::{Accepted, Place, Resolution, resolve};
 use cryokey::rules::rotation::Ages;
 use cryokey::rules::{self, Findings};
 
@@ -31,7 +31,9 @@ impl Outcome {
         let flags = Flags { manifest: Some(file.path().into()), ..Flags::default() };
         let config = Config::load(flags, &environ).unwrap();
         let held = keys.iter().map(|key| Held::new(key, key)).collect();
-        let opened = vec![(Source::Vault, Ok(Box::new(Memory::new(held, "")) as _))];
+        let mut memory = Memory::new(held, "");
+        memory.consumed = vec!["VAULT_TOKEN".to_owned(), "VAULT_SECRET_ID".to_owned()];
+        let opened = vec![(Source::Vault, Ok(Place::Local(Box::new(memory))))];
         let resolution = resolve(Plan::new(&config), opened, Deadline::after(Duration::from_mins(1)));
         Self { resolution, config, environ }
     }
@@ -40,6 +42,12 @@ impl Outcome {
         let ages = Ages::new(&self.resolution, std::time::SystemTime::now());
         let delivery = Delivery::new(&self.resolution, &self.config, &self.environ);
         rules::judge(&self.resolution, &delivery, &self.config, ages)
+    }
+
+    /// The line about what the app does not inherit.
+    fn removed(&self) -> String {
+        let delivery = Delivery::new(&self.resolution, &self.config, &self.environ);
+        delivery.deliver().unwrap().notes.concat()
     }
 
     /// What the app gets.
@@ -113,9 +121,31 @@ fn two_secrets_with_one_reference_both_get_its_value() {
     let environ = Environ::new(["SHARED=x"]);
     let flags = Flags { manifest: Some(file.path().into()), ..Flags::default() };
     let config = Config::load(flags, &environ).unwrap();
-    let opened =
-        vec![(Source::Environment, Ok(Box::new(Memory::new(vec![Held::new("SHARED", "x")], "")) as _))];
+    let opened = vec![(
+        Source::Environment,
+        Ok(Place::Local(Box::new(Memory::new(vec![Held::new("SHARED", "x")], "")))),
+    )];
     let resolution = resolve(Plan::new(&config), opened, Deadline::after(Duration::from_mins(1)));
     let values: Vec<&[u8]> = resolution.accepted().map(|secret| secret.value.secret.expose()).collect();
     assert_eq!(values, [b"x", b"x"]);
+}
+
+#[test]
+fn the_app_does_not_inherit_what_signed_cryokey_in() {
+    let outcome = |manifest: &str, keep: &str| {
+        let variables = ["VAULT_TOKEN=a", "VAULT_SECRET_ID=b", "VAULT_PASSWORD=c", keep];
+        Outcome::new(manifest, &variables, &["DB_PASSWORD"]).removed()
+    };
+    let removed = "the app does not inherit VAULT_SECRET_ID, VAULT_TOKEN";
+    assert_eq!(outcome(MANIFEST, "X="), removed, "a password that nobody signed in with stays");
+    let kept = outcome(MANIFEST, "CRYOKEY_KEEP_ENV=VAULT_TOKEN");
+    assert_eq!(kept, "the app does not inherit CRYOKEY_KEEP_ENV, VAULT_SECRET_ID");
+    let declared = format!("{MANIFEST}[secret.VAULT_TOKEN]\n");
+    assert_eq!(outcome(&declared, "X="), "the app does not inherit VAULT_SECRET_ID");
+}
+
+#[test]
+fn an_undeclared_key_is_delivered_under_the_name_of_a_variable_that_signed_cryokey_in() {
+    let outcome = Outcome::new(MANIFEST, &["VAULT_TOKEN=a"], &["DB_PASSWORD", "vault-token"]);
+    assert_eq!(outcome.app(), ["DB_PASSWORD=DB_PASSWORD", "VAULT_TOKEN=vault-token"]);
 }

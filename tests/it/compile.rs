@@ -15,7 +15,7 @@ use cryokey::manifest::SecretRule;
 use cryokey::plan::Plan;
 use cryokey::provider::environment::Environment;
 use cryokey::provider::{Answer, Deadline, Found, Key, Provider as _, Reading, Request, Source, Value, Want};
-use cryokey::resolve::{Accepted, Fate, Resolution, Resolved, resolve};
+use cryokey::resolve::{Accepted, Fate, Place, Resolution, Resolved, resolve};
 use cryokey::secret::Secret;
 use cryokey::ssh_key::Key as SshKey;
 use init::Launch;
@@ -98,7 +98,7 @@ fn resolved(environ: &Environ, hides: impl Fn(&dyn Debug)) {
     let config = Config::load(flags, environ).unwrap();
     let plan = Plan::new(&config);
     assert_eq!(plan.entries[0].rule, SecretRule::DEFAULT);
-    let opened = vec![(Source::Environment, Ok(Box::new(Environment(environ)) as _))];
+    let opened = vec![(Source::Environment, Ok(Place::Local(Box::new(Environment(environ)))))];
     let resolution = resolve(plan, opened, Deadline::after(Duration::from_mins(1)));
     assert!(resolution.secrets[0].found().is_some());
     hides(&resolution);

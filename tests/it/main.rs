@@ -30,6 +30,8 @@ mod resources;
 mod rotation;
 mod secrecy;
 mod selection;
+mod sign_in;
 mod ssh;
 mod values;
+mod vault;
 mod verify;

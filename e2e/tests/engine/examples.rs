@@ -7,12 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use e2e::need::or_not_run;
 use e2e::program::{command, run, try_run, until};
+use e2e::project::{binary, root};
 use e2e::secrecy::{canary, tells_no_value};
 use serde_json::Value;
 
 use crate::support::{
-    CONTRACT, Compose, Engine, Folder, NOBODY, binary, built_examples, contract, contract_values,
-    create_secret, engine, external, project, says,
+    CONTRACT, Compose, Engine, Folder, NOBODY, built_examples, contract, contract_values, create_secret,
+    engine, external, says,
 };
 
 /// The user who owns the development secrets.
@@ -34,7 +35,7 @@ fn development_needs_no_set_up_and_the_next_start_finds_what_the_first_has_made(
         return;
     }
     let home = tempfile::tempdir().unwrap();
-    let app = project().join("examples/dev/app.py");
+    let app = root().join("examples/dev/app.py");
     let start = || {
         let mut dev = command(binary(), ["run", "--dev", "--", "python3", app.to_str().unwrap()]);
         for (name, _) in &*CONTRACT {

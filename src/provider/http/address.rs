@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use toml::de::DeValue;
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 
 use super::error::{AddressFault, HttpError, HttpFault};
 use crate::escape::escaped;
+use crate::syntax::{List, Syntax};
 
 /// An `http` or `https` URL.
 #[derive(Clone)]
@@ -107,6 +109,34 @@ fn is_amazon_metadata(ip: Ipv6Addr) -> bool {
 /// A host without the brackets of an IPv6 address.
 pub(super) fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+impl Syntax for AllowHttp {
+    type Value = Self;
+    const TOML_TYPE: &'static str = List::TOML_TYPE;
+
+    fn usage() -> String {
+        "hosts with ports, such as vault:8200, separated by commas".into()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        Self::from_text(&List::from_toml(value)?.join(","))
+    }
+
+    fn to_toml(value: &Self) -> String {
+        let bracketed = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let shown = |(host, port): &(String, u16)| format!("{}:{port}", bracketed(host));
+        List::to_toml(&value.0.iter().map(shown).collect())
+    }
+
+    #[cfg(test)]
+    fn schema() -> serde_json::Value {
+        List::schema()
+    }
 }
 
 impl AllowHttp {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::{AlertDescription, CertificateError};
 
 use crate::escape::escaped;
+use crate::provider::Kind;
 use crate::provider::retry::{Retryable, Temporary};
 
 /// Why there is no response.
@@ -128,6 +129,25 @@ impl HttpError {
 
     pub(super) fn address(host: &str, fault: AddressFault) -> Self {
         Self::new(escaped(host), HttpFault::Address(fault))
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.fault {
+            HttpFault::Address(_) | HttpFault::Header { .. } | HttpFault::PlainHttp => Kind::Misconfigured,
+            HttpFault::Io(io::ErrorKind::PermissionDenied)
+            | HttpFault::Proxy { status: Some(401 | 403 | 407) }
+            | HttpFault::Status { code: 401 | 403, .. } => Kind::Denied,
+            HttpFault::UnknownHost
+            | HttpFault::Tls(_)
+            | HttpFault::Redirect { .. }
+            | HttpFault::TooManyRedirects => Kind::Untrusted,
+            HttpFault::Status { code: 404, .. } => Kind::NotFound,
+            HttpFault::Timeout(Waiting::Deadline) => Kind::TimedOut,
+            _ if self.temporary().is_some() => Kind::Unreachable,
+            _ => Kind::Nonsense,
+        }
     }
 
     /// What to do about it, where the host alone decides that.

@@ -36,6 +36,7 @@ use self::address::Address;
 use self::transport::{Names, NoNames, TlsConnector, UnixConnector};
 use super::Deadline;
 use super::tls::{self, Identity, TlsSetupError, Trust};
+use crate::escape::escaped_path;
 
 /// As many connections are kept for the next request as a provider may have requests at once.
 const CONNECTIONS: usize = 32;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub allow_http: AllowHttp,
     /// A unix socket that all requests go to, whatever their host.
     pub unix_socket: Option<PathBuf>,
+    /// The name that certificates must have, in place of the host that is asked.
+    pub server_name: Option<String>,
     /// Names under these domains are asked for with a dot at the end, which leaves out the search list.
     pub absolute_domains: Vec<String>,
     /// How long a connection may take, with TLS and the proxy.
@@ -75,6 +78,7 @@ impl Default for Settings {
             proxies: Proxies::default(),
             allow_http: AllowHttp::default(),
             unix_socket: None,
+            server_name: None,
             absolute_domains: Vec::new(),
             connect_limit: Duration::from_secs(5),
             read_limit: Duration::from_secs(10),
@@ -88,13 +92,14 @@ pub struct Client {
     proxied: Option<Agent>,
     proxies: Proxies,
     allow_http: AllowHttp,
-    is_local: bool,
+    /// The unix socket that all requests go to, for messages.
+    socket: Option<String>,
 }
 
 impl Client {
     /// Reads the certificates and builds the client. Nothing is connected yet.
     pub fn new(settings: Settings) -> Result<Self, TlsSetupError> {
-        let is_local = settings.unix_socket.is_some();
+        let socket = settings.unix_socket.as_deref().map(escaped_path);
         let (direct, proxied) = if let Some(path) = &settings.unix_socket {
             (over_unix_socket(&settings, path.clone()), None)
         } else {
@@ -102,7 +107,7 @@ impl Client {
             let proxied = settings.proxies.proxy().map(|proxy| over_tcp(&settings, &tls, Some(proxy)));
             (over_tcp(&settings, &tls, None), proxied)
         };
-        Ok(Self { direct, proxied, proxies: settings.proxies, allow_http: settings.allow_http, is_local })
+        Ok(Self { direct, proxied, proxies: settings.proxies, allow_http: settings.allow_http, socket })
     }
 
     /// Sends a request, and gives the response whatever its status. Redirects are followed as far as the request says,
@@ -113,7 +118,7 @@ impl Client {
         loop {
             let response = self.exchange(request, &address, deadline)?;
             let Some(next) = redirection(&address, &response)? else { return Ok(response) };
-            let failed = |fault| Err(HttpError::new(address.shown(), fault));
+            let failed = |fault| Err(HttpError::new(self.shown(&address), fault));
             if !is_same_host(&address, &next) {
                 return failed(HttpFault::Redirect { to: next.shown() });
             }
@@ -128,7 +133,7 @@ impl Client {
         address: &Address,
         deadline: Deadline,
     ) -> Result<Response, HttpError> {
-        let failed = |fault| HttpError::new(address.shown(), fault);
+        let failed = |fault| HttpError::new(self.shown(address), fault);
         if !self.may_ask(request, address) {
             return Err(failed(HttpFault::PlainHttp));
         }
@@ -138,12 +143,17 @@ impl Client {
         })?;
         let (parts, body) = response.into_parts();
         let body = read_body(&parts, body, request.body_limit).map_err(failed)?;
-        Ok(Response { host: address.shown(), status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(Response {
+            host: self.shown(address),
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        })
     }
 
     fn may_ask(&self, request: &Request, address: &Address) -> bool {
         address.is_tls()
-            || self.is_local
+            || self.socket.is_some()
             || address.is_loopback()
             || (request.is_for_metadata && address.is_metadata())
             || self.allow_http.holds(address)
@@ -176,7 +186,11 @@ impl Client {
                 | HttpFault::Io(io::ErrorKind::ConnectionRefused)
         );
         let proxy = self.proxies.shown().filter(|_| is_before_the_target && self.proxies.apply_to(address));
-        proxy.unwrap_or_else(|| address.shown())
+        proxy.unwrap_or_else(|| self.shown(address))
+    }
+
+    fn shown(&self, address: &Address) -> String {
+        self.socket.clone().unwrap_or_else(|| address.shown())
     }
 
     fn agent(&self, address: &Address) -> &Agent {
@@ -188,7 +202,7 @@ fn over_tcp(settings: &Settings, tls: &Arc<ClientConfig>, proxy: Option<&ureq::P
     let connector =
         ().chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
-            .chain(TlsConnector(Arc::clone(tls)));
+            .chain(TlsConnector { config: Arc::clone(tls), name: settings.server_name.clone() });
     let names = Names { absolute: settings.absolute_domains.clone() };
     Agent::with_parts(config(settings, proxy), connector, names)
 }

@@ -29,8 +29,13 @@ impl Proxies {
         let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
         let first = names.into_iter().find_map(|name| Some((name, environ.text(name)?)));
         let proxy = first.map(|(variable, url)| parse(&url).ok_or(ProxyError { variable })).transpose()?;
-        let list = environ.text("no_proxy").or_else(|| environ.text("NO_PROXY")).unwrap_or_default();
-        Ok(Self { proxy, exceptions: NoProxy::parse(&list) })
+        Ok(Self { proxy, exceptions: exceptions(environ) })
+    }
+
+    /// The proxy that one provider's own variable names; the exceptions are those of all.
+    pub fn named(variable: &'static str, url: &str, environ: &Environ) -> Result<Self, ProxyError> {
+        let proxy = parse(url).ok_or(ProxyError { variable })?;
+        Ok(Self { proxy: Some(proxy), exceptions: exceptions(environ) })
     }
 
     /// What the agent for proxied requests is made with.
@@ -50,6 +55,11 @@ impl Proxies {
             && !address.is_metadata()
             && !self.exceptions.holds(address.host(), address.port())
     }
+}
+
+fn exceptions(environ: &Environ) -> NoProxy {
+    let list = environ.text("no_proxy").or_else(|| environ.text("NO_PROXY"));
+    NoProxy::parse(&list.unwrap_or_default())
 }
 
 /// SOCKS is refused here: the library would panic at the first request.

@@ -103,6 +103,12 @@ impl Request {
         self
     }
 
+    /// Whether everybody on the way can read it: plain `http`, and not within this machine.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        !self.address.is_tls() && !self.address.is_loopback()
+    }
+
     /// What is sent as body: nothing is not the same as a body without bytes, which a server may want to be told.
     pub(super) fn sent_body(&self) -> Option<&[u8]> {
         let is_sent = matches!(self.method, Method::Post | Method::Put);

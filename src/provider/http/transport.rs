@@ -119,7 +119,11 @@ impl Resolver for NoNames {
 }
 
 /// TLS over whatever carries it. The library's own would build its configuration anew, and panic on one it dislikes.
-pub(super) struct TlsConnector(pub(super) Arc<ClientConfig>);
+pub(super) struct TlsConnector {
+    pub(super) config: Arc<ClientConfig>,
+    /// What the certificate must be for, if not for the host.
+    pub(super) name: Option<String>,
+}
 
 impl fmt::Debug for TlsConnector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,9 +143,9 @@ impl<In: Transport> Connector<In> for TlsConnector {
         if !details.needs_tls() {
             return Ok(Some(Either::A(transport)));
         }
-        let host = bare(details.uri.host().unwrap_or_default());
+        let host = self.name.as_deref().unwrap_or_else(|| bare(details.uri.host().unwrap_or_default()));
         let name = ServerName::try_from(host).map_err(|_| HttpFault::Tls(TlsFault::WrongName))?.to_owned();
-        let mut session = ClientConnection::new(Arc::clone(&self.0), name)
+        let mut session = ClientConnection::new(Arc::clone(&self.config), name)
             .map_err(|error| HttpFault::Tls(TlsFault::of(&error)))?;
         let mut socket = TransportAdapter::new(transport, Arc::clone(&details.current_time));
         socket.set_timeout(time_left(details));

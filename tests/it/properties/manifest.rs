@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cryokey::manifest::{Deliver, Format, Manifest, SecretRule, write};
 use cryokey::name::{EnvName, Variant};
+use cryokey::provider::http::AllowHttp;
 use cryokey::provider::reference::Reference;
 use cryokey::secret::Newline;
 use cryokey::setting::{Layer, Undeclared};
@@ -68,7 +69,7 @@ fn rule() -> impl Strategy<Value = SecretRule> {
     ];
     let days = (1..100_000_000_u64).prop_map(|days| Duration::from_secs(days * 86_400));
     let deliver = select([Deliver::Env, Deliver::File, Deliver::Both, Deliver::Ssh].as_slice());
-    let reference = "(files|environment):[a-z_-]{1,8}(/[A-Z.]{3,5}x)?";
+    let reference = "(files|environment):[a-z_-]{1,8}(/[A-Z.]{3,5}x)?|vault:[a-z]{1,4}/[a-z]{1,4}(#[a-z ]{1,4}(@[1-9]{1,3})?)?";
     let reference = reference.prop_map(|text| Reference::parse(&text).unwrap());
     let form = (option::of(select(FORMATS.as_slice())), option::of(any::<u64>()), option::of(days));
     let newline = select([Newline::StripOne, Newline::Keep].as_slice());
@@ -100,8 +101,17 @@ fn settings() -> impl Strategy<Value = Layer> {
         (option::of(absolute_path()), option::of(any_text().prop_filter("not empty", |it| !it.is_empty())));
     let timeout = option::of(any::<u64>().prop_map(Duration::from_millis));
     let undeclared = option::of(select([Undeclared::Deliver, Undeclared::Ignore].as_slice()));
-    (switches, keep, option::of(any_text()), paths, timeout, undeclared).prop_map(
-        |(switches, keep_env, name_prefix, (run_dir, secrets_dir), start_timeout, undeclared)| Layer {
+    let hosts = "([a-z]{1,4}|10\\.0\\.0\\.1|\\[::2\\]):[1-9][0-9]{0,3}(, b:80)?";
+    let allow_http = option::of(hosts.prop_map(|list| AllowHttp::parse(&list).unwrap()));
+    (switches, keep, option::of(any_text()), paths, timeout, (undeclared, allow_http)).prop_map(
+        |(
+            switches,
+            keep_env,
+            name_prefix,
+            (run_dir, secrets_dir),
+            start_timeout,
+            (undeclared, allow_http),
+        )| Layer {
             allow_disk: switches.0,
             allow_plain_env: switches.1,
             keep_env,
@@ -111,6 +121,7 @@ fn settings() -> impl Strategy<Value = Layer> {
             start_timeout,
             strict_permissions: switches.2,
             undeclared,
+            allow_http,
             ..Layer::default()
         },
     )

@@ -8,7 +8,7 @@ use cryokey::config::{Config, Flags};
 use cryokey::environ::Environ;
 use cryokey::plan::Plan;
 use cryokey::provider::{Deadline, Source};
-use cryokey::resolve::{Assumed, Fate, Opened, Resolution, Resolved, Tried, resolve};
+use cryokey::resolve::{Assumed, Fate, Opened, Place, Resolution, Resolved, Tried, resolve};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -203,7 +203,7 @@ impl World {
             memory.is_unavailable = self.unavailable == Some(source);
             memory
         };
-        self.places().into_iter().map(|source| (source, Ok(Box::new(memory(source)) as _))).collect()
+        self.places().into_iter().map(|source| (source, Ok(Place::Local(Box::new(memory(source)))))).collect()
     }
 }
 

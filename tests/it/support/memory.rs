@@ -28,6 +28,7 @@ pub(crate) struct Memory {
     held: Vec<Held>,
     prefix: &'static str,
     pub(crate) is_unavailable: bool,
+    pub(crate) consumed: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl Cause for Broken {
 
 impl Memory {
     pub(crate) fn new(held: Vec<Held>, prefix: &'static str) -> Self {
-        Self { held, prefix, is_unavailable: false }
+        Self { held, prefix, is_unavailable: false, consumed: Vec::new() }
     }
 
     fn mapped(&self, key: &str, request: &Request) -> Option<(String, Want)> {
@@ -91,5 +92,9 @@ impl Provider for Memory {
             }
         }
         Ok(answer)
+    }
+
+    fn consumed(&self) -> Vec<String> {
+        self.consumed.clone()
     }
 }

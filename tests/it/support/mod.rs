@@ -5,6 +5,8 @@ pub(crate) mod memory;
 mod need;
 mod outcome;
 mod place;
+pub(crate) mod server;
+mod tree;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{Display, Write as _};
@@ -24,7 +26,8 @@ use tempfile::TempDir;
 pub(crate) use leak::{Canaries, canary, canary_url, encodings};
 pub(crate) use need::{Need, is_root, not_run, require};
 pub(crate) use outcome::Outcome;
-pub(crate) use place::{Tree, disk, executable, make_removable, memory};
+pub(crate) use place::{disk, executable, make_removable, memory};
+pub(crate) use tree::Tree;
 
 /// The binary under test: the one that cargo built, unless a variable names another, such as one for another machine.
 pub(crate) static CRYOKEY: LazyLock<OsString> = LazyLock::new(|| {
@@ -155,6 +158,12 @@ impl Test {
         self.canaries.watch_if_marked(value.as_bytes());
         self.variables.retain(|(there, _)| there != name);
         self.variables.push((name.into(), value));
+        self
+    }
+
+    /// A value that another place holds: nothing of it may be seen.
+    pub(crate) fn watching(mut self, value: &str) -> Self {
+        self.canaries.watch(value.as_bytes());
         self
     }
 

@@ -1,10 +1,9 @@
 //! Folders, and what is in them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -14,24 +13,6 @@ use super::need::not_run;
 
 /// `f_type` of a tmpfs (statfs(2)).
 const TMPFS: i64 = 0x0102_1994;
-
-/// What is below some folders: paths, each with inode, mode and size.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Tree(BTreeMap<PathBuf, (u64, u32, u64)>);
-
-impl Tree {
-    /// Adds a folder and everything in it.
-    pub(crate) fn add(&mut self, path: &Path) {
-        let Ok(state) = fs::symlink_metadata(path) else { return };
-        let size = if state.is_file() { state.size() } else { 0 };
-        self.0.insert(path.to_owned(), (state.ino(), state.mode(), size));
-        if state.is_dir() {
-            for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-                self.add(&entry.path());
-            }
-        }
-    }
-}
 
 /// A folder in memory. Every Linux machine has one.
 pub(crate) fn memory() -> TempDir {

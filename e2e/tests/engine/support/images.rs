@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 
 use e2e::need::or_not_run;
 use e2e::program::{command, run};
+use e2e::project::{binary, root};
 
-use super::{Engine, binary, project};
+use super::Engine;
 
 /// cryokey, the probe and nothing else: no shell, passwd, nsswitch.conf or CA bundle.
 pub(crate) const PROBE: &str = "probe";
@@ -92,7 +93,7 @@ pub(crate) fn built_examples(engine: &Engine) -> Option<&'static Path> {
     static EXAMPLES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
         let copy = engine.scratch();
-        run(&mut command("cp", ["-r".as_ref(), project().join("examples/.").as_path(), &copy])).with(0);
+        run(&mut command("cp", ["-r".as_ref(), root().join("examples/.").as_path(), &copy])).with(0);
         fs::copy(binary(), copy.join("flask/cryokey")).unwrap();
         build_flask(engine, &copy.join("flask")).map(|()| copy)
     };

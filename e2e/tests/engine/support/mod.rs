@@ -8,8 +8,6 @@ mod report;
 mod secret;
 mod service;
 
-use std::path::{Path, PathBuf};
-
 use e2e::program::Ended;
 
 pub(crate) use container::Run;
@@ -22,23 +20,6 @@ pub(crate) use service::{Service, create_secret, external};
 
 /// What stands before the second part of a message.
 pub(crate) const TO_DO: &str = "; to do: ";
-
-pub(crate) fn project() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
-/// The binary under test.
-pub(crate) fn binary() -> PathBuf {
-    let target = || std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let named = std::env::var_os("CRYOKEY_BINARY").map(PathBuf::from);
-    let binary = named.unwrap_or_else(|| project().join(target()).join("dist/cryokey"));
-    assert!(
-        binary.is_file(),
-        "{} does not exist; make it with `cargo xtask dist`, or name another with CRYOKEY_BINARY",
-        binary.display()
-    );
-    binary
-}
 
 /// Every one of these is in the text. The words are the stable parts of a message, not whole sentences.
 #[track_caller]

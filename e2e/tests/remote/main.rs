@@ -1,0 +1,9 @@
+//! cryokey and the servers that hold secrets, in a network of their own.
+
+mod conformance;
+mod support;
+
+mod server;
+mod sign_in;
+mod surroundings;
+mod vault;

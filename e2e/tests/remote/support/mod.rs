@@ -1,0 +1,37 @@
+//! What the tests of remote providers share: a network, servers in it, and cryokey in front of them.
+
+mod authority;
+mod daemon;
+mod dns;
+mod http;
+mod impostor;
+mod installed;
+mod jwt;
+mod network;
+mod openbao;
+mod proxy;
+mod sandbox;
+
+// What the product's own tests use.
+#[path = "../../../../tests/it/support/leak.rs"]
+#[allow(dead_code, reason = "the product's tests use more of it")]
+mod leak;
+#[path = "../../../../tests/it/support/outcome.rs"]
+#[allow(dead_code, reason = "the product's tests use more of it")]
+mod outcome;
+#[path = "../../../../tests/it/support/tree.rs"]
+mod tree;
+
+pub(crate) use authority::{Authority, Certified};
+pub(crate) use dns::{Answer, Dns};
+pub(crate) use http::{exchange, request};
+pub(crate) use impostor::Impostor;
+pub(crate) use installed::installed;
+pub(crate) use jwt::Issuer;
+pub(crate) use leak::{Canaries, canary};
+pub(crate) use network::{Network, network};
+pub(crate) use openbao::{Client, NAME, OpenBao, READ, openbao, sealed_openbao, text};
+pub(crate) use outcome::Outcome;
+pub(crate) use proxy::{BlackHole, Fault, Proxy};
+pub(crate) use sandbox::{SHOW, Sandbox};
+use tree::Tree;

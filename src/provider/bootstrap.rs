@@ -1,0 +1,372 @@
+//! The values that sign cryokey in at a remote provider: from files in the secrets directory or from variables. They
+//! are cryokey's own, not secrets of the app.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::files::{self, Files};
+use super::{
+    Answer, Cause, Deadline, Found, Kind, Names, Provider as _, ProviderError, Reading, Request, Want,
+};
+use crate::environ::Environ;
+use crate::error::Problem;
+use crate::escape::escaped_path;
+use crate::secret::Secret;
+
+/// Those that open a provider by themselves. What else signs cryokey in only names something: an address, a role.
+const SECRET: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_CLIENT_SECRET",
+    "VAULT_PASSWORD",
+    "VAULT_SECRET_ID",
+    "VAULT_TOKEN",
+    "VAULT_WRAPPED_SECRET_ID",
+    "VAULT_WRAPPED_TOKEN",
+];
+
+/// The bootstrap values of one provider, as they were at one moment.
+#[derive(Debug)]
+pub struct Bootstrap<'a> {
+    environ: &'a Environ,
+    directory: PathBuf,
+    prefixes: Vec<String>,
+    files: Result<HashMap<String, Vec<Found>>, ProviderError>,
+    warnings: Vec<Problem>,
+}
+
+/// A value, and where it was found.
+#[derive(Debug)]
+pub struct Bootstrapped {
+    value: Secret,
+    origin: Origin,
+}
+
+/// Where a bootstrap value was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// In this file.
+    File(PathBuf),
+    /// In this variable.
+    Variable(String),
+}
+
+impl<'a> Bootstrap<'a> {
+    /// Reads the files of all names at once, so that a role and its secret come from one generation of a volume.
+    /// `prefixes` are those of the color and the environment in force, the more specific first.
+    #[must_use]
+    pub fn read(
+        directory: files::Settings,
+        environ: &'a Environ,
+        prefixes: Vec<String>,
+        names: &[&str],
+        deadline: Deadline,
+    ) -> Self {
+        let prefixes: Vec<String> = prefixes.into_iter().chain([String::new()]).collect();
+        let wanted = names.iter().flat_map(|name| file_names(&prefixes, name));
+        let names = Names::new(wanted.map(|name| (name.into(), Want::Value)).collect());
+        let path = directory.directory.clone();
+        let answer = Files::new(directory).read(&Request { names, ..Request::default() }, deadline);
+        let (files, warnings) = match answer {
+            Ok(Answer { found, warnings, .. }) => (Ok(by_name(found)), warnings),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        Self { environ, directory: path, prefixes, files, warnings }
+    }
+
+    /// The value of a name; a file wins over a variable, and `BAO_X` over `VAULT_X`. One that is empty is not set, and
+    /// one that cannot be read is an error: it would not be the one that was meant if another stood in for it.
+    pub fn get(&self, name: &str) -> Result<Option<Bootstrapped>, ProviderError> {
+        let found = self.in_file(name)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let variable = spellings(name).find_map(|name| self.environ.set(&name).map(|value| (name, value)));
+        variable.map_or(Ok(None), |(name, value)| {
+            Bootstrapped::new(&Secret::new(value.to_vec()), Origin::Variable(name))
+        })
+    }
+
+    /// The same for a setting, whose variable has been read already.
+    pub fn in_file(&self, name: &str) -> Result<Option<Bootstrapped>, ProviderError> {
+        let files = self.files.as_ref().map_err(Clone::clone)?;
+        for file in file_names(&self.prefixes, name) {
+            let found = files.get(&file).map(|found| self.file(found)).transpose()?.flatten();
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What reading the files gave to tell.
+    #[must_use]
+    pub fn into_warnings(self) -> Vec<Problem> {
+        self.warnings
+    }
+
+    fn file(&self, found: &[Found]) -> Result<Option<Bootstrapped>, ProviderError> {
+        let path = |found: &Found| self.directory.join(&*found.key.path);
+        match found {
+            [one, other, ..] => {
+                let shown = |found| escaped_path(&path(found));
+                let both = format!("{} and {}", shown(one), shown(other));
+                Err(ProviderError::new(both, BootstrapError::Ambiguous))
+            }
+            [one] => match &one.reading {
+                Reading::Failed(error) => Err(error.clone()),
+                Reading::Value(value) => Bootstrapped::new(&value.secret, Origin::File(path(one))),
+                Reading::Exists => Ok(None),
+            },
+            [] => Ok(None),
+        }
+    }
+}
+
+impl Bootstrapped {
+    /// A value without the line ends behind it; `None` if nothing is left.
+    fn new(secret: &Secret, origin: Origin) -> Result<Option<Self>, ProviderError> {
+        let text = std::str::from_utf8(secret.expose()).map_err(|_| origin.error(BootstrapError::NotUtf8))?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        match text.chars().find(|char| char.is_control()) {
+            Some('\r' | '\n') => Err(origin.error(BootstrapError::LineEnd)),
+            Some(_) => Err(origin.error(BootstrapError::ControlCharacter)),
+            None if text.is_empty() => Ok(None),
+            None => Ok(Some(Self { value: Secret::new(text.as_bytes().to_vec()), origin })),
+        }
+    }
+
+    /// One line of a file that a setting names, such as a token; `None` if it is empty.
+    pub fn of_file(path: &Path, bytes: Vec<u8>) -> Result<Option<Self>, ProviderError> {
+        Self::new(&Secret::new(bytes), Origin::File(path.to_owned()))
+    }
+
+    /// Another value from the same place: one that this one held.
+    pub fn replaced(&self, value: &Secret) -> Result<Option<Self>, ProviderError> {
+        Self::new(value, self.origin.clone())
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.value
+    }
+
+    /// The value as text, to be sent. For a message only where the name is one of an address or a role.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(self.value.expose()).unwrap_or_default()
+    }
+
+    /// Where it was found.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The variable that the app must not inherit once this value has signed cryokey in.
+    #[must_use]
+    pub fn consumed(&self) -> Option<&str> {
+        let Origin::Variable(name) = &self.origin else { return None };
+        SECRET.iter().any(|secret| spellings(secret).any(|secret| secret == *name)).then_some(name)
+    }
+}
+
+impl Origin {
+    fn error(&self, error: BootstrapError) -> ProviderError {
+        ProviderError::new(self.to_string(), error)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => formatter.write_str(&escaped_path(path)),
+            Self::Variable(name) => formatter.write_str(name),
+        }
+    }
+}
+
+/// `BAO_X`, then `VAULT_X`; other names have one spelling.
+fn spellings(name: &str) -> impl Iterator<Item = String> {
+    let openbao = name.strip_prefix("VAULT_").map(|rest| ["BAO_", rest].concat());
+    openbao.into_iter().chain([name.to_owned()])
+}
+
+/// What a file may be called, the one that wins first.
+fn file_names(prefixes: &[String], name: &str) -> impl Iterator<Item = String> {
+    prefixes.iter().flat_map(move |prefix| spellings(name).map(move |name| [prefix, name.as_str()].concat()))
+}
+
+fn by_name(found: Vec<Found>) -> HashMap<String, Vec<Found>> {
+    let mut names: HashMap<String, Vec<Found>> = HashMap::new();
+    for found in found {
+        if let Some(name) = found.name.clone() {
+            names.entry(name).or_default().push(found);
+        }
+    }
+    names
+}
+
+/// Why a bootstrap value cannot be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BootstrapError {
+    /// Two files stand for one name.
+    Ambiguous,
+    /// It has a control character.
+    ControlCharacter,
+    /// It has more than one line.
+    LineEnd,
+    /// It is not UTF-8.
+    NotUtf8,
+}
+
+impl Cause for BootstrapError {
+    fn kind(&self) -> Kind {
+        Kind::Misconfigured
+    }
+
+    fn what(&self, place: &str) -> String {
+        match self {
+            Self::Ambiguous => format!("{place} stand for the same name"),
+            Self::ControlCharacter => format!("the value of {place} has a control character"),
+            Self::LineEnd => format!("the value of {place} has more than one line"),
+            Self::NotUtf8 => format!("the value of {place} is not UTF-8"),
+        }
+    }
+
+    fn fix(&self) -> String {
+        match self {
+            Self::Ambiguous => "remove one of them".into(),
+            Self::ControlCharacter | Self::LineEnd | Self::NotUtf8 => {
+                "write the value alone, in one line of plain text".into()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NAMES: &[&str] = &["VAULT_TOKEN", "VAULT_ADDR", "AWS_REGION"];
+
+    /// What a name comes to, with files and variables: its value and where it was found, or the error.
+    fn get(
+        files: &[(&str, &[u8])],
+        variables: &[&str],
+        prefixes: &[&str],
+        name: &str,
+    ) -> Result<Option<(String, String)>, ProviderError> {
+        let directory = tempfile::tempdir().unwrap();
+        for (file, bytes) in files {
+            std::fs::write(directory.path().join(file), bytes).unwrap();
+        }
+        let environ = Environ::new(variables.iter().copied());
+        let settings = files::Settings {
+            directory: directory.path().into(),
+            name_prefix: String::new(),
+            strict_permissions: false,
+        };
+        let prefixes = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let bootstrap = Bootstrap::read(settings, &environ, prefixes, NAMES, deadline);
+        let origin = |found: &Bootstrapped| match found.origin() {
+            Origin::File(path) => path.file_name().unwrap().to_str().unwrap().to_owned(),
+            Origin::Variable(name) => format!("${name}"),
+        };
+        Ok(bootstrap.get(name)?.map(|found| (found.text().to_owned(), origin(&found))))
+    }
+
+    fn at(value: &str, origin: &str) -> (String, String) {
+        (value.to_owned(), origin.to_owned())
+    }
+
+    #[test]
+    fn a_file_wins_over_a_variable_and_its_line_end_is_no_part_of_it() {
+        let token = |files, variables| get(files, variables, &[], "VAULT_TOKEN").unwrap();
+        assert_eq!(token(&[("vault-token", b"a\n")], &["VAULT_TOKEN=b"]), Some(at("a", "vault-token")));
+        assert_eq!(token(&[("VAULT_TOKEN", b"a\r\n")], &[]), Some(at("a", "VAULT_TOKEN")));
+        assert_eq!(token(&[], &["VAULT_TOKEN=b"]), Some(at("b", "$VAULT_TOKEN")));
+        assert_eq!(token(&[("VAULT_TOKEN", b"\n")], &["VAULT_TOKEN=b"]), Some(at("b", "$VAULT_TOKEN")));
+        assert_eq!(token(&[], &["VAULT_TOKEN="]), None);
+    }
+
+    #[test]
+    fn the_more_specific_file_wins_and_a_prefixed_variable_never_counts() {
+        let files: &[(&str, &[u8])] =
+            &[("VAULT_TOKEN", b"a"), ("PRODUCTION_VAULT_TOKEN", b"b"), ("blue-vault-token", b"c")];
+        let with = |prefixes| get(files, &["GREEN_VAULT_TOKEN=d"], prefixes, "VAULT_TOKEN").unwrap();
+        assert_eq!(with(&["BLUE_", "PRODUCTION_"]), Some(at("c", "blue-vault-token")));
+        assert_eq!(with(&["GREEN_", "PRODUCTION_"]), Some(at("b", "PRODUCTION_VAULT_TOKEN")));
+        assert_eq!(with(&[]), Some(at("a", "VAULT_TOKEN")));
+    }
+
+    #[test]
+    fn the_names_of_openbao_win_over_those_of_vault_in_the_same_kind_of_place() {
+        let variables = &["VAULT_ADDR=v", "BAO_ADDR=b"];
+        assert_eq!(get(&[], variables, &[], "VAULT_ADDR").unwrap(), Some(at("b", "$BAO_ADDR")));
+        let file: &[(&str, &[u8])] = &[("VAULT_ADDR", b"f")];
+        assert_eq!(get(file, variables, &[], "VAULT_ADDR").unwrap(), Some(at("f", "VAULT_ADDR")));
+        assert_eq!(get(&[], &["BAO_REGION=b"], &[], "AWS_REGION").unwrap(), None);
+    }
+
+    #[test]
+    fn two_files_for_one_name_are_a_configuration_error_that_names_both() {
+        let files: &[(&str, &[u8])] = &[("VAULT_TOKEN", b"canary"), ("vault_token", b"canary")];
+        let error = get(files, &[], &[], "VAULT_TOKEN").unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains("VAULT_TOKEN and ") && told.contains("vault_token"), "{told}");
+        assert!(!told.contains("canary"));
+        assert_eq!(error.kind(), Kind::Misconfigured);
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_an_error_that_names_the_place_and_not_the_value() {
+        let cases: [(&[u8], &str); 4] = [
+            (b"canary\ncanary", "more than one line"),
+            (b"canary\0", "control character"),
+            (b"canary\x1b[0m", "control character"),
+            (b"canary\xff", "not UTF-8"),
+        ];
+        for (bytes, why) in cases {
+            let error = get(&[("VAULT_TOKEN", bytes)], &["VAULT_TOKEN=b"], &[], "VAULT_TOKEN").unwrap_err();
+            let told = format!("{error} {error:?} {}", error.fix());
+            assert!(told.contains(why) && told.contains("/VAULT_TOKEN"), "{told}");
+            assert!(!told.contains("canary"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_absent() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("nowhere", directory.path().join("VAULT_TOKEN")).unwrap();
+        let environ = Environ::new(["VAULT_TOKEN=b"]);
+        let read = |directory: &Path| {
+            let settings = files::Settings {
+                directory: directory.into(),
+                name_prefix: String::new(),
+                strict_permissions: false,
+            };
+            Bootstrap::read(settings, &environ, Vec::new(), NAMES, Deadline::after(Duration::from_secs(20)))
+        };
+        assert!(read(directory.path()).get("VAULT_TOKEN").is_err());
+        assert!(read(directory.path()).get("VAULT_ADDR").unwrap().is_none(), "another name is not affected");
+        assert!(read(Path::new("/dev/null")).get("VAULT_TOKEN").is_err(), "a file in place of the directory");
+    }
+
+    #[test]
+    fn only_secret_values_from_variables_are_taken_from_the_app() {
+        let value = |origin| Bootstrapped::new(&Secret::new(b"canary".to_vec()), origin).unwrap().unwrap();
+        let variable = |name: &str| value(Origin::Variable(name.to_owned()));
+        assert_eq!(variable("BAO_SECRET_ID").consumed(), Some("BAO_SECRET_ID"));
+        assert_eq!(variable("VAULT_TOKEN").consumed(), Some("VAULT_TOKEN"));
+        assert_eq!(variable("VAULT_ROLE_ID").consumed(), None);
+        assert_eq!(value(Origin::File("/run/secrets/VAULT_TOKEN".into())).consumed(), None);
+        assert!(!format!("{:?}", variable("VAULT_TOKEN")).contains("canary"));
+    }
+}

@@ -1,0 +1,139 @@
+//! Which way to sign in: the first for which there is everything.
+
+use std::path::PathBuf;
+
+use super::error::IdentityError;
+use super::{Auth, Method, Offer, Offered, Settings};
+use crate::provider::ProviderError;
+use crate::provider::bootstrap::Bootstrapped;
+use crate::provider::vault::json::Json;
+use crate::syntax::Choice as _;
+
+/// Where Kubernetes mounts the token of the pod's service account.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// Chooses, without I/O: a token; a wrapped token; a role id with a secret id; what the settings ask for; a user name
+/// with a password; the token file. A value that exists and cannot be used ends the search: another one would not be
+/// the one that was meant.
+pub fn choose(offered: Offered) -> Result<Method, ProviderError> {
+    let Offered { settings, token, wrapped_token, role_id, secret_id, wrapped_secret_id, .. } = offered;
+    if let Some(token) = token? {
+        return Ok(Method::Token(token));
+    }
+    if let Some(token) = wrapped_token? {
+        return Ok(Method::WrappedToken(token));
+    }
+    let missing = match (role_id?, secret_id_of(secret_id, wrapped_secret_id)?) {
+        (Some(role_id), Some((secret_id, is_wrapped))) => {
+            let mount = settings.mount(Auth::AppRole)?;
+            return Ok(Method::AppRole { mount, role_id, secret_id, is_wrapped });
+        }
+        (Some(_), None) => IdentityError::Half { has: "VAULT_ROLE_ID", lacks: "VAULT_SECRET_ID" },
+        (None, Some(_)) => IdentityError::Half { has: "VAULT_SECRET_ID", lacks: "VAULT_ROLE_ID" },
+        (None, None) => IdentityError::Nothing,
+    };
+    let users = (offered.username, offered.password);
+    configured(&settings, users, offered.token_file)?.ok_or_else(|| missing.at("VAULT_TOKEN"))
+}
+
+/// The secret id, and whether it has to be unwrapped.
+fn secret_id_of(plain: Offer, wrapped: Offer) -> Result<Option<(Bootstrapped, bool)>, ProviderError> {
+    match plain? {
+        Some(plain) => Ok(Some((plain, false))),
+        None => Ok(wrapped?.map(|wrapped| (wrapped, true))),
+    }
+}
+
+/// What the settings ask for; else a user name with a password; else the token file.
+fn configured(
+    settings: &Settings,
+    (username, password): (Offer, Offer),
+    token_file: Offer,
+) -> Result<Option<Method>, ProviderError> {
+    let auth = settings.auth;
+    match auth {
+        Some(Auth::Kubernetes) => return kubernetes(settings).map(Some),
+        Some(Auth::Jwt) => return jwt(settings).map(Some),
+        Some(Auth::Cert) => return cert(settings).map(Some),
+        Some(Auth::AppRole) => return Err(missing("VAULT_ROLE_ID and VAULT_SECRET_ID", Auth::AppRole)),
+        Some(Auth::Token) => return token_file.and_then(from_file),
+        Some(Auth::Userpass) | None => {}
+    }
+    match (username?, password?) {
+        (Some(username), Some(password)) => userpass(settings, username, password).map(Some),
+        _ if auth == Some(Auth::Userpass) => {
+            Err(missing("VAULT_USERNAME and VAULT_PASSWORD", Auth::Userpass))
+        }
+        _ => token_file.and_then(from_file),
+    }
+}
+
+fn kubernetes(settings: &Settings) -> Result<Method, ProviderError> {
+    let auth = Auth::Kubernetes;
+    if settings.role.is_none() {
+        return Err(missing("VAULT_ROLE", auth));
+    }
+    let file = settings.jwt_file.clone().unwrap_or_else(|| PathBuf::from(SERVICE_ACCOUNT));
+    Ok(Method::Jwt { auth, mount: settings.mount(auth)?, role: settings.role.clone(), file })
+}
+
+fn jwt(settings: &Settings) -> Result<Method, ProviderError> {
+    let auth = Auth::Jwt;
+    let file = settings.jwt_file.clone().ok_or_else(|| missing("CRYOKEY_VAULT_JWT_FILE", auth))?;
+    Ok(Method::Jwt { auth, mount: settings.mount(auth)?, role: settings.role.clone(), file })
+}
+
+fn cert(settings: &Settings) -> Result<Method, ProviderError> {
+    if !settings.has_certificate {
+        return Err(missing("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY", Auth::Cert));
+    }
+    Ok(Method::Cert { mount: settings.mount(Auth::Cert)?, role: settings.role.clone() })
+}
+
+fn userpass(
+    settings: &Settings,
+    username: Bootstrapped,
+    password: Bootstrapped,
+) -> Result<Method, ProviderError> {
+    if is_segment(username.text()) {
+        return Ok(Method::Userpass { mount: settings.mount(Auth::Userpass)?, username, password });
+    }
+    Err(IdentityError::NoPath.at(username.origin().to_string()))
+}
+
+/// A token as it is, or the JSON that an agent writes where its sink is wrapped.
+fn from_file(file: Option<Bootstrapped>) -> Result<Option<Method>, ProviderError> {
+    let Some(file) = file else { return Ok(None) };
+    if !file.text().starts_with('{') {
+        return Ok(Some(Method::Token(file)));
+    }
+    let token = Json::parse(file.text().as_bytes()).and_then(|json| json.at(&["token"])?.secret());
+    let refused = || IdentityError::Sink.at(file.origin().to_string());
+    let token = file.replaced(&token.ok_or_else(refused)?)?.ok_or_else(refused)?;
+    Ok(Some(Method::WrappedToken(token)))
+}
+
+impl Settings {
+    /// Where a method is mounted. The setting belongs to the method that the settings ask for.
+    pub(super) fn mount(&self, auth: Auth) -> Result<String, ProviderError> {
+        let is_meant = self.auth.is_none_or(|asked| asked == auth);
+        let Some(mount) = self.mount.as_deref().filter(|_| is_meant) else {
+            return Ok(auth.text().to_owned());
+        };
+        let mount = mount.trim_matches('/');
+        let mount = mount.strip_prefix("auth/").unwrap_or(mount);
+        if mount.split('/').all(is_segment) {
+            return Ok(mount.to_owned());
+        }
+        Err(IdentityError::NoPath.at("CRYOKEY_VAULT_AUTH_MOUNT"))
+    }
+}
+
+/// Whether a text is one part of a path, which leads nowhere else.
+fn is_segment(text: &str) -> bool {
+    !matches!(text, "" | "." | "..") && !text.contains(['/', '?', '#'])
+}
+
+fn missing(names: &'static str, auth: Auth) -> ProviderError {
+    IdentityError::MissingFor { names, auth: auth.text() }.at(names)
+}

@@ -1,0 +1,147 @@
+//! Why cryokey could not sign in. Of what the server said only statuses and the path of a wrapped response are kept.
+
+use crate::provider::vault::error::VaultError;
+use crate::provider::{Cause, Kind, ProviderError};
+
+/// The causes, with what a message needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum IdentityError {
+    /// A file that should hold a token is empty.
+    Empty,
+    /// One of two values that belong together is missing.
+    Half {
+        /// What there is.
+        has: &'static str,
+        /// What there is not.
+        lacks: &'static str,
+    },
+    /// A wrapped response that was there a moment ago could not be unwrapped.
+    Lost,
+    /// What the chosen way needs.
+    MissingFor {
+        /// The variables that would say it.
+        names: &'static str,
+        /// The way.
+        auth: &'static str,
+    },
+    /// A text that is to be part of a path and would lead elsewhere.
+    NoPath,
+    /// There is nothing to sign in with.
+    Nothing,
+    /// The token that cryokey made still exists.
+    NotRevoked(VaultError),
+    /// It can be used only once, and this is not that time.
+    NotTried,
+    /// Vault refused to sign cryokey in.
+    Rejected {
+        /// The status.
+        status: u16,
+        /// The way.
+        auth: &'static str,
+    },
+    /// A file of an agent that holds neither a token nor a wrapped one.
+    Sink,
+    /// A wrapped response that someone else made than it should have been.
+    Substituted {
+        /// What was asked when it was made; escaped.
+        made_by: String,
+        /// What should have been.
+        expected: String,
+    },
+    /// A wrapping token that Vault does not know, or no longer.
+    Used,
+}
+
+impl IdentityError {
+    /// An error about a place, whose text is escaped already.
+    #[must_use]
+    pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
+        ProviderError::new(place, self)
+    }
+}
+
+impl Cause for IdentityError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Empty
+            | Self::Half { .. }
+            | Self::MissingFor { .. }
+            | Self::NoPath
+            | Self::Nothing
+            | Self::Sink => Kind::Misconfigured,
+            Self::Lost | Self::Rejected { .. } | Self::Substituted { .. } | Self::Used => Kind::Denied,
+            Self::NotRevoked(error) => error.kind(),
+            // The least of all problems: any other one that `check` finds decides the exit code.
+            Self::NotTried => Kind::Unreachable,
+        }
+    }
+
+    fn what(&self, place: &str) -> String {
+        match self {
+            Self::Empty => format!("{place} is empty"),
+            Self::Half { has, lacks } => format!("{has} is set, but {lacks} is not, and neither is {place}"),
+            Self::Lost => format!(
+                "the wrapping token in {place} was valid a moment ago and can no longer be unwrapped: the response was \
+                 lost, or someone else unwrapped it (possible theft)"
+            ),
+            Self::MissingFor { names, auth } => format!("signing in at Vault by {auth} needs {names}"),
+            Self::NoPath => format!("the value of {place} cannot be part of a path in Vault"),
+            Self::Nothing => format!("nothing to sign in at Vault with: {place} is not set"),
+            Self::NotRevoked(error) => {
+                format!("the token that cryokey signed in with was not revoked: {}", error.what(place))
+            }
+            Self::NotTried => {
+                format!("not tried: {place} can be unwrapped only once, and `check` leaves it to `run`")
+            }
+            Self::Rejected { status, .. } => {
+                format!("{place}: Vault refused to sign cryokey in (status {status})")
+            }
+            Self::Sink => format!("{place} holds JSON without a wrapping token; it may be encrypted"),
+            Self::Substituted { made_by, expected } => format!(
+                "the wrapping token in {place} was made by `{made_by}`, not by `{expected}`: it may have been exchanged \
+                 (possible theft)"
+            ),
+            Self::Used => format!(
+                "the wrapping token in {place} is not valid: it was unwrapped before (possible theft), or it expired"
+            ),
+        }
+    }
+
+    fn fix(&self) -> String {
+        match self {
+            Self::Empty => "write the token into it, or name another file".into(),
+            Self::Half { lacks, .. } => format!("set {lacks} too, as a file in the secrets directory or a variable"),
+            Self::Lost | Self::Substituted { .. } | Self::Used => {
+                "if no one of yours unwrapped it, revoke what it held and look for who did; then make a new one for each \
+                 start"
+                    .into()
+            }
+            Self::MissingFor { names, .. } => format!("set {names}"),
+            Self::NoPath => "write the name alone, without `..`, `?`, `#` or empty parts".into(),
+            Self::Nothing => {
+                "set VAULT_TOKEN, VAULT_WRAPPED_TOKEN, VAULT_ROLE_ID with VAULT_SECRET_ID, or CRYOKEY_VAULT_AUTH".into()
+            }
+            Self::NotRevoked(_) => "none needed where tokens are short-lived; it ends by itself".into(),
+            Self::NotTried => "none needed for `run`; to check more, give `check` a token".into(),
+            Self::Rejected { auth, .. } => rejected(auth).into(),
+            Self::Sink => "let the agent write its token unencrypted".into(),
+        }
+    }
+}
+
+/// What usually is wrong, by way.
+fn rejected(auth: &str) -> &'static str {
+    match auth {
+        "approle" => {
+            "check VAULT_ROLE_ID and VAULT_SECRET_ID, which can be expired or used up, and where approle is mounted"
+        }
+        "kubernetes" => {
+            "check VAULT_ROLE, the service accounts, namespaces and audience that it is bound to, and the mount"
+        }
+        "jwt" => {
+            "check VAULT_ROLE, what it is bound to, whether the token has expired, and where jwt is mounted"
+        }
+        "cert" => "check that a role trusts the certificate's issuer and names, and where cert is mounted",
+        _ => "check VAULT_USERNAME and VAULT_PASSWORD, and where userpass is mounted",
+    }
+}
