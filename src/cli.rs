@@ -232,7 +232,7 @@ fn unexpected(argument: &Arg<'_>) -> Failure {
         Arg::Value(value) => String::from_utf8_lossy(value.as_encoded_bytes()).into_owned(),
     };
     let hint = did_you_mean(&typed, OPTIONS);
-    usage(&format!("`{}` is not expected here{hint}", escaped(typed)))
+    usage(&format!("`{}` is not expected here{hint}", escaped(&typed)))
 }
 
 fn wrong(error: &lexopt::Error) -> Failure {

@@ -1,10 +1,8 @@
 //! The process environment: captured once in `main`, never written, passed on byte for byte.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, CString, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-
-use zeroize::Zeroize as _;
 
 use crate::escape::escaped;
 
@@ -46,14 +44,18 @@ pub mod variable {
     pub const OURS: &str = "CRYOKEY_";
 }
 
-/// The environment as the kernel handed it over. It may hold secrets: wiped on drop, names only in `Debug`.
+/// The environment as the kernel handed it over. It may hold secrets, which are not copied: names only in `Debug`.
 pub struct Environ {
+    /// In the order in which the app gets them.
     entries: Vec<Entry>,
+    /// By name, those of one name in their order: a startup asks for some hundred names.
+    by_name: Vec<Entry>,
 }
 
 /// One string of the environment, usually `NAME=value`.
+#[derive(Clone, Copy)]
 pub struct Entry {
-    bytes: Vec<u8>,
+    string: &'static CStr,
     /// Where the `=` is; a string without one has a name and no value.
     equals: Option<usize>,
 }
@@ -62,12 +64,21 @@ impl Environ {
     /// The environment of this process.
     #[must_use]
     pub fn capture() -> Self {
-        Self::new(init::environment())
+        Self::of(init::environment().into_iter().map(Entry::new).collect())
     }
 
-    /// An environment made of strings.
+    /// An environment made of strings, for tests. They are leaked, since those of a process live as long as it does.
     pub fn new(strings: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        Self { entries: strings.into_iter().map(|string| Entry::new(string.into().into_vec())).collect() }
+        let leaked = |string: CString| -> &'static CStr { Box::leak(string.into_boxed_c_str()) };
+        let strings = strings.into_iter().filter_map(|string| CString::new(string.into().into_vec()).ok());
+        Self::of(strings.map(|string| Entry::new(leaked(string))).collect())
+    }
+
+    fn of(entries: Vec<Entry>) -> Self {
+        let mut by_name = entries.clone();
+        // Stable: of a name given twice the first stays the first.
+        by_name.sort_by_key(Entry::name);
+        Self { entries, by_name }
     }
 
     /// The strings, in their order.
@@ -75,10 +86,11 @@ impl Environ {
         self.entries.iter()
     }
 
-    /// The value of a variable; of the first, where a name is there twice, as `getenv` does.
+    /// Of the first, where a name is given twice, as `getenv` does.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&[u8]> {
-        self.entries.iter().find(|entry| entry.name() == name.as_bytes()).and_then(Entry::value)
+        let first = self.by_name.partition_point(|entry| entry.name() < name.as_bytes());
+        self.by_name.get(first).filter(|entry| entry.name() == name.as_bytes()).and_then(Entry::value)
     }
 
     /// The value, where it is not empty: an empty variable means not set, for every setting.
@@ -93,7 +105,7 @@ impl Environ {
         self.set(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// The value as a path.
+    /// The value as a path, which need not be UTF-8.
     #[must_use]
     pub fn path(&self, name: &str) -> Option<std::path::PathBuf> {
         self.set(name).map(|value| std::ffi::OsStr::from_bytes(value).into())
@@ -101,34 +113,29 @@ impl Environ {
 }
 
 impl Entry {
-    fn new(bytes: Vec<u8>) -> Self {
+    fn new(string: &'static CStr) -> Self {
         // A leading `=` belongs to the name, as the C libraries have it.
-        let equals = bytes.iter().skip(1).position(|byte| *byte == b'=').map(|at| at + 1);
-        Self { bytes, equals }
+        let equals = string.to_bytes().iter().skip(1).position(|byte| *byte == b'=').map(|at| at + 1);
+        Self { string, equals }
     }
 
-    /// The whole string.
+    /// As `Launch::inherit` takes it: the app gets the string that the kernel put there, byte for byte.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub fn string(&self) -> &'static CStr {
+        self.string
     }
 
     /// What is before the `=`.
     #[must_use]
-    pub fn name(&self) -> &[u8] {
-        self.equals.and_then(|at| self.bytes.get(..at)).unwrap_or(&self.bytes)
+    pub fn name(&self) -> &'static [u8] {
+        let bytes = self.string.to_bytes();
+        self.equals.and_then(|at| bytes.get(..at)).unwrap_or(bytes)
     }
 
     /// What is after the `=`.
     #[must_use]
-    pub fn value(&self) -> Option<&[u8]> {
-        self.equals.and_then(|at| self.bytes.get(at + 1..))
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
+    pub fn value(&self) -> Option<&'static [u8]> {
+        self.equals.and_then(|at| self.string.to_bytes().get(at + 1..))
     }
 }
 
@@ -156,6 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn names_are_found_whatever_the_order_and_only_whole() {
+        let environ = Environ::new(["B=2", "AB=3", "A=1", "=A=4"]);
+        let value = |name| environ.value(name);
+        assert_eq!(
+            [value("A"), value("AB"), value("B"), value("=A")],
+            [Some(&b"1"[..]), Some(&b"3"[..]), Some(&b"2"[..]), Some(&b"4"[..])]
+        );
+        assert_eq!([value(""), value("AA"), value("C")], [None, None, None]);
+    }
+
+    #[test]
     fn an_empty_variable_is_not_set() {
         let environ = Environ::new(["A="]);
         assert_eq!(environ.value("A"), Some(&b""[..]));
@@ -166,8 +184,8 @@ mod tests {
     fn strings_without_equals_are_kept_and_have_no_value() {
         let environ = Environ::new(["A", "=C:=x"]);
         assert_eq!(environ.value("A"), None);
-        let bytes: Vec<&[u8]> = environ.entries().map(Entry::bytes).collect();
-        assert_eq!(bytes, [&b"A"[..], b"=C:=x"]);
+        let strings: Vec<&CStr> = environ.entries().map(Entry::string).collect();
+        assert_eq!(strings, [c"A", c"=C:=x"]);
     }
 
     #[test]

@@ -10,8 +10,18 @@ const LONGEST: usize = 200;
 /// bytes that are not UTF-8, and the characters that change the direction of writing.
 #[must_use]
 pub fn escaped(text: impl AsRef<[u8]>) -> String {
-    let mut shown = String::new();
     let text = text.as_ref();
+    plain(text).map_or_else(|| rewritten(text), str::to_owned)
+}
+
+/// Almost every text is short and plain.
+fn plain(text: &[u8]) -> Option<&str> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
+    if text.len() <= LONGEST && text.iter().all(is_plain) { std::str::from_utf8(text).ok() } else { None }
+}
+
+fn rewritten(text: &[u8]) -> String {
+    let mut shown = String::new();
     let mut room = LONGEST;
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -69,8 +79,16 @@ mod tests {
     }
 
     #[test]
+    fn plain_ascii_stays_as_it_is() {
+        for plain in ["", " ", "~", "/run/secrets/A", &"x".repeat(LONGEST)] {
+            assert_eq!(escaped(plain), plain);
+        }
+    }
+
+    #[test]
     fn a_long_text_is_cut() {
-        let shown = escaped("x".repeat(10_000));
+        let text = "x".repeat(10_000);
+        let shown = escaped(&text);
         assert_eq!(shown.chars().count(), LONGEST + 1);
         assert!(shown.ends_with('…'));
     }

@@ -82,21 +82,19 @@ impl Logger {
         (Self { level: level.unwrap_or(Level::Info), is_json: format.unwrap_or(false), is_stuck }, problems)
     }
 
-    /// What was done.
+    /// What was done. Give it `format_args!`, not `format!`: below the level, nothing is put together.
     pub fn info(&self, message: impl Display) {
-        self.write(Level::Info, &message.to_string(), None);
+        self.write(Level::Info, message, None);
     }
 
-    /// How it was done. The message is only put together when somebody wants it.
+    /// How it was done.
     pub fn debug(&self, message: impl Display) {
-        if self.level >= Level::Debug {
-            self.write(Level::Debug, &message.to_string(), None);
-        }
+        self.write(Level::Debug, message, None);
     }
 
     /// Something that somebody should look at, although the start goes on.
     pub fn warn(&self, message: impl Display) {
-        self.write(Level::Warn, &message.to_string(), None);
+        self.write(Level::Warn, message, None);
     }
 
     /// A problem that does not stop the start.
@@ -115,15 +113,17 @@ impl Logger {
         });
     }
 
-    fn write(&self, level: Level, message: &str, problem: Option<&Problem>) {
+    fn write(&self, level: Level, message: impl Display, problem: Option<&Problem>) {
         if level <= self.level {
-            self.line(&line(level, message, problem));
+            self.line(&line(level, &message.to_string(), problem));
         }
     }
 
     fn line(&self, line: &Line<'_>) {
-        let text = if self.is_json { json(line) } else { plain(line) };
-        self.send(format!("{}\n", shortened(&text, LONGEST_LINE - 1)).as_bytes());
+        let mut text = if self.is_json { json(line) } else { plain(line) };
+        text.truncate(shortened(&text, LONGEST_LINE - 1).len());
+        text.push('\n');
+        self.send(text.as_bytes());
     }
 
     /// Writes only where the kernel says that it will not block: stderr may be a pipe that nobody reads, and its
@@ -211,6 +211,20 @@ mod tests {
         let (time, rest) = text.split_once(' ').unwrap();
         assert!(time.ends_with('Z') && time.parse::<Timestamp>().is_ok(), "{time}");
         assert_eq!(rest, "error A is wrong; fix: mend it");
+    }
+
+    #[test]
+    fn a_line_below_the_level_is_never_put_together() {
+        struct Unwanted;
+        impl Display for Unwanted {
+            fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                panic!("put together")
+            }
+        }
+        let (log, _) = Logger::new(&Environ::new(["CRYOKEY_LOG=error"]));
+        log.warn(Unwanted);
+        log.info(Unwanted);
+        log.debug(Unwanted);
     }
 
     #[test]

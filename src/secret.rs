@@ -58,7 +58,11 @@ impl Secret {
     /// The line end that the value closes with.
     #[must_use]
     pub fn line_end(&self) -> Option<&'static str> {
-        ["\r\n", "\n"].into_iter().find(|end| self.0.ends_with(end.as_bytes()))
+        match self.0.as_slice() {
+            [.., b'\r', b'\n'] => Some("\r\n"),
+            [.., b'\n'] => Some("\n"),
+            _ => None,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::Long;
 
-use crate::measure::{Pairs, peak_memory};
+use crate::measure::Pairs;
 use crate::report::{Figure, Row};
 use crate::secrets::Folder;
 use crate::subject::Subject;
@@ -102,18 +102,23 @@ fn compare(ours: &Subject, other: &Subject, must_be: Option<f64>, app: &Path) ->
 fn figures(setup: &Setup, ours: &Subject, others: &[(Subject, Option<f64>)]) -> Result<Vec<Figure>, String> {
     let size =
         std::fs::metadata(&setup.ours).map_err(|error| format!("{}: {error}", setup.ours.display()))?.len();
+    let run = |subject: &Subject| measure::run(subject, &setup.trivial);
+    let (our_run, alone) = (run(ours)?, run(&subject::alone())?);
     let mut figures = vec![
-        Figure::at_most("static binary, stripped", mib(size), 2.0),
-        Figure::at_most("peak memory, 16 files", mib(peak_memory(ours, &setup.trivial)?), 3.0),
-        Figure::for_scale(
-            "peak memory of the trivial app alone",
-            mib(peak_memory(&subject::alone(), &setup.trivial)?),
-        ),
+        Figure::at_most("static binary, stripped, MiB", mib(size), 2.0),
+        Figure::at_most("peak memory, 16 files, MiB", mib(our_run.memory), 3.0),
+        Figure::for_scale("peak memory of the trivial app alone, MiB", mib(alone.memory)),
+    ];
+    let mut faults = vec![
+        Figure::count("page faults, 16 files", our_run.faults),
+        Figure::count("page faults of the trivial app alone", alone.faults),
     ];
     for (other, _) in others {
-        let name = format!("peak memory of {}", other.name);
-        figures.push(Figure::for_scale(&name, mib(peak_memory(other, &setup.trivial)?)));
+        let run = run(other)?;
+        figures.push(Figure::for_scale(&format!("peak memory of {}, MiB", other.name), mib(run.memory)));
+        faults.push(Figure::count(&format!("page faults of {}", other.name), run.faults));
     }
+    figures.append(&mut faults);
     Ok(figures)
 }
 

@@ -1,9 +1,9 @@
-//! The clock and the memory meter.
+//! The clock, and what the kernel counts of a process.
 
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::subject::Subject;
 
@@ -19,6 +19,8 @@ pub(crate) struct Pairs {
     pub(crate) theirs: Spread,
     /// The median of ours / theirs, pair by pair.
     pub(crate) ratio: f64,
+    /// The same of the processor time, which does not count how long others had the processor.
+    pub(crate) processor_ratio: f64,
     /// Pairs that were taken again, since the other side ended badly. Ours never may.
     pub(crate) again: usize,
 }
@@ -40,21 +42,21 @@ impl Pairs {
     ) -> Result<Self, String> {
         let (mut pairs, mut again) = (Vec::new(), 0);
         while pairs.len() < WARM_UP + count {
-            let first = time(ours, app)?;
-            match time(theirs, app) {
+            let first = run(ours, app)?;
+            match run(theirs, app) {
                 Ok(second) => pairs.push((first, second)),
                 Err(_) if (again + 1) * 100 <= BAD_ALLOWED * count => again += 1,
                 Err(problem) => return Err(problem),
             }
         }
-        let (first, second): (Vec<_>, Vec<_>) = pairs.into_iter().skip(WARM_UP).unzip();
-        let ratios = first.iter().zip(&second).map(|(ours, theirs)| ours / theirs).collect();
-        Ok(Self {
-            ours: Spread::of(first),
-            theirs: Spread::of(second),
-            ratio: Spread::of(ratios).median,
-            again,
-        })
+        let (first, second): (Vec<Run>, Vec<Run>) = pairs.into_iter().skip(WARM_UP).unzip();
+        let times = |runs: &[Run]| Spread::of(runs.iter().map(|run| run.time).collect());
+        let ratio = |figure: fn(&Run) -> f64| {
+            let ratios = first.iter().zip(&second).map(|(ours, theirs)| figure(ours) / figure(theirs));
+            Spread::of(ratios.collect()).median
+        };
+        let (ratio, processor_ratio) = (ratio(|run| run.time), ratio(|run| run.processor));
+        Ok(Self { ours: times(&first), theirs: times(&second), ratio, processor_ratio, again })
     }
 }
 
@@ -67,34 +69,42 @@ impl Spread {
     }
 }
 
-/// Milliseconds from before the fork until the app has ended.
-pub(crate) fn time(subject: &Subject, app: &Path) -> Result<f64, String> {
-    let mut command = subject.command(app)?;
-    let start = Instant::now();
-    let status = command.status().map_err(|error| format!("{}: {error}", subject.name))?;
-    let took = start.elapsed();
-    if status.success() {
-        Ok(milliseconds(took))
-    } else {
-        Err(format!("{} ended with {status}", subject.name))
-    }
+/// One run, from before the fork until the app has ended.
+pub(crate) struct Run {
+    /// Milliseconds.
+    pub(crate) time: f64,
+    /// Milliseconds that the process, and what it waited for, had the processor.
+    processor: f64,
+    /// The most resident memory that the process ever had, in bytes; for a subject that starts the app instead of
+    /// becoming it, the larger of the two.
+    ///
+    /// The kernel counts from the moment of the fork, when the child still shares our memory. So the figure is never
+    /// below this driver's own, which the line "the trivial app alone" in the report shows.
+    pub(crate) memory: u64,
+    /// Pages that were not there when they were used.
+    pub(crate) faults: u64,
 }
 
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-/// The most resident memory that the process ever had, in bytes, from before it became the app until its end; for a
-/// subject that starts the app instead, the larger of the two.
-///
-/// The kernel counts from the moment of the fork, when the child still shares our memory. So the figure is never
-/// below this driver's own, which the line "the trivial app alone" in the report shows.
-pub(crate) fn peak_memory(subject: &Subject, app: &Path) -> Result<u64, String> {
+pub(crate) fn run(subject: &Subject, app: &Path) -> Result<Run, String> {
     let command = subject.command(app)?;
-    wait_for_usage(command).map_err(|error| format!("{}: {error}", subject.name))
+    let start = Instant::now();
+    let usage = wait_for_usage(command).map_err(|error| format!("{}: {error}", subject.name))?;
+    let time = start.elapsed().as_secs_f64() * 1000.0;
+    let count = |count: libc::c_long| u64::try_from(count).unwrap_or(0);
+    Ok(Run {
+        time,
+        processor: milliseconds(usage.ru_utime) + milliseconds(usage.ru_stime),
+        memory: count(usage.ru_maxrss) * 1024,
+        faults: count(usage.ru_minflt),
+    })
 }
 
-fn wait_for_usage(mut command: Command) -> io::Result<u64> {
+#[allow(clippy::cast_precision_loss, reason = "a run is far shorter than 2^52 seconds")]
+fn milliseconds(time: libc::timeval) -> f64 {
+    time.tv_sec as f64 * 1000.0 + time.tv_usec as f64 / 1000.0
+}
+
+fn wait_for_usage(mut command: Command) -> io::Result<libc::rusage> {
     let child = command.spawn()?;
     let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
     let mut status = 0;
@@ -104,7 +114,7 @@ fn wait_for_usage(mut command: Command) -> io::Result<u64> {
     // else waits for it, since `child` is not used after this.
     let ended = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
     if ended == pid && status == 0 {
-        Ok(u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024)
+        Ok(usage)
     } else if ended == pid {
         Err(io::Error::other(format!("wait status {status}")))
     } else {

@@ -15,21 +15,27 @@ pub(crate) struct Row {
     pub(crate) must_be: Option<f64>,
 }
 
-/// One figure in MiB.
+/// One figure, whose name says its unit.
 pub(crate) struct Figure {
     name: String,
     measured: f64,
+    decimals: usize,
     at_most: Option<f64>,
 }
 
 impl Figure {
     pub(crate) fn at_most(name: &str, measured: f64, at_most: f64) -> Self {
-        Self { name: name.to_owned(), measured, at_most: Some(at_most) }
+        Self { name: name.to_owned(), measured, decimals: 2, at_most: Some(at_most) }
     }
 
     /// Nothing is demanded of it; it tells what the others are worth.
     pub(crate) fn for_scale(name: &str, measured: f64) -> Self {
-        Self { name: name.to_owned(), measured, at_most: None }
+        Self { name: name.to_owned(), measured, decimals: 2, at_most: None }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub(crate) fn count(name: &str, count: u64) -> Self {
+        Self { name: name.to_owned(), measured: count as f64, decimals: 0, at_most: None }
     }
 }
 
@@ -38,21 +44,21 @@ pub(crate) fn comparisons(rows: &[Row], absent: &[String]) {
     println!(
         "Medians of paired runs in milliseconds, with the 10th and 90th percentile; the ratio is the median of the"
     );
-    println!("ratios of the pairs.\n");
-    println!("| compared with | ours | theirs | ours / theirs | must be | |");
-    println!("|---|---|---|---|---|---|");
+    println!("ratios of the pairs. Processor time leaves out what else the machine did meanwhile.\n");
+    println!("| compared with | ours | theirs | ours / theirs | must be | | processor time, ours / theirs |");
+    println!("|---|---|---|---|---|---|---|");
     for row in rows {
-        let Pairs { ours, theirs, ratio, again: _ } = &row.pairs;
+        let Pairs { ours, theirs, ratio, processor_ratio, again: _ } = &row.pairs;
         let (must_be, verdict) = judge(*ratio, row.must_be);
         println!(
-            "| {} | {} | {} | {ratio:.3} | {must_be} | {verdict} |",
+            "| {} | {} | {} | {ratio:.3} | {must_be} | {verdict} | {processor_ratio:.3} |",
             row.name,
             spread(ours),
             spread(theirs)
         );
     }
     for name in absent {
-        println!("| {name} | | | | at most 0.25 | not measured: not installed |");
+        println!("| {name} | | | | at most 0.25 | not measured: not installed | |");
     }
     for row in rows.iter().filter(|row| row.pairs.again > 0) {
         println!("\n{} runs of {} ended badly and were taken again.", row.pairs.again, row.name);
@@ -61,11 +67,11 @@ pub(crate) fn comparisons(rows: &[Row], absent: &[String]) {
 
 pub(crate) fn figures(figures: &[Figure]) {
     println!("\n## Size and memory\n");
-    println!("| figure | MiB | must be | |");
+    println!("| figure | measured | must be | |");
     println!("|---|---|---|---|");
-    for Figure { name, measured, at_most } in figures {
+    for Figure { name, measured, decimals, at_most } in figures {
         let (must_be, verdict) = judge(*measured, *at_most);
-        println!("| {name} | {measured:.2} | {must_be} | {verdict} |");
+        println!("| {name} | {measured:.decimals$} | {must_be} | {verdict} |");
     }
 }
 

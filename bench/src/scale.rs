@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::measure::{self, Spread, peak_memory};
+use crate::measure::{self, Spread};
 use crate::secrets::Folder;
 use crate::subject::{self, Subject};
 
@@ -29,12 +29,12 @@ pub(crate) fn measure(program: &Path, app: &Path, folder: &Folder) -> Result<Vec
     let mut times = vec![Vec::new(); subjects.len()];
     for _ in 0..=ROUNDS {
         for ((_, subject), times) in subjects.iter().zip(&mut times) {
-            times.push(measure::time(subject, app)?);
+            times.push(measure::run(subject, app)?.time);
         }
     }
     let size = |((files, subject), times): (&(u32, Subject), Vec<f64>)| {
         let warm = times.into_iter().skip(1).collect();
-        Ok(Size { files: *files, time: Spread::of(warm), memory: peak_memory(subject, app)? })
+        Ok(Size { files: *files, time: Spread::of(warm), memory: measure::run(subject, app)?.memory })
     };
     subjects.iter().zip(times).map(size).collect()
 }

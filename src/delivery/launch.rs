@@ -30,7 +30,7 @@ pub(super) fn launch(
     let (program, arguments) = command.split_first().ok_or_else(|| nul("the command"))?;
     let mut launch = Launch::new(program, arguments).map_err(|_| nul("the command"))?;
     for entry in delivery.inherited() {
-        launch.push_environment(entry.bytes().to_vec()).map_err(|_| nul("an inherited variable"))?;
+        launch.inherit(entry.string());
     }
     for (name, secret) in &delivery.variables {
         launch.push_environment(variable(name, secret)).map_err(|_| nul(name))?;

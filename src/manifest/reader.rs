@@ -1,7 +1,7 @@
 //! Reads tables of a TOML document, remembers which keys were asked for, and collects what is wrong.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -41,7 +41,8 @@ pub(super) struct Table<'a> {
     path: String,
     /// Where its name stands.
     position: usize,
-    asked: RefCell<BTreeSet<&'static str>>,
+    /// A list: it is short, and made anew for every table.
+    asked: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Document<'a> {
@@ -86,7 +87,8 @@ impl<'a> Document<'a> {
 
 fn syntax(error: &toml::de::Error, text: &str, file: &str) -> Problem {
     let place = place(text, error.span().map_or(0, |span| span.start));
-    let message = escaped(error.message().replace('\n', ", "));
+    let message = error.message().replace('\n', ", ");
+    let message = escaped(&message);
     Problem::configuration(
         escaped(file),
         format!("{file}:{place}: {message}"),
@@ -103,9 +105,10 @@ fn place(text: &str, position: usize) -> String {
 }
 
 /// A key as the file must have it: in quotes, unless it is a bare key (TOML 1.0, "Keys").
-fn as_written(key: &str) -> String {
+fn as_written(key: &str) -> Cow<'_, str> {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { format!("\"{key}\"") }
+    let is_all_bare = !key.is_empty() && key.bytes().all(is_bare);
+    if is_all_bare { key.into() } else { format!("\"{key}\"").into() }
 }
 
 impl<'a> Table<'a> {
@@ -152,7 +155,7 @@ impl<'a> Table<'a> {
         let asked = self.asked.borrow();
         for (key, _) in self.keys {
             let name = key.get_ref().as_ref();
-            if asked.contains(name) {
+            if asked.contains(&name) {
                 continue;
             }
             let not_yet = NOT_YET.iter().find(|(later, _)| self.path.is_empty() && *later == name);
@@ -190,7 +193,7 @@ impl<'a> Table<'a> {
     }
 
     fn item(&self, key: &'static str) -> Option<(Range<usize>, &'a Spanned<DeValue<'a>>)> {
-        self.asked.borrow_mut().insert(key);
+        self.asked.borrow_mut().push(key);
         self.keys.get_key_value(key).map(|(key, value)| (key.span(), value))
     }
 
@@ -212,13 +215,13 @@ impl<'a> Table<'a> {
 
     fn full(&self, key: &str) -> String {
         let key = as_written(key);
-        if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() { key.into_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// Which keys were asked for, so that a test can compare them with the schema.
     #[cfg(test)]
-    pub(super) fn asked(&self) -> BTreeSet<&'static str> {
-        self.asked.borrow().clone()
+    pub(super) fn asked(&self) -> std::collections::BTreeSet<&'static str> {
+        self.asked.borrow().iter().copied().collect()
     }
 }
 

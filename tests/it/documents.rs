@@ -1,6 +1,6 @@
 //! The documentation's tables say what the code says, and the code keeps the rules of `ARCHITECTURE.md`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -130,18 +130,131 @@ fn without_tests(text: &str) -> &str {
     text.split("\n#[cfg(test)]\nmod tests").next().unwrap()
 }
 
-/// The modules of ours that a file uses: the first word behind every `crate::`, in `use` or anywhere else.
-fn used(text: &str) -> BTreeSet<String> {
-    let code = without_tests(text).lines().filter(|line| !line.trim_start().starts_with("//"));
-    let word =
-        |rest: &str| rest.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect::<String>();
-    let mut used: BTreeSet<String> =
-        code.clone().flat_map(|line| line.split("crate::").skip(1).map(word)).collect();
-    // `use crate::{a, b::c}`
-    for list in code.collect::<Vec<_>>().join(" ").split("crate::{").skip(1) {
-        used.extend(list.split('}').next().unwrap_or_default().split(',').map(|item| word(item.trim())));
+fn code(text: &str) -> String {
+    let lines = without_tests(text).lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The path that a text begins with; of `a::{b, c::{d, e}}` the paths `a::b`, `a::c::d` and `a::c::e`.
+fn paths(text: &str) -> Vec<String> {
+    let end = text.find(|it: char| !it.is_alphanumeric() && !"_:".contains(it)).unwrap_or(text.len());
+    let (path, rest) = text.split_at(end);
+    match rest.strip_prefix('{') {
+        Some(list) if path.is_empty() || path.ends_with("::") => {
+            items(list).into_iter().flat_map(paths).map(|item| format!("{path}{item}")).collect()
+        }
+        _ => vec![path.to_owned()],
     }
-    used
+}
+
+/// The items of a list in braces, whose opening brace is taken off already.
+fn items(list: &str) -> Vec<&str> {
+    let (mut items, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, character) in list.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' if depth > 0 => {}
+            ',' | '}' => {
+                items.push(list[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+        if character == '}' && depth == 0 && start == at + 1 {
+            break;
+        }
+    }
+    items
+}
+
+/// What stands behind every `crate::` or `super::`, in `use` or anywhere else.
+fn paths_behind(text: &str, start: &str) -> Vec<String> {
+    code(text).split(start).skip(1).flat_map(paths).collect()
+}
+
+/// The modules of ours that a file uses, without what is in them.
+fn used(text: &str) -> BTreeSet<String> {
+    let first = |path: String| path.split("::").next().unwrap_or_default().to_owned();
+    paths_behind(text, "crate::").into_iter().map(first).collect()
+}
+
+#[test]
+fn paths_in_lists_are_found_with_what_stands_before_them() {
+    let text = "use crate::a;\nuse crate::{b, c::{D, e::F}};\nfn f(x: &crate::g::H) {}\n// crate::i";
+    assert_eq!(paths_behind(text, "crate::"), ["a", "b", "c::D", "c::e::F", "g::H"]);
+    assert_eq!(used(text), ["a", "b", "c", "g"].map(str::to_owned).into());
+}
+
+/// A source file as a module, such as `provider::files`; the root has an empty name.
+fn module(path: &Path) -> String {
+    let inside = path.iter().skip_while(|part| *part != "src").skip(1).map(|part| part.to_str().unwrap());
+    let parts = inside.map(|part| part.trim_end_matches(".rs")).filter(|part| !["mod", "lib"].contains(part));
+    parts.collect::<Vec<_>>().join("::")
+}
+
+/// Which files use which, as modules. That a file uses the one it is below is left out: together they are one
+/// subject, and the upper one holds what those below have in common.
+fn uses(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let sources: Vec<(String, String)> =
+        sources(folder).into_iter().map(|(path, text)| (module(&path), text)).collect();
+    let is_below = |name: &str, other: &str| name.starts_with(&format!("{other}::"));
+    let owner = |path: &str| {
+        let owners =
+            sources.iter().map(|(name, _)| name).filter(|name| path == *name || is_below(path, name));
+        owners.max_by_key(|name| name.len()).cloned()
+    };
+    let used = |(name, text): &(String, String)| {
+        let parent = name.rsplit_once("::").map_or("", |(parent, _)| parent);
+        let beside = paths_behind(text, "super::").into_iter().map(|path| format!("{parent}::{path}"));
+        let named = paths_behind(text, "crate::").into_iter().chain(beside).filter_map(|path| owner(&path));
+        let words = code(text);
+        let words: Vec<&str> = words.split(|it: char| !it.is_alphanumeric() && !"_:".contains(it)).collect();
+        let is_child_used = |other: &str| {
+            let child = other.strip_prefix(&format!("{name}::")).unwrap_or_default();
+            words.iter().any(|word| word.starts_with(&format!("{child}::")))
+        };
+        let below = sources.iter().map(|(other, _)| other).filter(|other| is_below(other, name));
+        let below = below.filter(|other| is_child_used(other)).cloned();
+        let used = named.filter(|other| other != name && !is_below(name, other)).chain(below).collect();
+        (name.clone(), used)
+    };
+    sources.iter().filter(|(name, _)| !name.is_empty() && name != "main").map(used).collect()
+}
+
+/// The files from which a chain of uses leads back to them.
+fn circles(uses: &BTreeMap<String, BTreeSet<String>>) -> Vec<&str> {
+    let mut open: BTreeMap<&str, BTreeSet<&str>> =
+        uses.iter().map(|(name, used)| (name.as_str(), used.iter().map(String::as_str).collect())).collect();
+    // What uses nothing, or only what is no part of a circle, is none; nor is what nobody uses.
+    loop {
+        let is_used = |name: &str| open.values().any(|used| used.contains(name));
+        let Some(done) = open.iter().find(|(name, used)| used.is_empty() || !is_used(name)) else {
+            return open.into_keys().collect();
+        };
+        let done = *done.0;
+        open.remove(done);
+        for used in open.values_mut() {
+            used.remove(done);
+        }
+    }
+}
+
+#[test]
+fn files_do_not_use_each_other_in_circles() {
+    assert_eq!(circles(&uses("crates/init/src")), [""; 0]);
+    assert_eq!(circles(&uses("src")), [""; 0]);
+}
+
+#[test]
+fn a_circle_is_found_and_what_leads_to_it_or_away_from_it_is_not_in_it() {
+    let uses = [("start", "a"), ("a", "b"), ("b", "c"), ("c", "a"), ("c", "end"), ("end", "")];
+    let mut graph = BTreeMap::<String, BTreeSet<String>>::new();
+    for (name, used) in uses {
+        let used = Some(used.to_owned()).filter(|used| !used.is_empty());
+        graph.entry(name.to_owned()).or_default().extend(used);
+    }
+    assert_eq!(circles(&graph), ["a", "b", "c"]);
 }
 
 #[test]

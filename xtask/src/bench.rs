@@ -1,73 +1,59 @@
 //! `cargo xtask bench`: builds what is measured, lets the driver in bench/ measure it, and writes bench/RESULTS.md.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::arguments::Bench;
-use crate::dist;
-use crate::line::Line;
-use crate::project;
-use crate::side;
-use crate::tools;
+use xshell::{Shell, cmd};
+
+use crate::run::{Result, find, run};
+use crate::{dist, project};
 
 const RESULTS: &str = "bench/RESULTS.md";
 const PEERS: [&str; 3] = ["secretspec", "teller", "fnox"];
 
-pub(crate) fn bench(options: &Bench) -> Result<(), String> {
-    let ours = dist::dist()?;
-    let folder = build()?;
-    let line = driver(&folder, &ours, options);
-    let before = project::load();
-    let mut measured = String::new();
-    line.run_watched(|line| measured.extend([line, "\n"]))?;
-    let text = format!("{}\n{measured}", head(options, &before)?);
-    let path = project::root().join(RESULTS);
-    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-    println!("written: {RESULTS}");
+/// Other tools are measured too where a directory is named for them, which may be empty: then PATH is searched alone.
+pub(crate) fn bench(peers: Option<&str>) -> Result {
+    let shell = project::shell()?;
+    let binaries = dist::dist()?;
+    let ours = dist::for_this_machine(&binaries)?;
+    // The driver, the floor and the trivial program get the same flags as ours.
+    run(dist::static_build(&shell, &ours.triple).args(["--manifest-path", "bench/Cargo.toml"]))?;
+    let built = project::target(&shell, "bench")?.join(&ours.triple).join("release");
+    let before = project::load(&shell);
+    println!("...     measuring");
+    let measured = measure(&shell, &built, &ours.path, peers)?;
+    shell.write_file(RESULTS, format!("{}\n{measured}", head(&shell, peers, &before)?))?;
+    println!("{measured}\nwritten: {RESULTS}");
     Ok(())
 }
 
-/// The driver, the floor and the trivial program, built with the same flags as ours.
-fn build() -> Result<PathBuf, String> {
-    let triple = dist::host_triple()?;
-    dist::static_build(&triple).arg("--manifest-path").arg(side::manifest("bench")).run()?;
-    Ok(project::root().join("bench/target").join(triple).join("release"))
-}
-
-fn driver(folder: &Path, ours: &Path, options: &Bench) -> Line {
-    let line = Line::new(folder.join("driver"), &["--ours"])
-        .arg(ours)
-        .arg("--floor")
-        .arg(folder.join("floor"))
-        .arg("--trivial")
-        .arg(folder.join("trivial"))
-        .arg("--shell")
-        .arg(project::root().join("bench/entrypoint.sh"));
-    let asked = PEERS.iter().filter(|_| options.peers);
-    asked.fold(line, |line, name| match peer(name, options) {
+fn measure(shell: &Shell, built: &Path, ours: &Path, peers: Option<&str>) -> Result<String> {
+    let [driver, floor, trivial] = ["driver", "floor", "trivial"].map(|name| built.join(name));
+    let line =
+        cmd!(shell, "{driver} --ours {ours} --floor {floor} --trivial {trivial} --shell bench/entrypoint.sh");
+    let line = PEERS.iter().filter(|_| peers.is_some()).fold(line, |line, name| match peer(name, peers) {
         Some(path) => line.arg(format!("--{name}")).arg(path),
-        None => line.arg("--absent").arg(*name),
-    })
+        None => line.args(["--absent", name]),
+    });
+    Ok(line.quiet().read()? + "\n")
 }
 
-fn peer(name: &str, options: &Bench) -> Option<PathBuf> {
-    let given = options.peers_dir.as_ref().map(|folder| folder.join(name));
-    given.filter(|path| path.is_file()).or_else(|| tools::find(name))
+fn peer(name: &str, directory: Option<&str>) -> Option<PathBuf> {
+    let given = directory.filter(|given| !given.is_empty()).map(|given| Path::new(given).join(name));
+    given.filter(|path| path.is_file()).or_else(|| find(name))
 }
 
-/// The peers' folder is left out: it is somebody's own, and its path says nothing about the figures.
-fn head(options: &Bench, before: &str) -> Result<String, String> {
-    let peers = if options.peers { " --peers" } else { "" };
+/// The peers' directory is left out: it is somebody's own, and its path says nothing about the figures.
+fn head(shell: &Shell, peers: Option<&str>, before: &str) -> Result<String> {
     let lines = [
         "# Figures".to_owned(),
         String::new(),
         "Written by the command below; edits by hand are lost.".to_owned(),
         String::new(),
-        format!("- command: `cargo xtask bench{peers}`"),
-        format!("- date: {}", project::today()?),
-        format!("- commit: {}", project::commit()),
-        format!("- machine: {}", project::machine()),
-        format!("- load average before: {before}; after: {}", project::load()),
+        format!("- command: `cargo xtask bench{}`", if peers.is_some() { " --peers" } else { "" }),
+        format!("- date: {}", project::date(shell, "+%Y-%m-%d")?),
+        format!("- commit: {}", project::commit(shell)),
+        format!("- machine: {}", project::machine(shell)),
+        format!("- load average before: {before}; after: {}", project::load(shell)),
     ];
     Ok(lines.join("\n") + "\n")
 }

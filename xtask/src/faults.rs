@@ -1,19 +1,23 @@
 //! `cargo xtask faults`: every fault case that the project answers for, what was decided, and the test that proves it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+
+use xshell::cmd;
 
 use crate::project;
+use crate::run::Result;
 
 const TABLE: &str = "xtask/faults.tsv";
 
 /// The issues that are done: each of their cases must have a test.
 const DONE: [&str; 1] = ["2"];
 
-/// Where tests live. A refusal may also be a file below tests/cmd, named like a test.
+/// Where tests live.
 const PLACES: [&str; 4] = ["tests", "src", "crates", "e2e"];
+
+/// The name in a line that begins a function.
+const FUNCTION: &str = r"^\s*(pub(\(\w+\))? |const |async )*fn \K\w+";
 
 /// One line of the table.
 struct Case {
@@ -23,37 +27,33 @@ struct Case {
 }
 
 /// Prints the whole list.
-pub(crate) fn faults(check_too: bool) -> Result<(), String> {
+pub(crate) fn faults(is_check: bool) -> Result {
     let cases = read()?;
-    let tests = tests();
+    let tests = tests()?;
     let line = |case: &Case| format!("{}  {:<64}  {}\n", case.id, case.outcome, proof(case, &tests));
-    print_to_the_end_or_not(&cases.iter().map(line).collect::<String>())?;
-    if check_too { check().map(|summary| println!("{summary}")) } else { Ok(()) }
-}
-
-/// People pipe a list of this length into `head`; that the pipe closes early is no error.
-fn print_to_the_end_or_not(text: &str) -> Result<(), String> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
-        _ => Ok(()),
+    match io::stdout().write_all(cases.iter().map(line).collect::<String>().as_bytes()) {
+        // People pipe a list of this length into `head`.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
     }
+    if is_check {
+        println!("{}", check()?);
+    }
+    Ok(())
 }
 
 /// How many cases have a test; fails when one that is due has none.
-pub(crate) fn check() -> Result<String, String> {
+pub(crate) fn check() -> Result<String> {
     let cases = read()?;
-    let tests = tests();
-    let due = cases.iter().filter(|case| DONE.contains(&case.issue.as_str())).collect::<Vec<_>>();
-    let owed = due
-        .iter()
-        .filter(|case| !tests.contains_key(&case.id))
-        .map(|case| case.id.as_str())
-        .collect::<Vec<_>>();
+    let tests = tests()?;
+    let due = cases.iter().filter(|case| DONE.contains(&case.issue.as_str())).count();
+    let is_owed = |case: &&Case| DONE.contains(&case.issue.as_str()) && !tests.contains_key(&case.id);
+    let owed = cases.iter().filter(is_owed).map(|case| case.id.as_str()).collect::<Vec<_>>();
     if owed.is_empty() {
         let tested = cases.iter().filter(|case| tests.contains_key(&case.id)).count();
-        Ok(format!("{tested} of {} cases have a test, none of the {} due is without", cases.len(), due.len()))
+        Ok(format!("{tested} of {} cases have a test, none of the {due} due is without", cases.len()))
     } else {
-        Err(format!("{} of {} cases due have no test: {}", owed.len(), due.len(), owed.join(" ")))
+        Err(format!("{} of {due} cases due have no test: {}", owed.len(), owed.join(" ")).into())
     }
 }
 
@@ -66,56 +66,29 @@ fn proof(case: &Case, tests: &BTreeMap<String, Vec<String>>) -> String {
     }
 }
 
-fn read() -> Result<Vec<Case>, String> {
-    let path = project::root().join(TABLE);
-    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    parse(&text)
-}
-
 /// Columns: id, case, decided outcome, issue; the first line names them.
-fn parse(text: &str) -> Result<Vec<Case>, String> {
+fn read() -> Result<Vec<Case>> {
+    let text = project::shell()?.read_file(TABLE)?;
     let case = |line: &str| match line.split('\t').collect::<Vec<_>>().as_slice() {
         [id, _case, outcome, issue] => {
             Ok(Case { id: (*id).to_owned(), outcome: (*outcome).to_owned(), issue: (*issue).to_owned() })
         }
-        columns => Err(format!("{TABLE}: {} columns instead of 4: {line}", columns.len())),
+        columns => Err(format!("{TABLE}: {} columns instead of 4: {line}", columns.len()).into()),
     };
     text.lines().skip(1).map(case).collect()
 }
 
 /// From each id to the tests whose names carry it.
-fn tests() -> BTreeMap<String, Vec<String>> {
+fn tests() -> Result<BTreeMap<String, Vec<String>>> {
+    let shell = project::shell()?;
+    let functions = cmd!(shell, "grep -rhoP --include=*.rs --exclude-dir=target {FUNCTION} {PLACES...}");
     let mut found = BTreeMap::<String, Vec<String>>::new();
-    for name in PLACES
-        .iter()
-        .flat_map(|place| project::files(&project::root().join(place), &["rs", "toml"]))
-        .flat_map(|path| names(&path))
-    {
+    for name in functions.quiet().read()?.lines() {
         for id in name.split('_').filter(|word| is_id(word)) {
-            found.entry(id.to_uppercase()).or_default().push(name.clone());
+            found.entry(id.to_uppercase()).or_default().push(name.to_owned());
         }
     }
-    found
-}
-
-fn names(path: &Path) -> Vec<String> {
-    if path.extension().is_some_and(|end| end == "toml") {
-        return command_test(path).into_iter().collect();
-    }
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.lines().filter_map(function).map(str::to_owned).collect()
-}
-
-fn command_test(path: &Path) -> Option<String> {
-    let in_folder = path.parent()?.components().any(|part| part.as_os_str() == "cmd");
-    in_folder.then(|| path.file_stem()?.to_str().map(str::to_owned)).flatten()
-}
-
-/// The name in a line that begins a function.
-fn function(line: &str) -> Option<&str> {
-    let before = ["pub ", "pub(crate) ", "pub(super) ", "const ", "async "];
-    let line = before.iter().fold(line.trim_start(), |line, word| line.strip_prefix(word).unwrap_or(line));
-    line.strip_prefix("fn ")?.split(|char: char| !char.is_alphanumeric() && char != '_').next()
+    Ok(found)
 }
 
 /// A letter of the list and two digits: `c04`.
@@ -159,8 +132,7 @@ mod tests {
 
     #[test]
     fn a_test_is_found_by_the_id_in_its_name() {
-        assert_eq!(function("    pub(crate) fn c04_a_fifo_is_refused() {"), Some("c04_a_fifo_is_refused"));
-        assert_eq!(function("// fn c04"), None);
+        assert!(tests().unwrap()["C04"].iter().any(|name| name.starts_with("c04_")));
         assert!(is_id("c04") && is_id("k08") && !is_id("c4") && !is_id("l01") && !is_id("sha256"));
     }
 }

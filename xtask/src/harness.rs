@@ -1,49 +1,43 @@
-//! Reads what Rust's test harness prints: counts, and how long each test took.
+//! Reads what Rust's test harness printed: which tests ran, and how long each took.
 
-/// Everything that one `cargo test` said about its tests.
 #[derive(Default)]
 pub(crate) struct Tally {
-    passed: usize,
+    passed: Vec<String>,
     failed: Vec<String>,
     times: Vec<(f64, String)>,
 }
 
 impl Tally {
-    /// Takes one line of output; lines that are not the harness's are nothing to it.
-    pub(crate) fn read(&mut self, line: &str) {
-        let Some((name, end)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) else {
-            return;
-        };
-        if end.starts_with("ok") {
-            self.passed += 1;
-        } else if end.starts_with("FAILED") {
-            self.failed.push(name.to_owned());
+    pub(crate) fn read(output: &str) -> Self {
+        let mut tally = Self::default();
+        let tests = output.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "));
+        for (name, end) in tests {
+            if end.starts_with("ok") {
+                tally.passed.push(name.to_owned());
+            } else if end.starts_with("FAILED") {
+                tally.failed.push(name.to_owned());
+            }
+            tally.times.extend(seconds(end).map(|seconds| (seconds, name.to_owned())));
         }
-        if let Some(seconds) = seconds(end) {
-            self.times.push((seconds, name.to_owned()));
+        tally.times.sort_by(|one, other| other.0.total_cmp(&one.0));
+        tally
+    }
+
+    pub(crate) fn has(&self, part_of_a_name: &str) -> bool {
+        self.passed.iter().chain(&self.failed).any(|name| name.contains(part_of_a_name))
+    }
+
+    /// How many passed, or which failed. A filter that matches nothing passes too, and proves nothing.
+    pub(crate) fn verdict(&self) -> Result<String, String> {
+        match (self.passed.len(), self.failed.as_slice()) {
+            (0, []) => Err("no test ran".to_owned()),
+            (passed, []) => Ok(format!("{passed} tests")),
+            (passed, failed) => Err(format!("{passed} passed; failed: {}", failed.join(", "))),
         }
     }
 
-    /// Whether no test ran at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.passed == 0 && self.failed.is_empty()
-    }
-
-    /// For the table: how many passed, or which failed.
-    pub(crate) fn summary(&self) -> String {
-        if self.failed.is_empty() {
-            format!("{} tests", self.passed)
-        } else {
-            format!("{} passed; failed: {}", self.passed, self.failed.join(", "))
-        }
-    }
-
-    /// The slowest first.
-    pub(crate) fn slowest(&self, count: usize) -> Vec<(f64, String)> {
-        let mut times = self.times.clone();
-        times.sort_by(|one, other| other.0.total_cmp(&one.0));
-        times.truncate(count);
-        times
+    pub(crate) fn slowest(&self, count: usize) -> &[(f64, String)] {
+        self.times.get(..count).unwrap_or(&self.times)
     }
 }
 
@@ -58,13 +52,12 @@ mod tests {
 
     #[test]
     fn lines_of_the_harness_are_counted_and_timed() {
-        let mut tally = Tally::default();
-        for line in
-            ["running 3 tests", "test a::b ... ok <0.250s>", "test c ... FAILED <1.500s>", "test d ... ok"]
-        {
-            tally.read(line);
-        }
-        assert_eq!(tally.summary(), "2 passed; failed: c");
+        let tally = Tally::read(
+            "running 3 tests\ntest a::b ... ok <0.250s>\ntest c ... FAILED <1.500s>\ntest d ... ok\n",
+        );
+        assert_eq!(tally.verdict().unwrap_err(), "2 passed; failed: c");
         assert_eq!(tally.slowest(1), [(1.5, "c".to_owned())]);
+        assert!(tally.has("a::") && !tally.has("e"));
+        assert!(Tally::read("").verdict().is_err());
     }
 }

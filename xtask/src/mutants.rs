@@ -1,76 +1,55 @@
-//! Mutation of the modules that only compute: does any test notice when they compute something else?
+//! Mutation: does any test notice when the code decides something else? `.cargo/mutants.toml` says which code and
+//! which tests.
 
-use std::fs;
+use std::path::Path;
 
-use crate::line::Line;
+use xshell::{Shell, cmd};
+
 use crate::project;
-use crate::report::Outcome;
-use crate::tools::CARGO_MUTANTS;
-
-/// The modules that only compute.
-const FILES: [&str; 6] = [
-    "src/name.rs",
-    "src/plan.rs",
-    "src/reference.rs",
-    "src/rules/format.rs",
-    "src/rules/required.rs",
-    "src/rules/rotation.rs",
-];
-
-/// The tests that have to notice: the unit tests, and what runs the program for these subjects.
-const TESTS: [&str; 8] =
-    ["tests::", "modes::", "names::", "precedence::", "rotation::", "selection::", "ssh::", "values::"];
+use crate::run::{Result, capture, need, run};
 
 /// How many of a hundred mutants have to be noticed. Some change nothing that can be observed.
 const MUST_BE: usize = 80;
 
-pub(crate) fn line() -> Line {
-    let line = Line::cargo(&["mutants", "--package", "cryokey", "--output", "target/mutants", "--jobs", "2"]);
-    let with_files = FILES.iter().fold(line, |line, file| line.arg("--file").arg(*file));
-    let with_tests =
-        ["--", "--lib", "--test", "it", "--"].iter().fold(with_files, |line, word| line.arg(*word));
-    TESTS.iter().fold(with_tests, |line, filter| line.arg(*filter))
+/// Tries the mutants in random order until `minutes` are over, so that what was tried stands for the rest.
+pub(crate) fn mutants(shell: &Shell, minutes: u64) -> Result<String> {
+    need("cargo-mutants", "cargo install --locked cargo-mutants")?;
+    let target = project::target(shell, ".")?;
+    let output = target.join("mutants");
+    // The counts of an earlier run must not pass for those of one that did not begin.
+    shell.remove_path(&output)?;
+    shell.create_dir(&output)?;
+    let all = run(cmd!(shell, "cargo mutants --workspace --list"))?.lines().count();
+    let limit = format!("{minutes}m");
+    // The signal lets it end the mutants at work and write its lists.
+    let line = cmd!(
+        shell,
+        "timeout --signal=INT {limit} cargo mutants --workspace --shuffle --jobs 2 --output {output}"
+    );
+    // It also ends badly when a single mutant survives, so the counts decide.
+    let (status, printed) = capture(line)?;
+    let count = |kind: &str| count(shell, &output.join("mutants.out").join(kind));
+    let verdict =
+        judge(all, count("caught.txt") + count("timeout.txt"), count("missed.txt"), count("unviable.txt"));
+    verdict.map_err(|problem| {
+        println!("{printed}");
+        format!("{problem}; cargo mutants ended with {status}").into()
+    })
 }
 
-pub(crate) fn mutants() -> Outcome {
-    CARGO_MUTANTS.or_not_run(mutate)
+fn count(shell: &Shell, list: &Path) -> usize {
+    shell.read_file(list).map_or(0, |list| list.lines().count())
 }
 
-fn mutate() -> Outcome {
-    if let Some(gone) = FILES.iter().find(|file| !project::root().join(file).is_file()) {
-        return Outcome::Failed(format!("{gone} does not exist; mend the list in xtask/src/mutants.rs"));
-    }
-    if let Err(problem) = empty_output() {
-        return Outcome::Failed(problem);
-    }
-    // It also ends badly when a single mutant survives, so the counts decide, not how it ended.
-    let end = line().run();
-    let [noticed, slow, missed] = ["caught", "timeout", "missed"].map(count);
-    judge(noticed + slow, missed)
-        .map_err(|problem| end.err().map_or(problem.clone(), |end| format!("{problem}; {end}")))
-        .into()
-}
-
-/// The counts of an earlier run must not pass for those of one that did not begin.
-fn empty_output() -> Result<(), String> {
-    let folder = project::root().join("target/mutants");
-    let told = |error| format!("{}: {error}", folder.display());
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(told)?;
-    }
-    fs::create_dir_all(&folder).map_err(told)
-}
-
-fn count(kind: &str) -> usize {
-    let path = project::root().join("target/mutants/mutants.out").join(format!("{kind}.txt"));
-    fs::read_to_string(path).map_or(0, |list| list.lines().count())
-}
-
-fn judge(noticed: usize, missed: usize) -> Result<String, String> {
-    let all = noticed + missed;
-    let text =
-        format!("{noticed} of {all} mutants noticed; the others: target/mutants/mutants.out/missed.txt");
-    if all > 0 && noticed * 100 >= MUST_BE * all {
+/// What the compiler refuses is no mutant that a test could notice.
+fn judge(all: usize, noticed: usize, missed: usize, unviable: usize) -> std::result::Result<String, String> {
+    let tried = noticed + missed;
+    let cut = all.saturating_sub(tried + unviable);
+    let text = format!(
+        "{noticed} of {tried} mutants noticed, {unviable} did not compile, {cut} of {all} not tried for lack of time; \
+         the others: mutants/mutants.out/missed.txt in the target directory"
+    );
+    if tried > 0 && noticed * 100 >= MUST_BE * tried {
         Ok(text)
     } else {
         Err(format!("{text}; {MUST_BE} % are asked for"))
@@ -83,8 +62,8 @@ mod tests {
 
     #[test]
     fn too_many_survivors_or_no_mutants_at_all_are_a_failure() {
-        assert!(judge(80, 20).is_ok());
-        assert!(judge(79, 21).is_err());
-        assert!(judge(0, 0).is_err());
+        assert!(judge(120, 80, 20, 5).unwrap().contains("15 of 120 not tried"));
+        assert!(judge(100, 79, 21, 0).is_err());
+        assert!(judge(100, 0, 0, 0).is_err());
     }
 }

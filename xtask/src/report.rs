@@ -1,197 +1,186 @@
-//! What was exercised, what was not, and why: the table at the end of `test` and `verify`.
+//! What was exercised, what was not, and why: a line for each part as it ends, and the table of all.
 
 use std::time::{Duration, Instant};
 
-use crate::optional::Optional;
+use xshell::Shell;
 
-/// A reason may carry the line to type after these words.
-const TO_RUN_IT: &str = "; to run it: ";
+use crate::run::{NotRun, Result};
 
-/// How one part ended.
-pub(crate) enum Outcome {
+/// How one part ended, each with what there is to say about it.
+enum Outcome {
     Passed(String),
     Failed(String),
-    NotRun(NotRun),
+    /// Not possible on this machine.
+    NotRun(String),
+    /// The same, and a list in the project names the reason.
+    Excused(String),
 }
 
-/// A part that this machine cannot run.
-pub(crate) struct NotRun {
-    pub(crate) reason: String,
-    pub(crate) line: Option<String>,
+struct Row {
+    name: String,
+    outcome: Outcome,
+    took: Duration,
 }
 
-impl NotRun {
-    pub(crate) fn new(reason: impl Into<String>, line: impl Into<String>) -> Self {
-        Self { reason: reason.into(), line: Some(line.into()) }
-    }
-
-    /// Tests and e2e say both in one text.
-    pub(crate) fn from_text(text: &str) -> Self {
-        let (reason, line) =
-            text.split_once(TO_RUN_IT).map_or((text, None), |(reason, line)| (reason, Some(line)));
-        Self { reason: reason.trim().to_owned(), line: line.map(|line| line.trim().to_owned()) }
-    }
-
-    fn text(&self) -> String {
-        let line = self.line.iter().flat_map(|line| [TO_RUN_IT, line]);
-        [self.reason.as_str()].into_iter().chain(line).collect()
-    }
-}
-
-impl From<Result<String, String>> for Outcome {
-    fn from(result: Result<String, String>) -> Self {
-        result.map_or_else(Self::Failed, Self::Passed)
-    }
-}
-
-impl From<Result<(), String>> for Outcome {
-    fn from(result: Result<(), String>) -> Self {
-        result.map(|()| String::new()).into()
-    }
-}
-
-/// One line of the table.
-pub(crate) struct Row {
-    pub(crate) name: String,
-    pub(crate) outcome: Outcome,
-    pub(crate) took: Duration,
-}
-
-/// All of them, in the order in which they happened.
+/// All parts, in the order in which they ended, and those that need not run.
 #[derive(Default)]
 pub(crate) struct Report {
     rows: Vec<Row>,
+    optional: Vec<(String, String)>,
 }
 
 impl Report {
-    /// Runs one part, says that it begins and how it ended, and keeps the result.
-    pub(crate) fn step<T: Into<Outcome>>(&mut self, name: &str, work: impl FnOnce() -> T) {
-        println!("\n== {name}");
+    pub(crate) fn new(optional: Vec<(String, String)>) -> Self {
+        Self { rows: Vec::new(), optional }
+    }
+
+    /// Runs one part, says how it ended, and goes on whatever that was: one run tells all that is wrong.
+    pub(crate) fn step(&mut self, name: &str, work: impl FnOnce() -> Result<String>) {
         let start = Instant::now();
-        let outcome = work().into();
-        let row = Row { name: name.to_owned(), outcome, took: start.elapsed() };
-        println!("-- {}", row.text());
+        let result = work();
+        self.end(name, result, start.elapsed());
+    }
+
+    /// The same, where a silence of minutes could be taken for the end of the world.
+    pub(crate) fn long_step(&mut self, name: &str, what: &str, work: impl FnOnce() -> Result<String>) {
+        println!("...     {name}: {what}");
+        self.step(name, work);
+    }
+
+    /// A part that ran elsewhere.
+    pub(crate) fn end(&mut self, name: &str, result: Result<String>, took: Duration) {
+        let outcome = result.map_or_else(
+            |error| match error.downcast::<NotRun>() {
+                Ok(reason) => self.not_run(name, reason.0),
+                Err(error) => Outcome::Failed(error.to_string()),
+            },
+            Outcome::Passed,
+        );
+        let row = Row { name: name.to_owned(), outcome, took };
+        println!("{}", row.text());
         self.rows.push(row);
     }
 
-    /// Keeps a result that a step reported about a part of itself.
-    pub(crate) fn add(&mut self, name: &str, outcome: Outcome) {
+    fn not_run(&self, name: &str, reason: String) -> Outcome {
+        match self.optional.iter().find(|(known, _)| known == name) {
+            Some((_, why)) => Outcome::Excused(format!("{reason} (.ci/optional: {why})")),
+            None => Outcome::NotRun(reason),
+        }
+    }
+
+    /// A test that wrote down that it did not run.
+    pub(crate) fn add_not_run(&mut self, name: &str, reason: &str) {
+        let outcome = self.not_run(name, reason.to_owned());
+        self.add(name, outcome);
+    }
+
+    /// Tests that a list in the project leaves out on purpose.
+    pub(crate) fn add_excused(&mut self, name: &str, reason: String) {
+        self.add(name, Outcome::Excused(reason));
+    }
+
+    fn add(&mut self, name: &str, outcome: Outcome) {
         self.rows.push(Row { name: name.to_owned(), outcome, took: Duration::ZERO });
     }
 
-    pub(crate) fn extend(&mut self, rows: Vec<Row>) {
-        self.rows.extend(rows);
+    /// One line for each part.
+    pub(crate) fn lines(&self) -> String {
+        self.rows.iter().map(|row| row.text() + "\n").collect()
     }
 
-    pub(crate) fn rows(&self) -> &[Row] {
-        &self.rows
+    /// The parts by how they ended, and at last one line with the counts.
+    pub(crate) fn table(&self) -> String {
+        let mut text = String::new();
+        let sections = [("exercised", "passed"), ("failed", "FAILED"), ("not exercised", "not run")];
+        let counts = sections.map(|(title, word)| {
+            let rows = self.rows.iter().filter(|row| row.word() == word).collect::<Vec<_>>();
+            text.extend((!rows.is_empty()).then(|| format!("{title}\n")));
+            text.extend(rows.iter().map(|row| format!("  {}\n", row.text())));
+            rows.len()
+        });
+        let [passed, failed, skipped] = counts;
+        text + &format!("\n{passed} passed, {failed} failed, {skipped} skipped\n")
     }
 
-    /// The table, and at last one line with the counts.
-    pub(crate) fn table(&self, optional: &Optional) -> String {
-        let mut lines = Vec::new();
-        lines.extend(self.section("exercised", |row| matches!(row.outcome, Outcome::Passed(_))));
-        lines.extend(self.section("failed", |row| matches!(row.outcome, Outcome::Failed(_))));
-        lines.extend(self.section("not exercised", |row| matches!(row.outcome, Outcome::NotRun(_))));
-        let excused = self.not_run().filter_map(|name| Some((name, optional.reason(name)?)));
-        lines.extend(
-            excused.map(|(name, reason)| format!("  {name} may be missing (.ci/optional): {reason}")),
-        );
-        lines.push(self.counts());
-        lines.join("\n") + "\n"
-    }
-
-    fn section(&self, title: &str, belongs: impl Fn(&Row) -> bool) -> Vec<String> {
-        let rows = self.rows.iter().filter(|row| belongs(row)).map(|row| format!("  {}", row.text()));
-        let mut lines = rows.collect::<Vec<_>>();
-        if !lines.is_empty() {
-            lines.insert(0, title.to_owned());
+    /// Fails when a part failed, and in CI also when one did not run and no list says that it may.
+    pub(crate) fn verdict(&self, is_ci: bool) -> Result {
+        let is_wrong = |row: &&Row| match row.outcome {
+            Outcome::Failed(_) => true,
+            Outcome::NotRun(_) => is_ci,
+            Outcome::Passed(_) | Outcome::Excused(_) => false,
+        };
+        let wrong = self.rows.iter().filter(is_wrong).map(|row| row.name.as_str()).collect::<Vec<_>>();
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            let also = if is_ci { ", or not run though .ci/optional does not allow it" } else { "" };
+            Err(format!("failed{also}: {}", wrong.join(", ")).into())
         }
-        lines
-    }
-
-    fn counts(&self) -> String {
-        let not_run = self.not_run().count();
-        let failed = self.failed().count();
-        let passed = self.rows.len() - not_run - failed;
-        format!("\n{passed} passed, {failed} failed, {not_run} skipped")
-    }
-
-    /// Whether all is well: nothing failed, and where everything is promised (`strict`), nothing is missing either.
-    pub(crate) fn verdict(&self, strict: bool, optional: &Optional) -> Result<(), String> {
-        let failed = self.failed().collect::<Vec<_>>();
-        let missing =
-            self.not_run().filter(|name| strict && optional.reason(name).is_none()).collect::<Vec<_>>();
-        match (failed.is_empty(), missing.is_empty()) {
-            (true, true) => Ok(()),
-            (false, _) => Err(format!("failed: {}", failed.join(", "))),
-            (true, false) => {
-                Err(format!("not run, though CI promises it (see .ci/optional): {}", missing.join(", ")))
-            }
-        }
-    }
-
-    fn failed(&self) -> impl Iterator<Item = &str> {
-        self.names(|outcome| matches!(outcome, Outcome::Failed(_)))
-    }
-
-    fn not_run(&self) -> impl Iterator<Item = &str> {
-        self.names(|outcome| matches!(outcome, Outcome::NotRun(_)))
-    }
-
-    fn names(&self, belongs: impl Fn(&Outcome) -> bool) -> impl Iterator<Item = &str> {
-        self.rows.iter().filter(move |row| belongs(&row.outcome)).map(|row| row.name.as_str())
     }
 }
 
 impl Row {
-    pub(crate) fn text(&self) -> String {
-        let (word, note) = match &self.outcome {
-            Outcome::Passed(note) => ("passed ", note.clone()),
-            Outcome::Failed(reason) => ("FAILED ", reason.clone()),
-            Outcome::NotRun(why) => ("not run", why.text()),
-        };
+    fn word(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Passed(_) => "passed",
+            Outcome::Failed(_) => "FAILED",
+            Outcome::NotRun(_) | Outcome::Excused(_) => "not run",
+        }
+    }
+
+    fn text(&self) -> String {
+        let (Outcome::Passed(note) | Outcome::Failed(note) | Outcome::NotRun(note) | Outcome::Excused(note)) =
+            &self.outcome;
         let took =
             if self.took.is_zero() { String::new() } else { format!("{:.1} s", self.took.as_secs_f64()) };
-        format!("{word} {:<34} {took:>8}  {note}", self.name).trim_end().to_owned()
+        format!("{:<7} {:<34} {took:>8}  {note}", self.word(), self.name).trim_end().to_owned()
     }
+}
+
+/// A list in the project: one `name: reason` a line, `#` begins a comment. A test's name may contain `::`, so the
+/// reason begins at the first colon with a space behind it.
+pub(crate) fn list(shell: &Shell, path: &str) -> Result<Vec<(String, String)>> {
+    let text = shell.read_file(path)?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| match line.split_once(": ") {
+            Some((name, reason)) => Ok((name.to_owned(), reason.trim().to_owned())),
+            None => Err(format!("{path}: `{line}` is not `name: reason`").into()),
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn report(outcome: Outcome) -> Report {
-        let mut report = Report::default();
-        report.add("fine", Outcome::Passed(String::new()));
-        report.add("other", outcome);
+    fn report(optional: &[&str]) -> Report {
+        let because = |name: &&str| ((*name).to_owned(), "because".to_owned());
+        let mut report = Report::new(optional.iter().map(because).collect());
+        report.step("fine", || Ok(String::new()));
+        report.step("engine", || Err(NotRun("no engine; to run it: start one".to_owned()).into()));
         report
     }
 
-    fn not_run() -> Report {
-        report(Outcome::NotRun(NotRun::from_text("no engine; to run it: apt-get install docker.io")))
-    }
-
     #[test]
-    fn what_did_not_run_matters_only_where_everything_is_promised() {
-        let nothing = Optional::parse("").unwrap();
-        assert_eq!(not_run().verdict(false, &nothing), Ok(()));
-        assert!(not_run().verdict(true, &nothing).unwrap_err().contains("other"));
-        assert_eq!(not_run().verdict(true, &Optional::parse("other: because").unwrap()), Ok(()));
+    fn what_did_not_run_matters_only_in_ci_and_where_no_list_allows_it() {
+        assert!(report(&[]).verdict(false).is_ok());
+        assert!(report(&[]).verdict(true).unwrap_err().to_string().contains("engine"));
+        assert!(report(&["engine"]).verdict(true).is_ok());
     }
 
     #[test]
     fn a_failure_always_matters() {
-        let optional = Optional::parse("other: because").unwrap();
-        assert!(report(Outcome::Failed("no".to_owned())).verdict(false, &optional).is_err());
+        let mut report = report(&["wrong"]);
+        report.step("wrong", || Err("no".into()));
+        assert!(report.verdict(false).is_err());
     }
 
     #[test]
     fn the_table_names_the_reason_and_the_line_to_type() {
-        let table = not_run().table(&Optional::parse("other: nobody needs it").unwrap());
-        assert!(table.contains("not exercised\n  not run other"));
-        assert!(table.contains("no engine; to run it: apt-get install docker.io"));
-        assert!(table.contains("nobody needs it"));
-        assert!(table.ends_with("1 passed, 0 failed, 1 skipped\n"));
+        let table = report(&["engine"]).table();
+        assert!(table.contains("not exercised\n  not run engine"));
+        assert!(table.contains("no engine; to run it: start one (.ci/optional: because)"));
+        assert!(table.ends_with("\n1 passed, 0 failed, 1 skipped\n"));
     }
 }

@@ -1,79 +1,126 @@
 //! `cargo xtask verify`: the checks that take too long for every change, and a log that says they were made.
 
-use std::fmt::Write;
-use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::fuzz;
+use xshell::{Shell, cmd};
+
 use crate::harness::Tally;
-use crate::line::Line;
-use crate::mutants;
-use crate::optional::Optional;
-use crate::project;
-use crate::report::{Outcome, Report};
-use crate::tools::CARGO_FUZZ;
+use crate::report::Report;
+use crate::run::{NotRun, Result, capture, need, run};
+use crate::{mutants, project};
 
-const LOGS: &str = "docs/verification";
+/// Fuzz targets at a time: the smallest machine in use has as many cores.
+const AT_ONCE: usize = 2;
+
+/// The time for mutants, in the minutes of one fuzz target: with 2 minutes a target all of it takes half an hour.
+const FOR_MUTANTS: u64 = 7;
 
 /// Runs all of them, whatever happens to one, and writes the log before it judges.
-pub(crate) fn verify(minutes: u64) -> Result<(), String> {
-    CARGO_FUZZ.demand()?;
-    let optional = Optional::parse("")?;
-    let head = head(minutes)?;
-    let details = details_folder()?;
+pub(crate) fn verify(minutes: u64) -> Result {
+    need("cargo-fuzz", "cargo install --locked cargo-fuzz")?;
+    let shell = project::shell()?;
+    let head = head(&shell, minutes)?;
     let mut report = Report::default();
-    let tests = long_tests();
-    report.step(&tests.to_string(), || run_long_tests(&tests));
-    fuzz::fuzz(&mut report, minutes, &details);
-    report.step(&mutants::line().to_string(), mutants::mutants);
-    let log = write_log(&head, &report)?;
-    print!("\n{}", report.table(&optional));
-    println!("log: {}", project::relative(&log));
-    report.verdict(false, &optional)
+    report
+        .long_step("kill sweep and swaps", "builds the tests, then about two minutes", || long_tests(&shell));
+    report.long_step("Miri on crates/init", "builds it first", || miri(&shell));
+    fuzz(&shell, &mut report, minutes)?;
+    let limit = minutes * FOR_MUTANTS;
+    report.long_step("mutants", &format!("at most {limit} minutes"), || mutants::mutants(&shell, limit));
+    let log =
+        format!("docs/verification/{}-{}.log", project::date(&shell, "+%Y-%m-%d")?, project::commit(&shell));
+    shell.write_file(&log, format!("{head}\n\n{}", report.lines()))?;
+    print!("\n{}", report.table());
+    println!("log: {log}");
+    report.verdict(false)
 }
 
-/// The kill -9 sweep and the 10,000 swaps are ordinary tests; this variable makes them take their long form.
-fn long_tests() -> Line {
-    Line::cargo(&["test", "--release", "--locked", "--test", "it", "--", "verify_"])
-        .env("CRYOKEY_VERIFY", "1")
+/// They are ordinary tests; the variable makes them take their long form.
+fn long_tests(shell: &Shell) -> Result<String> {
+    let line = cmd!(shell, "cargo test --release --locked --test it -- verify_").env("CRYOKEY_VERIFY", "1");
+    Ok(Tally::read(&run(line)?).verdict()?)
 }
 
-/// A filter that matches nothing passes too, and proves nothing.
-fn run_long_tests(line: &Line) -> Outcome {
-    let mut tally = Tally::default();
-    let end = line.run_watched(|line| tally.read(line));
-    match end {
-        Ok(()) if tally.is_empty() => Outcome::Failed("no test is named verify_…".to_owned()),
-        Ok(()) => Outcome::Passed(tally.summary()),
-        Err(problem) => Outcome::Failed(format!("{problem}; {}", tally.summary())),
+/// The unsafe code, as far as an interpreter can follow it; where it cannot, the tests say why.
+fn miri(shell: &Shell) -> Result<String> {
+    let (status, _) = capture(cmd!(shell, "cargo +nightly miri --version"))?;
+    if !status.success() {
+        let line = "rustup toolchain install nightly --component miri,rust-src";
+        return Err(NotRun(format!("nightly Rust has no Miri here; to run it: {line}")).into());
     }
+    let line = cmd!(shell, "cargo +nightly miri test --locked --package init");
+    Ok(Tally::read(&run(line)?).verdict()?)
 }
 
-fn head(minutes: u64) -> Result<String, String> {
+/// The targets' names: one file each.
+pub(crate) fn targets(shell: &Shell) -> Result<Vec<String>> {
+    let files = shell.read_dir("fuzz/fuzz_targets")?;
+    Ok(files.iter().filter_map(|path| path.file_stem()?.to_str().map(str::to_owned)).collect())
+}
+
+/// The build comes first and alone: it takes all cores anyway.
+fn fuzz(shell: &Shell, report: &mut Report, minutes: u64) -> Result {
+    report.long_step("fuzz targets", "builds them with instrumentation", || {
+        // The instrumentation is an unstable compiler flag. The variable lets the stable compiler, the one that builds
+        // the product, accept it, so no second toolchain is needed.
+        run(cmd!(shell, "cargo fuzz build --fuzz-dir fuzz").env("RUSTC_BOOTSTRAP", "1"))
+            .map(|_| String::new())
+    });
+    let logs = shell.create_dir(project::target(shell, ".")?.join("verify"))?;
+    let targets = targets(shell)?;
+    println!("...     fuzzing: {} targets, {minutes} minutes each, {AT_ONCE} at a time", targets.len());
+    for group in targets.chunks(AT_ONCE) {
+        let ends = thread::scope(|scope| {
+            let threads = group.iter().map(|target| {
+                let logs = &logs;
+                scope.spawn(move || {
+                    let start = Instant::now();
+                    (fuzz_one(target, minutes, logs).map_err(|error| error.to_string()), start.elapsed())
+                })
+            });
+            let threads = threads.collect::<Vec<_>>();
+            let panicked = || (Err("panicked".to_owned()), Duration::ZERO);
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect::<Vec<_>>()
+        });
+        for (target, (end, took)) in group.iter().zip(ends) {
+            report.end(&format!("fuzz {target}"), end.map_err(Into::into), took);
+        }
+    }
+    Ok(())
+}
+
+/// New inputs go to a directory that git ignores; whoever finds one worth keeping moves it to the corpus.
+fn fuzz_one(target: &str, minutes: u64, logs: &Path) -> Result<String> {
+    let shell = project::shell()?;
+    let [found, corpus] = ["corpus-found", "corpus"].map(|directory| format!("fuzz/{directory}/{target}"));
+    shell.create_dir(&found)?;
+    let limit = format!("-max_total_time={}", minutes * 60);
+    // The words of a grammar, for the targets that have one.
+    let words = format!("fuzz/dictionaries/{target}.dict");
+    let words = shell.path_exists(&words).then(|| format!("-dict={words}"));
+    let line = cmd!(
+        shell,
+        "cargo fuzz run --fuzz-dir fuzz {target} {found} {corpus} -- {limit} -print_final_stats=1 {words...}"
+    );
+    let (status, output) = capture(line.env("RUSTC_BOOTSTRAP", "1"))?;
+    let log = logs.join(format!("fuzz-{target}.log"));
+    shell.write_file(&log, &output)?;
+    if !status.success() {
+        return Err(format!("ended with {status}; see {} and fuzz/artifacts", log.display()).into());
+    }
+    let runs = output.lines().rev().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    Ok(format!("{} runs, no finding", runs.unwrap_or("unknown").trim()))
+}
+
+fn head(shell: &Shell, minutes: u64) -> Result<String> {
     let lines = [
         format!("command  cargo xtask verify --minutes {minutes}"),
-        format!("date     {}", Line::new("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]).output()?),
-        format!("commit   {}", project::commit()),
-        format!("machine  {}", project::machine()),
-        format!("compiler {}", Line::new("rustc", &["--version"]).output()?),
+        format!("date     {}", project::date(shell, "+%Y-%m-%dT%H:%M:%SZ")?),
+        format!("commit   {}", project::commit(shell)),
+        format!("machine  {}", project::machine(shell)),
+        format!("compiler {}", cmd!(shell, "rustc --version").quiet().read()?),
     ];
     Ok(lines.join("\n"))
-}
-
-/// What the fuzzers print; too long for the log.
-fn details_folder() -> Result<PathBuf, String> {
-    let folder = project::root().join("target/verify");
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    Ok(folder)
-}
-
-fn write_log(head: &str, report: &Report) -> Result<PathBuf, String> {
-    let name = format!("{}-{}.log", project::today()?, project::commit());
-    let path = project::root().join(LOGS).join(name);
-    let mut text = format!("{head}\n\n");
-    for row in report.rows() {
-        writeln!(text, "{}", row.text()).map_err(|error| error.to_string())?;
-    }
-    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(path)
 }

@@ -1,4 +1,4 @@
-//! Becoming the app: our own search and `execve`, so that nothing is ever handed to a shell.
+//! Becoming the app: an own search and `execve`, so that nothing is ever handed to a shell.
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::io::{self, Read};
@@ -6,15 +6,15 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::launch::Launch;
-use crate::{search, startup};
+use crate::{search, signals, startup};
 
-/// The longest first line of a script that the kernel looks at (`BINPRM_BUF_SIZE`).
+/// The kernel looks at no more of a script (`BINPRM_BUF_SIZE`), so neither does the message.
 const SCRIPT_LINE: u64 = 256;
 
 /// Why the app could not be started.
 #[derive(Debug)]
 pub struct ExecError {
-    /// What was tried last: the path that was found, or the name that was not.
+    /// The path that was found, or the name that was not found anywhere.
     pub path: PathBuf,
     /// What was wrong with it.
     pub reason: Reason,
@@ -25,7 +25,7 @@ pub struct ExecError {
 pub enum Reason {
     /// It is a directory.
     Directory,
-    /// It has no permission to be executed for us.
+    /// The user may not execute it.
     Denied,
     /// Neither a binary for this machine nor a script with `#!`.
     Format,
@@ -56,17 +56,17 @@ impl ExecError {
     }
 }
 
-/// Becomes the app. Returns only when that failed; the state at start is back then, except for SIGPIPE, which is
-/// ignored again so that the message about it can be written.
+/// Becomes the app. Returns only when that failed. Mask and descriptors stay as the app would have got them, since
+/// nothing but a message follows; SIGPIPE is ignored again so that it can be written.
 #[must_use]
 pub fn exec(launch: &Launch) -> ExecError {
     startup::restore();
     let error = try_each(launch);
-    startup::ignore_broken_pipes();
+    signals::ignore_broken_pipes();
     error
 }
 
-/// The order of `execvp`: a missing file means the next folder, a forbidden one is remembered in case nothing
+/// The order of `execvp`: a missing file means the next directory, a forbidden one is remembered in case nothing
 /// better comes, everything else ends the search.
 fn try_each(launch: &Launch) -> ExecError {
     let mut forbidden = None;
@@ -83,15 +83,16 @@ fn try_each(launch: &Launch) -> ExecError {
 }
 
 fn execve(path: &CStr, launch: &Launch) -> i32 {
-    let arguments = pointers(launch.arguments.iter());
-    let environment = pointers(launch.environment.iter().map(|entry| &**entry));
-    // SAFETY: all three are NUL-terminated strings or null-terminated arrays of such, alive during the call.
+    let arguments = pointers(launch.arguments.iter().map(CString::as_c_str));
+    let environment = pointers(launch.environment());
+    // SAFETY: the path is a NUL-terminated string, the arrays end with a null pointer and hold such strings; `launch`
+    // and the vectors live longer than the call.
     unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
     io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }
 
-fn pointers<'a>(strings: impl Iterator<Item = &'a CString>) -> Vec<*const c_char> {
-    strings.map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
+    strings.map(CStr::as_ptr).chain([std::ptr::null()]).collect()
 }
 
 fn exists(path: &CStr) -> bool {
@@ -118,7 +119,7 @@ fn reason(path: &Path, errno: i32) -> Reason {
     }
 }
 
-/// The interpreter that a script's first line names.
+/// What does not exist, where the script itself does: execve answers ENOENT for both.
 fn interpreter(path: &Path) -> Option<OsString> {
     let mut start = Vec::new();
     std::fs::File::open(path).ok()?.take(SCRIPT_LINE).read_to_end(&mut start).ok()?;
@@ -139,4 +140,16 @@ fn is_on_noexec_mount(path: &Path) -> bool {
 
 fn as_path(path: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(path.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pointers_end_with_null_and_lead_to_the_strings() {
+        let strings = [c"a", c"bc"];
+        let pointers = pointers(strings.into_iter());
+        assert_eq!(pointers, [strings[0].as_ptr(), strings[1].as_ptr(), std::ptr::null()]);
+    }
 }

@@ -1,16 +1,23 @@
 //! What will run: program, arguments, environment.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use zeroize::Zeroizing;
 
-/// What will run. The environment holds secrets: it is wiped on drop, and `Debug` shows names only.
+/// What will run. The environment holds secrets: what cryokey put into it is wiped on drop, and `Debug` shows names
+/// only.
 pub struct Launch {
     pub(crate) program: CString,
     pub(crate) arguments: Vec<CString>,
-    pub(crate) environment: Vec<Zeroizing<CString>>,
+    environment: Vec<Entry>,
+}
+
+enum Entry {
+    /// Where the kernel put it. Neither copied nor wiped: it is the app's own, in memory that ends with execve.
+    Inherited(&'static CStr),
+    Added(Zeroizing<CString>),
 }
 
 /// A string for the kernel had a NUL in it, so it would have been cut there.
@@ -18,7 +25,8 @@ pub struct Launch {
 pub struct NulInside;
 
 impl Launch {
-    /// A program with its arguments, without the program's own name, and with an empty environment.
+    /// The arguments come without the program's own name, and the environment starts empty: what the app inherits is
+    /// a decision of the caller.
     pub fn new(program: &OsStr, arguments: &[impl AsRef<OsStr>]) -> Result<Self, NulInside> {
         let mut all = vec![string(program.as_bytes())?];
         for argument in arguments {
@@ -27,44 +35,63 @@ impl Launch {
         Ok(Self { program: string(program.as_bytes())?, arguments: all, environment: Vec::new() })
     }
 
-    /// Adds a string to the environment as it is: usually `NAME=value`, but whatever was inherited passes.
+    /// Passes a string of the process's own environment on as it is, also one without `=`.
+    pub fn inherit(&mut self, entry: &'static CStr) {
+        self.environment.push(Entry::Inherited(entry));
+    }
+
+    /// Adds `NAME=value`, and takes it over to wipe it, also where it is refused.
     pub fn push_environment(&mut self, entry: Vec<u8>) -> Result<(), NulInside> {
         let entry = CString::new(entry).map_err(|refused| {
             drop(Zeroizing::new(refused.into_vec()));
             NulInside
         })?;
-        self.environment.push(Zeroizing::new(entry));
+        self.environment.push(Entry::Added(Zeroizing::new(entry)));
         Ok(())
     }
 
-    /// The program as it was asked for.
+    /// As it was asked for, not as it was found: messages name both.
     #[must_use]
     pub fn program(&self) -> &OsStr {
         OsStr::from_bytes(self.program.as_bytes())
     }
 
-    /// The bytes that execve must copy for the strings and the pointers to them.
+    /// The bytes that execve must copy for the strings and the pointers to them, which the kernel limits together.
     #[must_use]
     pub fn size(&self) -> usize {
-        let strings = self.arguments.iter().chain(self.environment.iter().map(|entry| &**entry));
-        strings.map(|string| string.as_bytes_with_nul().len() + size_of::<usize>()).sum()
+        let strings = self.arguments.iter().map(CString::as_c_str).chain(self.environment());
+        strings.map(|string| string.count_bytes() + 1 + size_of::<usize>()).sum()
     }
 
+    pub(crate) fn environment(&self) -> impl Iterator<Item = &CStr> {
+        self.environment.iter().map(Entry::as_c_str)
+    }
+
+    /// Of a name given twice the first, as `getenv` has it.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
-        let value_of = |entry: &'_ Zeroizing<CString>| -> Option<usize> {
-            entry.as_bytes().strip_prefix(name.as_bytes())?.starts_with(b"=").then_some(name.len() + 1)
+        let value = |entry: &'_ CStr| -> Option<usize> {
+            entry.to_bytes().strip_prefix(name.as_bytes())?.starts_with(b"=").then_some(name.len() + 1)
         };
-        self.environment.iter().find_map(|entry| {
-            let start = value_of(entry)?;
-            entry.as_bytes().get(start..).map(OsStr::from_bytes)
+        self.environment().find_map(|entry| {
+            let start = value(entry)?;
+            entry.to_bytes().get(start..).map(OsStr::from_bytes)
         })
+    }
+}
+
+impl Entry {
+    fn as_c_str(&self) -> &CStr {
+        match self {
+            Self::Inherited(entry) => entry,
+            Self::Added(entry) => entry,
+        }
     }
 }
 
 impl fmt::Debug for Launch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.environment.iter().map(|entry| {
-            let name = entry.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        let names = self.environment().map(|entry| {
+            let name = entry.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
             OsStr::from_bytes(name)
         });
         formatter
@@ -85,15 +112,17 @@ mod tests {
 
     fn launch() -> Launch {
         let mut launch = Launch::new(OsStr::new("/bin/app"), &["-v"]).unwrap();
-        launch.push_environment(b"PATH=/bin".to_vec()).unwrap();
+        launch.inherit(c"PATH=/bin");
         launch.push_environment(b"KEY=canary-value".to_vec()).unwrap();
         launch
     }
 
     #[test]
     fn debug_shows_names_and_no_value_and_no_argument() {
-        let shown = format!("{:?}", launch());
-        assert!(shown.contains("KEY"));
+        let mut launch = launch();
+        launch.inherit(c"TOKEN=canary-inherited");
+        let shown = format!("{launch:?}");
+        assert!(shown.contains("KEY") && shown.contains("TOKEN"));
         assert!(!shown.contains("canary") && !shown.contains("-v"), "{shown}");
     }
 
@@ -110,8 +139,24 @@ mod tests {
     }
 
     #[test]
+    fn of_a_variable_given_twice_the_first_counts() {
+        let mut launch = launch();
+        launch.inherit(c"PATH=/late");
+        assert_eq!(launch.variable("PATH"), Some(OsStr::new("/bin")));
+    }
+
+    #[test]
     fn the_size_counts_strings_their_ends_and_the_pointers() {
         let expected = "/bin/app".len() + "-v".len() + "PATH=/bin".len() + "KEY=canary-value".len() + 4 * 9;
         assert_eq!(launch().size(), expected);
+    }
+
+    #[test]
+    fn an_inherited_string_is_passed_on_where_it_is() {
+        let entry = c"PATH=/bin";
+        let mut launch = Launch::new(OsStr::new("app"), &["x"; 0]).unwrap();
+        launch.inherit(entry);
+        let passed: Vec<_> = launch.environment().map(CStr::as_ptr).collect();
+        assert_eq!(passed, [entry.as_ptr()]);
     }
 }

@@ -3,10 +3,10 @@
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 
-/// Used when the app has no PATH at all, as the C library does.
+/// What the C library searches when the app has no PATH at all.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// The paths to try, in order. A name with a slash is a path already; an empty entry is the working directory
+/// In the order to try them. A name with a slash is a path already; an empty entry is the working directory
 /// (POSIX.1-2024, XBD 8.3, PATH).
 pub(crate) fn candidates(program: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
     let name = program.as_bytes();
@@ -17,12 +17,12 @@ pub(crate) fn candidates(program: &OsStr, path: Option<&OsStr>) -> Vec<CString> 
         return CString::new(name).into_iter().collect();
     }
     let path = path.unwrap_or(OsStr::new(DEFAULT_PATH)).as_bytes();
-    path.split(|byte| *byte == b':').filter_map(|folder| join(folder, name)).collect()
+    path.split(|byte| *byte == b':').filter_map(|directory| join(directory, name)).collect()
 }
 
-fn join(folder: &[u8], name: &[u8]) -> Option<CString> {
-    let mut joined = folder.to_vec();
-    if !folder.is_empty() && !folder.ends_with(b"/") {
+fn join(directory: &[u8], name: &[u8]) -> Option<CString> {
+    let mut joined = directory.to_vec();
+    if !directory.is_empty() && !directory.ends_with(b"/") {
         joined.push(b'/');
     }
     joined.extend_from_slice(name);
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_path_the_system_folders_are_searched() {
+    fn without_a_path_the_system_directories_are_searched() {
         assert_eq!(searched("app", None), ["/bin/app", "/usr/bin/app"]);
     }
 

@@ -1,28 +1,24 @@
-//! The process as it was before `main`: what the Rust runtime and we change, the app gets back.
+//! The process as it was before `main`: what the Rust runtime and cryokey change, the app gets back.
 //!
 //! Rust's runtime ignores SIGPIPE and opens `/dev/null` on closed descriptors 0-2 before `main` runs, so the
 //! original state must be noted earlier. An entry of `.init_array` runs before it, also in a static program.
 
-use std::ffi::{CStr, OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::ffi::{CStr, c_char, c_int};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::stop;
+use crate::{signals, stop};
 
-/// The kernel's signal set is 64 bits wide on every architecture that Linux has for us.
-const SIGNAL_SET_SIZE: usize = 8;
-
-static MASK: AtomicU64 = AtomicU64::new(0);
-static PIPE_WAS_DEFAULT: AtomicBool = AtomicBool::new(false);
 static WAS_CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
+// Miri would run it, and has neither the signal mask nor prctl.
+#[cfg(not(miri))]
 #[used]
 #[unsafe(link_section = ".init_array")]
 static NOTE: extern "C" fn() = note;
 
+#[cfg_attr(miri, expect(dead_code, reason = "see NOTE"))]
 extern "C" fn note() {
-    MASK.store(signal_mask(), Ordering::Relaxed);
-    PIPE_WAS_DEFAULT.store(disposition(libc::SIGPIPE) == libc::SIG_DFL, Ordering::Relaxed);
+    signals::note_inherited();
     for (descriptor, was_closed) in (0..).zip(&WAS_CLOSED) {
         was_closed.store(is_closed(descriptor), Ordering::Relaxed);
     }
@@ -32,96 +28,66 @@ extern "C" fn note() {
     }
 }
 
-/// Whether this process is PID 1 of its namespace. The kernel gives that one no default signal actions.
+/// PID 1 of a namespace is special twice: the kernel gives it no default signal actions, and it is what a container
+/// runs, not what a developer types.
 #[must_use]
 pub fn is_pid_1() -> bool {
     std::process::id() == 1
 }
 
-/// The environment strings exactly as the kernel handed them over: also those without `=`, twice given, or not
-/// UTF-8. Call it before anything could change the environment; nothing of cryokey ever does.
+/// The environment strings exactly as the kernel handed them over, where it put them: also those without `=`, given
+/// twice, or not UTF-8, which the standard library drops or hides. No copy is made, so that of an inherited secret
+/// there is no second one that would have to be wiped.
 #[must_use]
-pub fn environment() -> Vec<OsString> {
+pub fn environment() -> Vec<&'static CStr> {
     unsafe extern "C" {
-        static environ: *const *const libc::c_char;
+        static environ: *const *const c_char;
     }
-    let mut entries = Vec::new();
-    // SAFETY: `environ` is set by the C runtime before `.init_array` runs, ends with a null pointer, and holds
-    // NUL-terminated strings; no thread exists yet that could change it, and no code of ours ever writes it.
-    unsafe {
-        let mut entry = environ;
-        while !entry.is_null() && !(*entry).is_null() {
-            entries.push(OsStr::from_bytes(CStr::from_ptr(*entry).to_bytes()).to_owned());
-            entry = entry.add(1);
-        }
-    }
-    entries
+    // SAFETY: `environ` is set by the C runtime before `.init_array` runs, and is null, or an array that ends with a
+    // null pointer and holds NUL-terminated strings. The strings are on the initial stack, which stays until execve.
+    // Array and strings never change: nothing in the program calls `setenv`, `putenv`, `unsetenv`, `set_var` or
+    // `remove_var` (the last two are unsafe, so the compiler refuses them everywhere in cryokey but in this crate),
+    // and nothing writes over the strings, as programs do that change their title.
+    unsafe { strings(environ) }
 }
 
-/// Puts back what changed since the start, right before execve.
-pub(crate) fn restore() {
-    set_signal_mask(MASK.load(Ordering::Relaxed));
-    if PIPE_WAS_DEFAULT.load(Ordering::Relaxed) {
-        set_pipe_disposition(libc::SIG_DFL);
+/// # Safety
+///
+/// The array is null, or ends with a null pointer and holds NUL-terminated strings that nobody changes or frees
+/// while the program runs.
+unsafe fn strings(mut array: *const *const c_char) -> Vec<&'static CStr> {
+    let mut strings = Vec::new();
+    if array.is_null() {
+        return strings;
     }
+    // SAFETY: each step stays in the array, since it ends at the null pointer; the strings are as the caller promised.
+    unsafe {
+        while !(*array).is_null() {
+            strings.push(CStr::from_ptr(*array));
+            array = array.add(1);
+        }
+    }
+    strings
+}
+
+/// Right before execve, so that the app starts as if cryokey had not been there.
+pub(crate) fn restore() {
+    signals::restore_inherited();
     for (descriptor, was_closed) in (0..).zip(&WAS_CLOSED) {
         if was_closed.load(Ordering::Relaxed) {
-            // SAFETY: the runtime opened /dev/null here; nothing of ours holds the number as an owned descriptor.
+            // SAFETY: the runtime opened /dev/null here; no owned descriptor has this number.
             unsafe { libc::close(descriptor) };
         }
     }
 }
 
-/// After an execve that failed we write a message, and a reader who has gone must not kill us for it.
-pub(crate) fn ignore_broken_pipes() {
-    set_pipe_disposition(libc::SIG_IGN);
-}
-
-/// The inherited mask, in which a set bit belongs to whoever started us.
-pub(crate) fn inherited_mask() -> u64 {
-    MASK.load(Ordering::Relaxed)
-}
-
-pub(crate) fn signal_mask() -> u64 {
-    let mut mask = 0_u64;
-    // SAFETY: a null new set changes nothing; `mask` is as large as the size given. The raw call, since glibc's
-    // wrapper leaves signals 32 and 33 out.
-    unsafe {
-        let none = std::ptr::null::<u64>();
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, none, &raw mut mask, SIGNAL_SET_SIZE);
-    }
-    mask
-}
-
-pub(crate) fn set_signal_mask(mask: u64) {
-    // SAFETY: `mask` is as large as the size given; a null old set is allowed.
-    unsafe {
-        let none = std::ptr::null_mut::<u64>();
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, none, SIGNAL_SET_SIZE);
-    }
-}
-
-pub(crate) fn disposition(signal: libc::c_int) -> libc::sighandler_t {
-    // SAFETY: a null new action only asks; `action` is plain data for which zero is a valid value.
-    unsafe {
-        let mut action = std::mem::zeroed::<libc::sigaction>();
-        libc::sigaction(signal, std::ptr::null(), &raw mut action);
-        action.sa_sigaction
-    }
-}
-
-fn set_pipe_disposition(action: libc::sighandler_t) {
-    // SAFETY: SIG_DFL and SIG_IGN run no code of ours.
-    unsafe { libc::signal(libc::SIGPIPE, action) };
-}
-
-fn is_closed(descriptor: libc::c_int) -> bool {
+fn is_closed(descriptor: c_int) -> bool {
     // SAFETY: F_GETFD takes no pointer and changes nothing.
     unsafe { libc::fcntl(descriptor, libc::F_GETFD) == -1 }
 }
 
-/// Not dumpable: no core, and no reading of our memory or environment by another process of the same user.
-/// execve makes the app dumpable again.
+/// Not dumpable: no core file, and no other process of the same user can read memory or environment. execve makes
+/// the app dumpable again.
 fn refuse_to_be_read() {
     // SAFETY: takes no pointer.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
@@ -132,23 +98,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mask_that_is_set_is_the_mask_that_is_read_also_for_signals_32_and_33() {
-        let before = signal_mask();
-        let wanted = before | (1 << 31) | (1 << 32) | (1 << (libc::SIGUSR1 - 1));
-        set_signal_mask(wanted);
-        let read = signal_mask();
-        set_signal_mask(before);
-        assert_eq!(read, wanted);
-    }
-
-    #[test]
+    #[cfg_attr(miri, ignore = "Miri hides the environment of the machine")]
     fn the_environment_is_what_the_process_was_given() {
-        let path = environment().into_iter().find(|entry| entry.as_bytes().starts_with(b"PATH="));
+        let path = environment().into_iter().find(|entry| entry.to_bytes().starts_with(b"PATH="));
         assert!(path.is_some(), "cargo starts tests with a PATH");
     }
 
     #[test]
-    fn the_start_was_noted_before_main() {
-        assert!(PIPE_WAS_DEFAULT.load(Ordering::Relaxed) || disposition(libc::SIGPIPE) == libc::SIG_IGN);
+    fn strings_are_read_where_they_are_up_to_the_null_pointer() {
+        let given = [c"A=1", c"no-equals", c"", c"B=\xff"];
+        let array: Vec<*const c_char> =
+            given.iter().map(|entry| entry.as_ptr()).chain([std::ptr::null()]).collect();
+        // SAFETY: the array ends with a null pointer, the strings are literals.
+        let read = unsafe { strings(array.as_ptr()) };
+        assert_eq!(read, given);
+        assert!(read.iter().zip(&given).all(|(read, given)| read.as_ptr() == given.as_ptr()));
+    }
+
+    #[test]
+    fn an_environment_that_is_not_there_is_empty() {
+        // SAFETY: null is allowed.
+        assert!(unsafe { strings(std::ptr::null()) }.is_empty());
     }
 }

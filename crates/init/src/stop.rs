@@ -1,11 +1,11 @@
-//! Being told to stop before the app runs.
+//! Signals that ask the process to stop before the app runs.
 //!
 //! PID 1 has no default actions, so there TERM must be obeyed by a handler; anywhere else the kernel does it.
 //! While files are half delivered the signals wait, so that what was written can be taken away first.
 
 use std::ffi::c_int;
 
-use crate::startup;
+use crate::signals::{self, bit};
 
 const OBEYED: [c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
@@ -13,10 +13,8 @@ const OBEYED: [c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIG
 /// default action back, so the app does not notice.
 pub(crate) fn obey_signals() {
     for signal in OBEYED {
-        if startup::disposition(signal) == libc::SIG_DFL {
-            let handler = end as extern "C" fn(c_int);
-            // SAFETY: `end` makes one async-signal-safe call.
-            unsafe { libc::signal(signal, handler as libc::sighandler_t) };
+        if signals::disposition(signal) == libc::SIG_DFL {
+            signals::handle(signal, end);
         }
     }
 }
@@ -26,8 +24,8 @@ extern "C" fn end(signal: c_int) {
     unsafe { libc::_exit(128 + signal) };
 }
 
-/// Signals that ask us to stop, kept waiting until they are released: a start that fails meanwhile undoes what it did
-/// and says why before it ends, whoever else wants it to end.
+/// Stop signals, kept waiting until they are released: a startup that fails meanwhile undoes what it did and says
+/// why before it ends, whoever else wants it to end.
 #[derive(Debug)]
 #[must_use]
 pub struct StopSignals {
@@ -35,38 +33,27 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Lets the signals wait from here on.
+    /// Blocked, not ignored: a signal that arrives now must still be seen by `pending`.
     pub fn hold() -> Self {
-        let before = startup::signal_mask();
-        startup::set_signal_mask(OBEYED.iter().fold(before, |mask, signal| mask | bit(*signal)));
+        let before = signals::mask();
+        signals::set_mask(OBEYED.iter().fold(before, |mask, signal| mask | bit(*signal)));
         Self { before }
     }
 
-    /// The signal that came meanwhile, if one did. Not one that was blocked or ignored when we were started:
-    /// that is the app's affair.
+    /// The stop signal that arrived meanwhile. One that was already blocked or ignored when cryokey was started does
+    /// not count: that is the app's affair.
     #[must_use]
     pub fn pending(&self) -> Option<u8> {
-        let pending = pending_signals() & !startup::inherited_mask();
-        let came =
-            |signal: &c_int| pending & bit(*signal) != 0 && startup::disposition(*signal) != libc::SIG_IGN;
-        OBEYED.into_iter().find(came).and_then(|signal| u8::try_from(signal).ok())
+        let pending = signals::pending() & !signals::inherited_mask();
+        let arrived =
+            |signal: &c_int| pending & bit(*signal) != 0 && signals::disposition(*signal) != libc::SIG_IGN;
+        OBEYED.into_iter().find(arrived).and_then(|signal| u8::try_from(signal).ok())
     }
 
-    /// Lets them through again.
+    /// Only when everything is delivered: a pending signal ends the process here.
     pub fn release(self) {
-        startup::set_signal_mask(self.before);
+        signals::set_mask(self.before);
     }
-}
-
-fn bit(signal: c_int) -> u64 {
-    1 << (signal - 1)
-}
-
-fn pending_signals() -> u64 {
-    let mut pending = 0_u64;
-    // SAFETY: the kernel writes eight bytes, the size given, to `pending`.
-    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, size_of::<u64>()) };
-    pending
 }
 
 #[cfg(test)]
@@ -74,6 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no signals")]
     fn a_signal_that_comes_meanwhile_waits_and_is_named() {
         let held = StopSignals::hold();
         assert_eq!(held.pending(), None);

@@ -16,6 +16,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -28,8 +29,18 @@ pub(crate) use outcome::Outcome;
 pub(crate) use place::{disk, executable, make_removable, memory};
 pub(crate) use tree::Tree;
 
-/// The binary under test.
-pub(crate) const CRYOKEY: &str = env!("CARGO_BIN_EXE_cryokey");
+/// The binary under test: the one that cargo built, unless a variable names another, such as one for another machine.
+pub(crate) static CRYOKEY: LazyLock<OsString> = LazyLock::new(|| {
+    std::env::var_os("CRYOKEY_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_cryokey").into())
+});
+
+/// What starts it, with the binary as its first argument: an emulator, where the binary is for another machine.
+static RUNNER: LazyLock<Option<OsString>> = LazyLock::new(|| std::env::var_os("CRYOKEY_RUNNER"));
+
+/// The words that start a cryokey, the one under test or a copy of it.
+pub(crate) fn started(binary: impl Into<OsString>) -> impl Iterator<Item = OsString> {
+    RUNNER.iter().cloned().chain([binary.into()])
+}
 
 /// The user whom `by_nobody` runs as.
 pub(crate) const NOBODY: u32 = 65_534;
@@ -263,8 +274,7 @@ impl Test {
 
     /// The same app in the same surroundings, without cryokey.
     pub(crate) fn directly<T: AsRef<OsStr>>(&self, app: impl IntoIterator<Item = T>) -> Vec<u8> {
-        let words: Vec<OsString> = app.into_iter().map(|word| word.as_ref().to_owned()).collect();
-        let running = self.launch_as(&words[0], &words[1..]);
+        let running = self.launch_as(app.into_iter().map(|word| word.as_ref().to_owned()));
         self.finish(running, false).stdout
     }
 
@@ -278,11 +288,11 @@ impl Test {
     }
 
     fn launch(&self, words: &[OsString]) -> Running {
-        let program = if self.user.is_some() { self.binary_for_all() } else { CRYOKEY.into() };
-        self.launch_as(program.as_os_str(), words)
+        let binary = if self.user.is_some() { self.binary_for_all().into() } else { CRYOKEY.clone() };
+        self.launch_as(started(binary).chain(words.iter().cloned()))
     }
 
-    fn launch_as(&self, program: &OsStr, words: &[OsString]) -> Running {
+    fn launch_as(&self, words: impl IntoIterator<Item = OsString>) -> Running {
         let mut line = self.before.clone();
         if let Some(user) = self.user {
             self.give_away(user);
@@ -291,8 +301,7 @@ impl Test {
                 ["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"].map(OsString::from),
             );
         }
-        line.push(program.to_owned());
-        line.extend_from_slice(words);
+        line.extend(words);
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]).env_clear().current_dir(self.at("work")).process_group(0);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -307,7 +316,7 @@ impl Test {
     fn binary_for_all(&self) -> PathBuf {
         let path = self.at("tools/cryokey");
         if !path.exists() {
-            assert!(Command::new("cp").arg(CRYOKEY).arg(&path).status().unwrap().success());
+            assert!(Command::new("cp").arg(&*CRYOKEY).arg(&path).status().unwrap().success());
             chmod(&path, 0o755);
         }
         path

@@ -2,7 +2,7 @@
 //! what another one needs.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,7 +12,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::times;
-use crate::support::{CRYOKEY, Need, disk, memory, mode, require};
+use crate::support::{CRYOKEY, Need, disk, memory, mode, require, started};
 
 const OLD_KEY: &str = include_str!("../../data/id_ecdsa");
 const NEW_KEY: &str = include_str!("../../data/id_ed25519");
@@ -78,9 +78,10 @@ impl Place {
     }
 
     fn command(&self, before: &[String], script: &str) -> Command {
-        let words = before.iter().map(String::as_str);
-        let words: Vec<&str> = words.chain([CRYOKEY, "run", "--", "/bin/sh", "-c", script]).collect();
-        let mut command = Command::new(words[0]);
+        let line = ["run", "--", "/bin/sh", "-c", script].map(OsString::from);
+        let words = before.iter().map(OsString::from).chain(started(&*CRYOKEY)).chain(line);
+        let words: Vec<OsString> = words.collect();
+        let mut command = Command::new(&words[0]);
         command.args(&words[1..]).env_clear().current_dir(self.inputs.path()).stdin(Stdio::null());
         command.env("PATH", "/usr/bin:/bin").env("HOME", self.home.path());
         command.env("CRYOKEY_ENVIRONMENT", "staging").env("CRYOKEY_MANIFEST", self.at("manifest"));

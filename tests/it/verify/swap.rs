@@ -1,6 +1,7 @@
 //! Secrets that are replaced while they are read, as Kubernetes replaces them.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use cryokey::provider::{Deadline, Names, Provider as _, Reading, Request, Value,
 use tempfile::TempDir;
 
 use super::times;
-use crate::support::CRYOKEY;
+use crate::support::{CRYOKEY, started};
 
 /// A volume as the kubelet writes it: a folder for each generation, and `..data` that points to the current one. Both
 /// files of a generation hold its number.
@@ -106,8 +107,9 @@ fn verify_an_app_never_starts_with_a_mixed_pair() {
     let text = "version = 1\n[secret.DB_USER]\nrequired = true\n[secret.DB_PASSWORD]\nrequired = true\n";
     fs::write(&manifest, text).unwrap();
     swap_while(&mut volume, times(300, 10_000), times(20, 500), || {
-        let mut command = Command::new(CRYOKEY);
-        command.args([
+        let words: Vec<OsString> = started(&*CRYOKEY).collect();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args([
             "run",
             "--",
             "/bin/sh",
