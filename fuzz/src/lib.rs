@@ -9,6 +9,7 @@ use cryokey::command::init::{compose as compose_file, env_example as example};
 use cryokey::manifest::{Manifest, write};
 use cryokey::name::{EnvName, Variant};
 use cryokey::provider::reference::Reference;
+use cryokey::provider::vault::json::Json;
 use cryokey::ssh_key::Key;
 use cryokey::syntax::{Boolean, Integer, List, Syntax as _, TimeSpan};
 
@@ -64,18 +65,32 @@ pub fn name(bytes: &[u8]) {
     }
 }
 
-/// What is a reference is written as it is read, stays below where it begins, and can be shown.
+/// What is a reference is written in one spelling, which is read as the same, stays below where it begins, and can be shown.
 pub fn reference(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match Reference::parse(&text) {
         Ok(reference) => {
-            assert_eq!(reference.to_string(), text);
             assert_eq!(Reference::parse(&reference.to_string()).as_ref(), Ok(&reference));
             assert_readable(&text);
             assert!(!reference.key.path.starts_with('/'), "{text}");
             assert!(reference.key.path.split('/').all(|part| !["", ".", ".."].contains(&part)), "{text}");
         }
         Err(why) => assert_readable(&why.to_string()),
+    }
+}
+
+/// What Vault answers: JSON or not, and compact JSON says the same and stays as it is.
+pub fn vault(bytes: &[u8]) {
+    let Some(json) = Json::parse(bytes) else { return };
+    let compact = json.compact();
+    let again = Json::parse(compact.expose()).expect("compact JSON is JSON");
+    assert_eq!(again.compact(), compact);
+    assert_eq!(again.secret(), json.secret());
+    assert_eq!((again.integer(), again.boolean()), (json.integer(), json.boolean()));
+    let count = |json: Json<'_>| (json.members().map(|it| it.len()), json.elements().map(|it| it.len()));
+    assert_eq!(count(again), count(json));
+    for (name, member) in json.members().unwrap_or_default() {
+        assert!(json.at(&[&name]).is_some_and(|found| found.compact() == member.compact()), "{name:?}");
     }
 }
 
@@ -187,5 +202,5 @@ mod tests {
         };
     }
 
-    replayed!(compose env_example manifest name reference setting ssh_key);
+    replayed!(compose env_example manifest name reference setting ssh_key vault);
 }

@@ -48,10 +48,8 @@ impl Reference {
         if text.len() > LONGEST {
             return Err(NotAReference::TooLong);
         }
-        let (word, rest) = match text.strip_prefix("ref+") {
-            Some(text) => text.split_once("://").ok_or(NotAReference::Shape)?,
-            None => text.split_once(':').ok_or(NotAReference::Shape)?,
-        };
+        let (text, separator) = text.strip_prefix("ref+").map_or((text, ":"), |text| (text, "://"));
+        let (word, rest) = text.split_once(separator).ok_or(NotAReference::Shape)?;
         let source = parse_source(word)?;
         let rest = rest.strip_prefix(MOUNTED).filter(|_| word == "file").unwrap_or(rest);
         let mut parts = rest.splitn(3, '#');
@@ -67,11 +65,14 @@ impl Reference {
             },
             (Some(field), Some(version)) => (Some(field), Some(parse_version(version)?)),
         };
-        let field = field.map(|field| field.strip_prefix('/').unwrap_or(field));
+        let field = field.map(|field| field.strip_prefix('/').filter(|_| separator != ":").unwrap_or(field));
         if field.is_some_and(|field| field.is_empty() || field.contains(char::is_control)) {
             return Err(NotAReference::Shape);
         }
-        Ok(Self { source, key: Key { path: path.into(), field: field.map(Into::into), version } })
+        let key = Key { path: path.into(), field: field.map(Into::into), version };
+        let reference = Self { source, key };
+        // Its usual spelling can be longer than the one that was read.
+        if reference.to_string().len() > LONGEST { Err(NotAReference::TooLong) } else { Ok(reference) }
     }
 }
 

@@ -10,7 +10,8 @@ use e2e::need::or_not_run;
 use rustix::process::Signal;
 
 use crate::support::{
-    Answer, Authority, BlackHole, Dns, Fault, Impostor, Network, Outcome, Proxy, SHOW, Sandbox, canary,
+    Answer, Authority, BlackHole, Dns, Fault, Impostor, Network, Outcome, Proxy, REFUSING_V6, SHOW, Sandbox,
+    canary,
 };
 
 /// The providers that cryokey can read from, by their words in `EXTERNAL_SECRET_PROVIDER`.
@@ -85,15 +86,17 @@ macro_rules! suite {
                 undeclared_secrets_arrive_unless_they_are_not_wanted
                 two_keys_for_one_name_are_refused
                 undeclared_names_that_steer_a_process_are_left_out
-                a_few_broken_connections_do_no_harm
-                a_server_that_comes_up_late_is_waited_for
-                an_outage_is_temporary_and_never_called_missing
-                a_resolver_that_fails_is_an_outage
-                an_unknown_host_is_asked_for_until_the_end_and_not_trusted
+                d03_a_few_broken_connections_do_no_harm
+                d03_a_server_that_comes_up_late_is_waited_for
+                d04_an_outage_is_temporary_and_never_called_missing
+                d01_a_resolver_that_fails_is_an_outage
+                d02_an_unknown_host_is_asked_for_until_the_end_and_not_trusted
                 a_name_is_resolved_by_dns
                 a_name_that_is_made_late_is_waited_for
-                a_wrong_certificate_is_not_trusted
-                term_ends_a_start_that_hangs
+                e01_a_wrong_certificate_is_not_trusted
+                d05_term_ends_a_start_that_hangs
+                d06_an_answer_that_drips_is_cut_off
+                d32_an_address_that_is_dead_is_passed_over
                 nothing_crosses_the_wire_in_the_open
             }
         }
@@ -245,7 +248,7 @@ pub(crate) fn undeclared_names_that_steer_a_process_are_left_out(subject: &dyn S
     assert!(STEERING.iter().all(|name| app.get(name).is_none()), "{app:?}");
 }
 
-pub(crate) fn a_few_broken_connections_do_no_harm(subject: &dyn Subject) {
+pub(crate) fn d03_a_few_broken_connections_do_no_harm(subject: &dyn Subject) {
     let value = canary();
     put(subject, "API_TOKEN", &value);
     for fault in [Fault::Reset, Fault::CloseAfter(0), Fault::ResetAfter(1_000)] {
@@ -257,14 +260,14 @@ pub(crate) fn a_few_broken_connections_do_no_harm(subject: &dyn Subject) {
     }
 }
 
-pub(crate) fn a_server_that_comes_up_late_is_waited_for(subject: &dyn Subject) {
+pub(crate) fn d03_a_server_that_comes_up_late_is_waited_for(subject: &dyn Subject) {
     let value = canary();
     put(subject, "API_TOKEN", &value);
     let proxy = Proxy::start_after(subject.network(), subject.server(), Duration::from_secs(1));
     at(subject, proxy.address()).manifest(&required("API_TOKEN")).start().app().has("API_TOKEN", value);
 }
 
-pub(crate) fn an_outage_is_temporary_and_never_called_missing(subject: &dyn Subject) {
+pub(crate) fn d04_an_outage_is_temporary_and_never_called_missing(subject: &dyn Subject) {
     put(subject, "API_TOKEN", &canary());
     let refusing = SocketAddr::new(subject.network().address(), subject.server().port());
     let silent = BlackHole::start(subject.network(), refusing.port());
@@ -273,13 +276,13 @@ pub(crate) fn an_outage_is_temporary_and_never_called_missing(subject: &dyn Subj
     }
 }
 
-pub(crate) fn a_resolver_that_fails_is_an_outage(subject: &dyn Subject) {
+pub(crate) fn d01_a_resolver_that_fails_is_an_outage(subject: &dyn Subject) {
     for answer in [Answer::Failure, Answer::Silence] {
         gives_up_after_two_seconds(named(subject, &answer).0, 75, &TEMPORARY);
     }
 }
 
-pub(crate) fn an_unknown_host_is_asked_for_until_the_end_and_not_trusted(subject: &dyn Subject) {
+pub(crate) fn d02_an_unknown_host_is_asked_for_until_the_end_and_not_trusted(subject: &dyn Subject) {
     gives_up_after_two_seconds(named(subject, &Answer::NoSuchName).0, 69, &["untrusted"]);
 }
 
@@ -315,7 +318,7 @@ pub(crate) fn a_name_that_is_made_late_is_waited_for(subject: &dyn Subject) {
     running.wait().app().has("API_TOKEN", value);
 }
 
-pub(crate) fn a_wrong_certificate_is_not_trusted(subject: &dyn Subject) {
+pub(crate) fn e01_a_wrong_certificate_is_not_trusted(subject: &dyn Subject) {
     let network = subject.network();
     let names: Vec<String> = subject.names().iter().map(|name| format!("DNS:{name}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -330,12 +333,14 @@ pub(crate) fn a_wrong_certificate_is_not_trusted(subject: &dyn Subject) {
     for certificate in shown {
         let impostor = Impostor::start(network, subject.server().port(), &certificate);
         let outcome = at(subject, impostor.address()).manifest(&required("API_TOKEN")).start();
-        outcome.refused(69, "resolve", "API_TOKEN", "untrusted");
+        outcome.refused(69, "resolve", "API_TOKEN", "untrusted").says("certificate");
+        let is_named = subject.names().iter().any(|name| outcome.stderr.contains(name));
+        assert!(is_named, "no host: {}", outcome.stderr);
         assert!(outcome.took < Duration::from_secs(6), "it is not tried again: {:?}", outcome.took);
     }
 }
 
-pub(crate) fn term_ends_a_start_that_hangs(subject: &dyn Subject) {
+pub(crate) fn d05_term_ends_a_start_that_hangs(subject: &dyn Subject) {
     put(subject, "API_TOKEN", &canary());
     let silent = BlackHole::start(subject.network(), subject.server().port());
     let stalling = Proxy::start(subject.network(), subject.server());
@@ -343,6 +348,26 @@ pub(crate) fn term_ends_a_start_that_hangs(subject: &dyn Subject) {
     for address in [silent.address(), stalling.address()] {
         ends_at_once(at(subject, address));
         ends_at_once(at(subject, address).pid_1());
+    }
+}
+
+pub(crate) fn d06_an_answer_that_drips_is_cut_off(subject: &dyn Subject) {
+    put(subject, "API_TOKEN", &canary());
+    let proxy = Proxy::start(subject.network(), subject.server());
+    proxy.break_all(Fault::Drip(Duration::from_millis(50)));
+    gives_up_after_two_seconds(at(subject, proxy.address()), 75, &TEMPORARY);
+}
+
+pub(crate) fn d32_an_address_that_is_dead_is_passed_over(subject: &dyn Subject) {
+    let value = canary();
+    put(subject, "API_TOKEN", &value);
+    let server = subject.server();
+    let silent = BlackHole::start(subject.network(), server.port());
+    for dead in [REFUSING_V6.into(), silent.address().ip()] {
+        let (sandbox, _) = named(subject, &Answer::Addresses(vec![dead, server.ip()]));
+        let outcome = sandbox.manifest(&required("API_TOKEN")).start();
+        outcome.app().has("API_TOKEN", &value);
+        assert!(outcome.took < Duration::from_secs(10), "{dead}: {:?}", outcome.took);
     }
 }
 
@@ -354,6 +379,7 @@ fn ends_at_once(sandbox: Sandbox) {
     running.signal(Signal::TERM);
     let outcome = running.wait();
     assert_eq!(outcome.code, 143, "{}", outcome.stderr);
+    outcome.nothing_happened();
     assert!(told.elapsed() < Duration::from_millis(600), "{:?}", told.elapsed());
 }
 

@@ -29,7 +29,7 @@ pub(crate) use impostor::Impostor;
 pub(crate) use installed::installed;
 pub(crate) use jwt::Issuer;
 pub(crate) use leak::{Canaries, canary};
-pub(crate) use network::{Network, network};
+pub(crate) use network::{Network, REFUSING_V6, network};
 pub(crate) use openbao::{Client, NAME, OpenBao, READ, openbao, sealed_openbao, text};
 pub(crate) use outcome::Outcome;
 pub(crate) use proxy::{BlackHole, Fault, Proxy};

@@ -1,6 +1,6 @@
 //! The network in which the servers, the proxies and cryokey run. Nothing leaves it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use e2e::namespace::Namespace;
 use e2e::need::or_not_run;
+
+/// An address of the network where nothing listens.
+pub(crate) const REFUSING_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254);
 
 pub(crate) struct Network {
     namespace: Namespace,

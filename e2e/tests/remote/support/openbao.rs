@@ -209,10 +209,17 @@ impl Client<'_> {
     /// A key-value engine of this version at a new path.
     pub(crate) fn mount(&self, version: u8) -> String {
         let path = unique("kv");
-        self.write(
-            &format!("sys/mounts/{path}"),
-            &json!({"type": "kv", "options": {"version": version.to_string()}}),
-        );
+        let options = json!({"type": "kv", "options": {"version": version.to_string()}});
+        self.write(&format!("sys/mounts/{path}"), &options);
+        if version == 2 {
+            // For a moment, it refuses all requests: it turns itself from version 1 to 2.
+            until("the engine is ready", PATIENCE, || {
+                match self.call("GET", &format!("{path}/config"), &Value::Null) {
+                    Response { status: 200, .. } => Ok(()),
+                    other => Err(other.json()),
+                }
+            });
+        }
         path
     }
 

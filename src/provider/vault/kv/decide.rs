@@ -247,8 +247,13 @@ fn children(reply: &Reply) -> Option<Vec<String>> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unnecessary_wraps, clippy::needless_pass_by_value, reason = "they fill tables of answers")]
 mod tests {
+    #![expect(
+        clippy::unnecessary_wraps,
+        clippy::needless_pass_by_value,
+        reason = "they fill tables of answers"
+    )]
+
     use super::*;
 
     fn wanted(path: &str) -> Wanted {
