@@ -9,7 +9,7 @@ fn secrets(count: usize, size: usize, rule: &str) -> Test {
     let names: Vec<String> = (0..count).map(|number| format!("S{number:05}")).collect();
     let manifest = declared(&names, &format!("required = true\n{rule}"));
     names.iter().fold(Test::with(&manifest), |test, name| {
-        let value = format!("{name} {}", canary()).into_bytes();
+        let value = format!("{name}|{}", canary()).into_bytes();
         let value: Vec<u8> = value.into_iter().cycle().take(size).collect();
         test.file(&format!("secrets/{name}"), value, 0o444)
     })
