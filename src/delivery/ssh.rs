@@ -40,10 +40,7 @@ pub(super) fn deliver(
     }
     let target = Target { directory: &directory, path: &path, secret: name };
     delivered.made.append(target.write(&file_name, key.expose(), 0o600)?);
-    if let Some(public) = key.public() {
-        let public = format!("{public}\n");
-        delivered.made.append(target.write(&format!("{file_name}.pub"), public.as_bytes(), 0o644)?);
-    }
+    delivered.made.append(target.write(&format!("{file_name}.pub"), key.public(), 0o644)?);
     delivered.notes.push(format!("{name}: placed as {}", escaped_path(&path)));
     Ok(delivered)
 }
