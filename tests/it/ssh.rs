@@ -1,6 +1,7 @@
 //! SSH keys: mended, placed, never replaced where they are somebody else's, never a variable.
 
 mod keygen;
+mod left;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
