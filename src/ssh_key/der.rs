@@ -1,5 +1,7 @@
 //! DER (X.690), as far as private keys need it.
 
+use zeroize::Zeroizing;
+
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
@@ -25,12 +27,12 @@ pub(super) fn public_bits(bytes: &[u8]) -> Option<&[u8]> {
     bits.strip_prefix(&[0])
 }
 
-/// One element of fewer than 256 bytes.
-pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let value = parts.concat();
+/// One element of fewer than 256 bytes; it may hold a private part.
+pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let value = Zeroizing::new(parts.concat());
     let length = u8::try_from(value.len()).unwrap_or(u8::MAX);
     let long: &[u8] = if length < 0x80 { &[] } else { &[0x81] };
-    [&[tag], long, &[length], &value].concat()
+    Zeroizing::new([&[tag], long, &[length], &value].concat())
 }
 
 /// What has not been read yet.

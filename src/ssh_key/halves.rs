@@ -5,7 +5,6 @@
 use rustls::crypto::aws_lc_rs::sign;
 use rustls::sign::SigningKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
-use zeroize::Zeroizing;
 
 use super::{NotAKey, der};
 
@@ -61,9 +60,9 @@ impl Curve {
     pub(super) fn point_of_scalar(&self, scalar: &[u8]) -> Option<Vec<u8>> {
         let zeros = vec![0; self.size.checked_sub(scalar.len())?];
         let version = der::element(der::INTEGER, &[&[1]]);
-        let scalar = Zeroizing::new(der::element(der::OCTET_STRING, &[&zeros, scalar]));
+        let scalar = der::element(der::OCTET_STRING, &[&zeros, scalar]);
         let curve = der::element(der::CURVE, &[&der::element(der::OBJECT, &[self.object])]);
-        let key = Zeroizing::new(der::element(der::SEQUENCE, &[&version, &scalar, &curve]));
+        let key = der::element(der::SEQUENCE, &[&version, &scalar, &curve]);
         of_sec1(&key).map(|(_, point)| point)
     }
 }
@@ -80,11 +79,9 @@ pub(super) fn of_pkcs8_ec(bytes: &[u8]) -> Option<(&'static Curve, Vec<u8>)> {
 /// The public half of a seed.
 pub(super) fn ed25519(seed: &[u8]) -> Option<Vec<u8>> {
     let algorithm = der::element(der::SEQUENCE, &[&der::element(der::OBJECT, &[&[0x2b, 0x65, 0x70]])]);
-    let seed = Zeroizing::new(der::element(der::OCTET_STRING, &[&der::element(der::OCTET_STRING, &[seed])]));
-    let key = Zeroizing::new(der::element(
-        der::SEQUENCE,
-        &[&der::element(der::INTEGER, &[&[0]]), &algorithm, &seed],
-    ));
+    let seed = der::element(der::OCTET_STRING, &[&der::element(der::OCTET_STRING, &[seed])]);
+    let version = der::element(der::INTEGER, &[&[0]]);
+    let key = der::element(der::SEQUENCE, &[&version, &algorithm, &seed]);
     let key = sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(key.as_slice())).ok()?;
     public(&*key)
 }

@@ -39,10 +39,11 @@ pub(super) fn deliver(
 ) -> Result<Delivered, Problem> {
     let placements = placements(keys, home)?;
     let mut delivered = Delivered::default();
+    let known = known_names(declared);
     for parent in parents(declared, home) {
         let here: Vec<&Placement<'_>> =
             placements.iter().filter(|it| it.path.parent() == Some(&parent)).collect();
-        delivered.add(deliver_to(&parent, &here, config, home)?);
+        delivered.add(deliver_to(&parent, &here, &known, config, home)?);
     }
     Ok(delivered)
 }
@@ -80,6 +81,7 @@ fn parents(declared: &[&SecretRule], home: &Home) -> BTreeSet<PathBuf> {
 fn deliver_to(
     parent: &Path,
     placements: &[&Placement<'_>],
+    known: &BTreeSet<String>,
     config: &Config,
     home: &Home,
 ) -> Result<Delivered, Problem> {
@@ -99,7 +101,7 @@ fn deliver_to(
     }
     delivered.made.push(directory.lock());
     let names: BTreeSet<String> = placements.iter().flat_map(|placement| placement.names()).collect();
-    directory.remove_staged(&names.iter().cloned().chain(usual_names()).collect());
+    directory.remove_staged(&known.iter().chain(&names).cloned().collect());
     for placement in placements {
         delivered.add(placement.deliver(&directory, config, home)?);
     }
@@ -110,9 +112,11 @@ fn deliver_to(
     Ok(delivered)
 }
 
-/// The names that keys and their public halves have without a `path`.
-fn usual_names() -> impl Iterator<Item = String> {
-    ssh_key::file_names().flat_map(|name| [format!("{name}.pub"), name])
+/// The names that keys and their public halves can have.
+fn known_names(declared: &[&SecretRule]) -> BTreeSet<String> {
+    let chosen =
+        declared.iter().filter_map(|rule| Some(rule.path.as_ref()?.file_name()?.to_str()?.to_owned()));
+    ssh_key::file_names().chain(chosen).flat_map(|name| [format!("{name}.pub"), name]).collect()
 }
 
 impl<'a> Placement<'a> {

@@ -54,6 +54,8 @@ static USED: LazyLock<Vec<Made>> = LazyLock::new(|| {
         keys.push(openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", &curve]));
     }
     keys.push(openssl(&["ecparam", "-genkey", "-name", "prime256v1"]));
+    keys.push(openssl(&["ecparam", "-genkey", "-name", "secp384r1", "-conv_form", "compressed"]));
+    keys.push(openssl(&["ecparam", "-genkey", "-name", "prime256v1", "-param_enc", "explicit"]));
     keys.push(openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]));
     keys.push(openssl(&["genpkey", "-algorithm", "ED25519"]));
     keys.extend([security_key_ed25519(), security_key_ecdsa()]);
