@@ -94,7 +94,7 @@ pub fn vault(bytes: &[u8]) {
     }
 }
 
-/// A key is a key whatever its line ends and the white space around it.
+/// A key is a key whatever its line ends and the white space around it, and what is written is read as the same key.
 pub fn ssh_key(bytes: &[u8]) {
     let unix: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
     let windows: Vec<u8> = unix
@@ -106,7 +106,10 @@ pub fn ssh_key(bytes: &[u8]) {
     let decided = decided(&unix);
     assert_eq!(decided, self::decided(&windows), "with Windows line ends");
     assert_eq!(decided, self::decided(&surrounded), "in white space");
-    let _ = Key::parse(bytes);
+    if let Ok(key) = Key::parse(bytes) {
+        let again = Key::parse(key.expose());
+        assert_eq!(again.map(|again| again.expose() == key.expose()).ok(), Some(true), "as it is written");
+    }
 }
 
 fn decided(bytes: &[u8]) -> String {

@@ -1,10 +1,15 @@
-//! What was made on the file system on the way to the app, to be taken away if the app does not start.
+//! What was changed on the file system on the way to the app, to be undone if the app does not start.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 
-use super::stale;
+use zeroize::Zeroizing;
 
-/// Things that did not exist before. Dropped, they are removed, the last made first; `execve` drops nothing.
+use super::{note, stale};
+use crate::system::write;
+
+/// What was changed. Dropped, it is undone, the last change first; `execve` drops nothing.
 #[derive(Debug, Default)]
 pub(super) struct Made(Vec<Thing>);
 
@@ -14,8 +19,20 @@ pub(super) enum Thing {
     DeliveryDirectory(PathBuf),
     /// A directory elsewhere; it stays if something else was put into it meanwhile.
     Directory(PathBuf),
-    /// A file.
+    /// A file that did not exist before.
     File(PathBuf),
+    /// A lock on a directory: what was changed there is undone before anyone else gets it.
+    Lock(#[expect(dead_code, reason = "it is held, not read")] Rc<OwnedFd>),
+    /// A file of an earlier startup that was replaced or removed.
+    Former(Former),
+}
+
+/// A file as it was. Its content is kept in memory only, so that a kill leaves nothing.
+pub(super) struct Former {
+    pub(super) directory: Rc<OwnedFd>,
+    pub(super) name: String,
+    pub(super) content: Zeroizing<Vec<u8>>,
+    pub(super) mode: u32,
 }
 
 impl Made {
@@ -35,12 +52,27 @@ impl Made {
 impl Drop for Made {
     fn drop(&mut self) {
         for thing in self.0.drain(..).rev() {
-            // What cannot be removed is not worth a report: the failure that led here is.
+            // What cannot be undone is not worth a report: the failure that led here is.
             let _ = match thing {
                 Thing::DeliveryDirectory(path) => stale::remove(&path),
                 Thing::Directory(path) => std::fs::remove_dir(path),
                 Thing::File(path) => std::fs::remove_file(path),
+                Thing::Former(file) => file.write().map_err(Into::into),
+                Thing::Lock(_) => Ok(()),
             };
         }
+    }
+}
+
+impl Former {
+    fn write(&self) -> Result<(), rustix::io::Errno> {
+        write::write(&self.directory, &self.name, &self.content, self.mode)?;
+        note::write(&self.directory, &self.name)
+    }
+}
+
+impl std::fmt::Debug for Former {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Former").field("name", &self.name).finish_non_exhaustive()
     }
 }

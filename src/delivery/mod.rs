@@ -4,6 +4,7 @@
 pub mod files;
 pub mod launch;
 mod made;
+mod note;
 pub mod ssh;
 mod stale;
 
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use crate::config::Config;
 use crate::environ::{Entry as Inherited, Environ, variable};
 use crate::error::Problem;
-use crate::manifest::Deliver;
+use crate::manifest::{Deliver, SecretRule};
 use crate::provider::{Source, file_variables};
 use crate::resolve::{Accepted, Fate, Resolution, Resolved};
 use crate::ssh_key::{Key, NotAKey};
@@ -32,6 +33,8 @@ pub struct Delivery<'a> {
     files: Vec<Accepted<'a>>,
     /// Secrets that become SSH keys, read.
     keys: Vec<(Accepted<'a>, Result<Key, NotAKey>)>,
+    /// The rules of all secrets that are SSH keys, also of those without a value.
+    key_rules: Vec<&'a SecretRule>,
     /// The home directory, where keys go.
     home: Home,
     /// Variables that the app does not inherit.
@@ -66,14 +69,18 @@ impl<'a> Delivery<'a> {
         let files: Vec<Accepted<'_>> = delivered_as(Deliver::File, Deliver::Both).collect();
         let keys = delivered_as(Deliver::Ssh, Deliver::Ssh);
         let keys: Vec<_> = keys.map(|secret| (secret, Key::parse(secret.value.secret.expose()))).collect();
+        let is_key = |resolved: &&Resolved| resolved.rule.deliver == Deliver::Ssh;
+        let key_rules: Vec<_> =
+            resolution.secrets.iter().filter(is_key).map(|resolved| &resolved.rule).collect();
         Self {
             config,
             environ,
             variables: variables.map(|it| (it.name.as_str(), it)).collect(),
             file_variables: files.iter().map(|it| file_variables::of(it.name.as_str())).collect(),
             files,
-            home: if keys.is_empty() { Home::default() } else { accounts::home(environ) },
+            home: if key_rules.is_empty() { Home::default() } else { accounts::home(environ) },
             keys,
+            key_rules,
             removed: removed(resolution, config, environ),
         }
     }
@@ -99,16 +106,14 @@ impl<'a> Delivery<'a> {
     pub fn obstacles(&self) -> Vec<Problem> {
         let launch = self.launch(&["app".into()], &Delivered::default()).err();
         let files = files::check(&self.files, self.config).err();
-        let keys = self.usable_keys().filter_map(|(secret, key)| ssh::check(secret, key, &self.home).err());
+        let keys = ssh::check(&self.usable_keys(), &self.home);
         launch.into_iter().chain(files).chain(keys).collect()
     }
 
     /// Makes the files and keys. On failure nothing that was made stays.
     pub fn deliver(&self) -> Result<Delivered, Problem> {
         let mut delivered = files::deliver(&self.files, self.config)?;
-        for (secret, key) in self.usable_keys() {
-            delivered.add(ssh::deliver(secret, key, self.config, &self.home)?);
-        }
+        delivered.add(ssh::deliver(&self.usable_keys(), &self.key_rules, self.config, &self.home)?);
         delivered.warnings.extend(self.overridden());
         delivered.notes.extend(self.removed_note());
         Ok(delivered)
@@ -119,8 +124,8 @@ impl<'a> Delivery<'a> {
         launch::launch(self, command, delivered)
     }
 
-    fn usable_keys(&self) -> impl Iterator<Item = (Accepted<'a>, &Key)> {
-        self.keys.iter().filter_map(|(secret, key)| Some((*secret, key.as_ref().ok()?)))
+    fn usable_keys(&self) -> Vec<(Accepted<'_>, &Key)> {
+        self.keys.iter().filter_map(|(secret, key)| Some((*secret, key.as_ref().ok()?))).collect()
     }
 
     fn inherited(&self) -> impl Iterator<Item = &Inherited> {

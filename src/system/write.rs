@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -11,14 +11,52 @@ use rustix::rand::{GetRandomFlags, getrandom};
 /// The file is made without a name (`O_TMPFILE`, open(2)) and linked when it is complete. Where the file system
 /// cannot do that it is made under a temporary name with mode 0600, and renamed.
 pub fn write(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
-    match unnamed(folder, bytes, mode) {
-        Ok(file) => match link(folder, &file, name) {
-            Err(Errno::NOENT) => write_renamed(folder, name, bytes, mode),
-            other => other,
-        },
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => write_renamed(folder, name, bytes, mode),
-        Err(errno) => Err(errno),
+    match linked(folder, name, bytes, mode) {
+        Err(errno) if errno == Errno::EXIST || is_unsupported(errno) => {
+            rename(folder, &stage(folder, name, bytes, mode)?, name)
+        }
+        other => other,
     }
+}
+
+/// The same for a name that must be free: what has it, or gets it meanwhile, stays, and the result is `EXIST`.
+pub fn create(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
+    match linked(folder, name, bytes, mode) {
+        Err(errno) if is_unsupported(errno) => rename_new(folder, &stage(folder, name, bytes, mode)?, name),
+        other => other,
+    }
+}
+
+/// Writes a file under a temporary name, which is the result.
+pub fn stage(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<String, Errno> {
+    let temporary = format!(".{name}.{}", random_suffix()?);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
+    match fill(&file, bytes, mode) {
+        Ok(()) => Ok(temporary),
+        Err(errno) => {
+            remove(folder, &temporary);
+            Err(errno)
+        }
+    }
+}
+
+/// Gives two files each other's name in one moment (`RENAME_EXCHANGE`, rename(2)).
+pub fn exchange(folder: &OwnedFd, one: &str, other: &str) -> Result<(), Errno> {
+    rustix::fs::renameat_with(folder, one, folder, other, RenameFlags::EXCHANGE)
+}
+
+/// Whether a name is a temporary one, and for what.
+#[must_use]
+pub fn staged_for(name: &str) -> Option<&str> {
+    let (name, suffix) = name.strip_prefix('.')?.rsplit_once('.')?;
+    let is_random = suffix.len() == 16 && suffix.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_random.then_some(name)
+}
+
+/// Replaces a name by another.
+pub fn rename(folder: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
+    removing_on_failure(folder, from, rustix::fs::renameat(folder, from, folder, to))
 }
 
 /// Sixteen random hexadecimal digits.
@@ -41,11 +79,18 @@ pub fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-fn unnamed(folder: &OwnedFd, bytes: &[u8], mode: u32) -> Result<OwnedFd, Errno> {
+/// Without `O_TMPFILE`, or without /proc, by which an unnamed file gets its name.
+fn is_unsupported(errno: Errno) -> bool {
+    [Errno::OPNOTSUPP, Errno::ISDIR, Errno::INVAL, Errno::NOENT].contains(&errno)
+}
+
+/// A file that is complete before it has its name; linkat cannot replace.
+fn linked(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(folder, ".", flags, Mode::RUSR | Mode::WUSR)?;
     fill(&file, bytes, mode)?;
-    Ok(file)
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(rustix::fs::CWD, &unnamed, folder, name, AtFlags::SYMLINK_FOLLOW)
 }
 
 fn fill(file: &OwnedFd, bytes: &[u8], mode: u32) -> Result<(), Errno> {
@@ -53,47 +98,26 @@ fn fill(file: &OwnedFd, bytes: &[u8], mode: u32) -> Result<(), Errno> {
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
 
-/// Gives an unnamed file its name. linkat cannot replace, so an existing name is replaced by a rename.
-fn link(folder: &OwnedFd, file: &OwnedFd, name: &str) -> Result<(), Errno> {
-    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let link_as =
-        |name: &str| rustix::fs::linkat(rustix::fs::CWD, &unnamed, folder, name, AtFlags::SYMLINK_FOLLOW);
-    match link_as(name) {
-        Err(Errno::EXIST) => {
-            let temporary = temporary(name)?;
-            link_as(&temporary)?;
-            rename(folder, &temporary, name)
-        }
+/// Where the file system cannot rename without replacing (NFS), a second link does the same.
+fn rename_new(folder: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
+    let renamed = match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::linkat(folder, from, folder, to, AtFlags::empty())
+            .and_then(|()| rustix::fs::unlinkat(folder, from, AtFlags::empty())),
         other => other,
-    }
+    };
+    removing_on_failure(folder, from, renamed)
 }
 
-fn write_renamed(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
-    let temporary = temporary(name)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
-    let filled = fill(&file, bytes, mode);
-    if filled.is_err() {
-        remove(folder, &temporary);
+fn removing_on_failure(folder: &OwnedFd, name: &str, result: Result<(), Errno>) -> Result<(), Errno> {
+    if result.is_err() {
+        remove(folder, name);
     }
-    filled.and_then(|()| rename(folder, &temporary, name))
-}
-
-fn rename(folder: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
-    let renamed = rustix::fs::renameat(folder, from, folder, to);
-    if renamed.is_err() {
-        remove(folder, from);
-    }
-    renamed
+    result
 }
 
 fn remove(folder: &OwnedFd, name: &str) {
     // The error that led here is the one to report.
     let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
-}
-
-fn temporary(name: &str) -> Result<String, Errno> {
-    Ok(format!(".{name}.{}", random_suffix()?))
 }
 
 #[cfg(test)]
@@ -104,7 +128,15 @@ mod tests {
     use super::*;
 
     type Write = fn(&OwnedFd, &str, &[u8], u32) -> Result<(), Errno>;
-    const BOTH: [Write; 2] = [write, write_renamed];
+    const BOTH: [Write; 2] = [write, staged];
+
+    fn staged(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
+        rename(folder, &stage(folder, name, bytes, mode)?, name)
+    }
+
+    fn staged_new(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
+        rename_new(folder, &stage(folder, name, bytes, mode)?, name)
+    }
 
     fn folder() -> (tempfile::TempDir, OwnedFd) {
         let directory = tempfile::tempdir().unwrap();
@@ -148,5 +180,28 @@ mod tests {
             assert_eq!(write(&open, "a", b"new", 0o400), Err(Errno::ISDIR));
             assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         }
+    }
+
+    #[test]
+    fn c20_what_is_created_never_takes_the_place_of_anything() {
+        for create in [create, staged_new] {
+            let (directory, open) = folder();
+            create(&open, "a", b"first", 0o600).unwrap();
+            symlink("nothing", directory.path().join("b")).unwrap();
+            for name in ["a", "b"] {
+                assert_eq!(create(&open, name, b"second", 0o600), Err(Errno::EXIST));
+            }
+            assert_eq!(fs::read(directory.path().join("a")).unwrap(), b"first");
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+        }
+    }
+
+    #[test]
+    fn a_temporary_name_says_for_what_it_is() {
+        let (_directory, open) = folder();
+        let temporary = stage(&open, ".a.b", b"", 0o600).unwrap();
+        assert_eq!(staged_for(&temporary), Some(".a.b"));
+        assert_eq!(staged_for(".a.0123456789abcdeg"), None);
+        assert_eq!(staged_for("a.0123456789abcdef"), None);
     }
 }

@@ -283,7 +283,7 @@ fn modules_are_used_in_one_direction() {
             "escape.rs",
             "name.rs",
             "secret.rs",
-            "ssh_key.rs",
+            "ssh_key",
             "suggest.rs",
             "syntax.rs",
             "system",

@@ -1,5 +1,8 @@
 //! SSH keys: mended, placed, never replaced where they are somebody else's, never a variable.
 
+mod keygen;
+mod left;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::PathBuf;
@@ -73,6 +76,7 @@ fn keys_in_older_forms_are_placed_by_their_algorithm() {
         let test = staging(key);
         test.start().app();
         assert_eq!(fs::read_to_string(test.at("home/.ssh").join(name)).unwrap(), key);
+        assert!(test.at("home/.ssh").join(format!("{name}.pub")).exists());
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum Need {
     Python,
     /// To be root.
     Root,
+    /// ssh-keygen and openssl.
+    SshKeygen,
     /// strace, and the right to trace.
     Strace,
     /// The same, and to be root: cryokey is not dumpable, so nobody else sees the strings and paths in its calls.
@@ -55,6 +57,7 @@ impl Need {
             Self::PidNamespace => is_root() && succeeds("unshare --pid --fork --mount-proc true"),
             Self::Python => Path::new("/usr/bin/python3").exists(),
             Self::Root => is_root() && succeeds("setpriv --version"),
+            Self::SshKeygen => succeeds("command -v ssh-keygen && command -v openssl"),
             Self::Strace => can_trace(),
             Self::Trace => is_root() && can_trace(),
         }
@@ -72,6 +75,9 @@ impl Need {
             Self::Root => "it changes users; to run it: run the tests as root, with util-linux installed",
             Self::Trace => {
                 "it reads strings with strace; to run it: run the tests as root, with strace installed"
+            }
+            Self::SshKeygen => {
+                "ssh-keygen or openssl is missing; to run it: apt-get install openssh-client openssl"
             }
             Self::Strace => "strace cannot trace here; to run it: apt-get install strace",
         }

@@ -121,6 +121,8 @@ impl Place {
         let folders = entries(self.run_dir.path());
         let with_secrets = folders.iter().filter(|folder| entries(folder).iter().any(is_secret));
         assert_eq!(with_secrets.count(), 1, "{when}: {folders:?}");
+        let keys = entries(&self.home.path().join(".ssh"));
+        assert!(!keys.iter().any(|file| is_temporary(file)), "{when}: {keys:?}");
         self.assert_whole(when);
     }
 }
