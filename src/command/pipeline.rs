@@ -35,7 +35,7 @@ fn announce(config: &Config, log: &Logger) {
         Origin::File(path) => escaped_path(path),
     };
     let directory = escaped_path(&config.secrets_dir);
-    let Selection { environment, color } = &config.selection;
+    let Selection { environment, color, .. } = &config.selection;
     let or_none = |variant: &Option<Variant>| variant.as_ref().map_or("none".to_owned(), ToString::to_string);
     log.debug(format_args!("manifest: {manifest}; secrets directory: {directory}"));
     log.debug(format_args!("environment: {}; color: {}", or_none(environment), or_none(color)));
@@ -59,7 +59,9 @@ fn open<'a>(
 ) -> Result<Box<dyn Provider + 'a>, ProviderError> {
     match source {
         Source::Environment => Ok(Box::new(Environment(environ))),
-        Source::FileVariables => Ok(Box::new(FileVariables(environ))),
+        Source::FileVariables => {
+            Ok(Box::new(FileVariables { environ, strict_permissions: config.strict_permissions }))
+        }
         Source::Files => Ok(Box::new(Files::new(files::Settings {
             directory: config.secrets_dir.clone(),
             name_prefix: config.name_prefix.clone(),

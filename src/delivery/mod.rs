@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::environ::{Entry as Inherited, Environ, variable};
 use crate::error::Problem;
 use crate::manifest::Deliver;
+use crate::name::EnvName;
 use crate::provider::{Source, file_variables};
 use crate::resolve::{Accepted, Fate, Resolution, Resolved};
 use crate::ssh_key::{Key, NotAKey};
@@ -82,9 +83,10 @@ impl<'a> Delivery<'a> {
     #[must_use]
     pub fn sets(&self, name: &str) -> bool {
         let inherits = |name: &str| !self.removed.contains(name) && self.environ.set(name).is_some();
-        let file_variable = file_variables::of(name);
-        let is_delivered = self.variables.contains_key(name) || self.file_variables.contains(&file_variable);
-        is_delivered || inherits(name) || inherits(&file_variable)
+        let is_delivered =
+            |name: &str| self.variables.contains_key(name) || self.file_variables.contains(name);
+        let has = |name: &str| is_delivered(name) || inherits(name);
+        has(name) || has(&file_variables::of(name))
     }
 
     /// Why a secret that becomes an SSH key is none.
@@ -147,27 +149,39 @@ fn is_inherited(secret: &Accepted<'_>) -> bool {
     secret.tried.candidate.source == Source::Environment && secret.tried.key_text() == secret.name.as_str()
 }
 
-/// What the app does not inherit: cryokey's own variables, those that were read, and those that a secret with another
-/// delivery took the place of.
+/// What the app does not inherit: cryokey's own variables, those that were read, those that a secret with another
+/// delivery took the place of, and SSH keys, under every name.
 fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTreeSet<String> {
     let own = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
     let own = own.filter(|name| name.starts_with(variable::OURS)).map(str::to_owned);
-    let consumed = resolution.secrets.iter().flat_map(consumed);
-    let kept = |name: &String| config.keep_env.contains(name);
-    let mut removed: BTreeSet<String> = own.chain(consumed).filter(|name| !kept(name)).collect();
+    let secrets = &config.manifest.secrets;
+    let consumed = resolution.secrets.iter().flat_map(|resolved| consumed(resolved, config));
+    let kept: BTreeSet<&String> = config.keep_env.iter().collect();
+    let mut removed: BTreeSet<String> = own.chain(consumed).filter(|name| !kept.contains(name)).collect();
     let is_no_variable = |secret: &Accepted<'_>| matches!(secret.rule.deliver, Deliver::File | Deliver::Ssh);
     removed.extend(resolution.accepted().filter(is_no_variable).map(|secret| secret.name.to_string()));
+    let is_key = |name: &EnvName| secrets.get(name).is_some_and(|rule| rule.deliver == Deliver::Ssh);
+    removed.extend(secrets.keys().filter(|name| is_key(name)).map(EnvName::to_string));
+    let prefixed_keys = config.prefixed.iter().filter(|(_, secret)| is_key(secret));
+    removed.extend(prefixed_keys.map(|(variable, _)| variable.clone()));
     removed
 }
 
-/// `NAME_FILE` variables that were read, and the variable that an empty secret took the place of.
-fn consumed(resolved: &Resolved) -> Vec<String> {
+/// `NAME_FILE` variables that were read, and the variable that an empty secret took the place of. What came to no
+/// value takes the place of nothing.
+fn consumed(resolved: &Resolved, config: &Config) -> Vec<String> {
+    if resolved.found().is_none() {
+        return Vec::new();
+    }
     let is_read = |fate: &Fate| matches!(fate, Fate::Found(_) | Fate::Shadowed);
     let read = resolved
         .tried
         .iter()
         .filter(|tried| tried.candidate.source == Source::FileVariables && is_read(&tried.fate));
-    let mut consumed: Vec<String> = read.filter_map(|tried| Some(tried.key.as_ref()?.path.clone())).collect();
+    let names = read.filter_map(|tried| Some(tried.key.as_ref()?.path.clone()));
+    // A variable that is a declared secret itself is the app's.
+    let mut consumed: Vec<String> =
+        names.filter(|name| !config.manifest.secrets.contains_key(name.as_str())).collect();
     let is_stored = |(tried, _): &(&crate::resolve::Tried, _)| tried.candidate.source.is_for_secrets();
     if resolved.is_emptied() && resolved.found().as_ref().is_some_and(is_stored) {
         consumed.push(resolved.name.to_string());

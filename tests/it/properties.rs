@@ -3,6 +3,7 @@
 
 mod manifest;
 mod precedence;
+mod selection;
 
 use std::io::Write as _;
 
