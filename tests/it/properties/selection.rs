@@ -122,11 +122,11 @@ impl World {
     }
 
     fn has_secrets_of(&self, environment: &str) -> bool {
-        let is = |name: &&str| {
+        let is = |name: &str| {
             let full = format!("{}{name}", prefix(environment));
             self.files.contains(&full) || self.file_variables.contains(&full)
         };
-        NAMES.iter().any(|name| is(&name))
+        NAMES.iter().any(|name| is(name))
     }
 
     /// The more specific name, and of equals the file.
