@@ -278,3 +278,26 @@ fn one_info_line_a_secret_names_its_place() {
         assert_eq!(outcome.stderr.matches(line).count(), 1, "{line}: {}", outcome.stderr);
     }
 }
+
+#[test]
+fn explain_of_a_spelling_of_a_declared_name_explains_that_name() {
+    let manifest = "environments = [\"staging\", \"production\"]\ncolors = [\"blue\"]\n[secret.API_KEY]\n";
+    for (spelling, environment) in [
+        ("PRODUCTION_API_KEY", "production"),
+        ("PRODUCTION_API_KEY", "staging"),
+        ("BLUE_API_KEY", ""),
+        ("API_KEY_FILE", ""),
+        ("PRODUCTION_API_KEY_FILE", ""),
+        ("production-api-key", "production"),
+    ] {
+        let test =
+            Test::with(manifest).secret("PRODUCTION_API_KEY", canary()).variable("APP_ENV", environment);
+        let outcome = test.command(["explain", spelling]);
+        let text = outcome.text();
+        assert!(text.starts_with("API_KEY (optional)") && text.contains(spelling), "{text}");
+        assert_eq!(text.contains("this is the value"), environment != "staging", "{text}");
+    }
+    let outcome = Test::with(manifest).command(["explain", "PRODUCTION_OTHER"]);
+    assert_eq!(outcome.code, 78);
+    outcome.says("`[secret.PRODUCTION_OTHER]`");
+}
