@@ -52,12 +52,23 @@ pub(super) fn deliver(secrets: &[Accepted<'_>], config: &Config) -> Result<Deliv
     }
 }
 
-/// Whether the directory exists, is writable and in memory, where one is needed.
-pub(super) fn check(secrets: &[Accepted<'_>], config: &Config) -> Result<(), Problem> {
-    let (Place::Directory(run_dir), false) = (Place::new(config), secrets.is_empty()) else { return Ok(()) };
+/// Whether the directory exists, is writable and in memory, where one is needed. Memory files are made, and let go
+/// by the caller: nothing else tells whether the limits allow them, and what comes after them.
+pub(super) fn check(secrets: &[Accepted<'_>], config: &Config) -> Result<Vec<OwnedFd>, Problem> {
+    let run_dir = match Place::new(config) {
+        _ if secrets.is_empty() => return Ok(Vec::new()),
+        Place::Memory => return secrets.iter().map(memory_file).collect(),
+        Place::Directory(run_dir) => run_dir,
+    };
+    let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let (parent, _) = open_run_dir(secrets, run_dir, config)?;
+    // Beside it, delivering opens a directory and a file.
+    let held: [Result<OwnedFd, Errno>; 2] =
+        std::array::from_fn(|_| rustix::io::fcntl_dupfd_cloexec(&parent, 0));
+    held.iter().try_for_each(|held| held.as_ref().map(drop).map_err(|errno| refused(*errno)))?;
     rustix::fs::accessat(&parent, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
-        .map_err(|errno| directory_refused(run_dir, errno, names(secrets)))
+        .map_err(refused)?;
+    Ok(Vec::new())
 }
 
 fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
@@ -66,11 +77,16 @@ fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
 
 fn in_memory(secret: &Accepted<'_>) -> Result<(String, PathBuf), Problem> {
     let name = secret.name.as_str();
-    let file = sealed(name, secret.value.secret.expose()).map_err(|errno| memory_refused(name, errno))?;
+    let file = memory_file(secret)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     // It stays open for the app; everything else of cryokey's closes at execve.
     let _ = file.into_raw_fd();
     Ok((file_variables::of(name), path))
+}
+
+fn memory_file(secret: &Accepted<'_>) -> Result<OwnedFd, Problem> {
+    let name = secret.name.as_str();
+    sealed(name, secret.value.secret.expose()).map_err(|errno| memory_refused(name, errno))
 }
 
 fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {

@@ -100,9 +100,11 @@ impl<'a> Delivery<'a> {
     #[must_use]
     pub fn obstacles(&self) -> Vec<Problem> {
         let launch = self.launch(&["app".into()], &Delivered::default()).err();
-        let files = files::check(&self.files, self.config).err();
+        // Held meanwhile: a limit of open files counts them too.
+        let files = files::check(&self.files, self.config);
         let keys = self.usable_keys().filter_map(|(secret, key)| ssh::check(secret, key, &self.home).err());
-        launch.into_iter().chain(files).chain(keys).collect()
+        let keys: Vec<Problem> = keys.collect();
+        launch.into_iter().chain(files.err()).chain(keys).collect()
     }
 
     /// Makes the files and keys. On failure nothing that was made stays.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -48,12 +48,47 @@ pub(super) fn deliver(
     Ok(delivered)
 }
 
-/// Whether a key has a place, and no foreign file is in it.
+/// Whether a key has a place, no foreign file is in it, and what is missing can be written there.
 pub(super) fn check(secret: Accepted<'_>, key: &Key, home: &Home) -> Result<(), Problem> {
+    let name = secret.name.as_str();
     let path = path_of(key, secret, home)?;
-    match existing(&path, key.expose()) {
-        Existing::Foreign => Err(foreign(secret.name.as_str(), &path)),
-        Existing::Nothing | Existing::Own | Existing::Same => Ok(()),
+    let refused = |errno| cannot_place(name, &path, errno);
+    let is_written = check_file(name, &path, key.expose())?;
+    let public = key.public().map(|public| format!("{public}\n"));
+    let mut public_path = path.clone().into_os_string();
+    public_path.push(".pub");
+    let is_public_written =
+        public.map_or(Ok(false), |public| check_file(name, Path::new(&public_path), public.as_bytes()))?;
+    check_directory(&path, is_written || is_public_written).map_err(refused)
+}
+
+/// Whether a file is still to be written. `Err`: a foreign one is in its place.
+fn check_file(secret: &str, path: &Path, bytes: &[u8]) -> Result<bool, Problem> {
+    match existing(path, bytes) {
+        Existing::Foreign => Err(foreign(secret, path)),
+        Existing::Same => Ok(false),
+        Existing::Nothing | Existing::Own => Ok(true),
+    }
+}
+
+/// What `directory` does, short of doing it: where the directory is missing, it is the one above that is written.
+fn check_directory(path: &Path, is_written: bool) -> Result<(), Errno> {
+    let parent = path.parent().ok_or(Errno::INVAL)?;
+    let writable = Access::WRITE_OK | Access::EXEC_OK;
+    if parent.symlink_metadata().is_err() {
+        let above = parent.parent().ok_or(Errno::INVAL)?;
+        return rustix::fs::accessat(rustix::fs::CWD, above, writable, AtFlags::EACCESS);
+    }
+    let directory =
+        rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    // Beside it, placing opens the file.
+    let _held = rustix::io::fcntl_dupfd_cloexec(&directory, 0)?;
+    let is_own = rustix::fs::fstat(&directory)?.st_uid == rustix::process::geteuid().as_raw();
+    match rustix::fs::accessat(&directory, ".", writable, AtFlags::EACCESS) {
+        // It is given the mode 0700 first.
+        Err(Errno::ACCESS) if is_own && parent.ends_with(".ssh") => Ok(()),
+        Err(_) if !is_written => Ok(()),
+        other => other,
     }
 }
 
