@@ -87,6 +87,7 @@ impl Config {
         let said = flags.settings.or(development).or(Layer::read(&variables));
         let settings = said.or(located.manifest.settings.clone()).or_default();
         check_kubernetes(&settings, &variables);
+        variables.problems.borrow_mut().extend(prefix_meets(&located.manifest, &settings));
         let mut problems = variables.problems.into_inner();
         let selection = selection::select(&located.manifest, environ, &mut notices, &mut problems);
         if !problems.is_empty() {
@@ -145,6 +146,25 @@ fn check_kubernetes(settings: &Settings, variables: &Variables<'_>) {
         let fix = format!("set {name} to the name of the Secret, or unset {namespace}");
         variables.problems.borrow_mut().push(Problem::configuration(namespace, what, fix));
     }
+}
+
+/// Two secrets that one file would stand for, with the name prefix and without.
+fn prefix_meets(manifest: &Manifest, settings: &Settings) -> Option<Problem> {
+    let prefix = Some(&settings.name_prefix).filter(|prefix| !prefix.is_empty())?;
+    let secrets = &manifest.secrets;
+    let behind = |name: &EnvName| {
+        let file = [prefix, name.as_str().get(prefix.len()..)?].concat();
+        let is_whole = EnvName::from_key(&file, "").is_ok_and(|whole| whole == *name);
+        EnvName::from_key(&file, prefix).ok().filter(|behind| is_whole && secrets.contains_key(behind))
+    };
+    let (name, behind) = secrets.keys().find_map(|name| Some((name, behind(name)?)))?;
+    let what =
+        format!("with the name prefix `{}`, one file stands for {name} and for {behind}", escaped(prefix));
+    Some(Problem::configuration(
+        VARIABLE.name_prefix,
+        what,
+        format!("rename one of the two, or change {}", VARIABLE.name_prefix),
+    ))
 }
 
 /// Plain variables that are called like a declared secret behind a prefix.

@@ -303,7 +303,7 @@ fn explain_of_a_spelling_of_a_declared_name_explains_that_name() {
 }
 
 #[test]
-fn check_refuses_what_run_could_not_deliver() {
+fn l04_check_refuses_what_run_could_not_deliver() {
     let key = "[secret.KEY]\nrequired = true\ndeliver = \"ssh\"\n";
     let placed = || Test::with(key).public_file("secrets/KEY", include_str!("../data/id_ed25519"), 0o444);
     let files = declared((0..20).map(|at| format!("A{at}")), "deliver = \"file\"\n");

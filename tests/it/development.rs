@@ -133,7 +133,7 @@ fn check_and_explain_have_no_development_mode() {
 }
 
 #[test]
-fn what_only_production_has_is_refused_and_nothing_is_made() {
+fn l06_what_only_production_has_is_refused_and_nothing_is_made() {
     for production in ["production", "prod", "prod-eu", "live", "prd"] {
         let manifest = format!(
             "environments = [\"staging\", \"{production}\"]\n[secret.TOKEN]\nrequired = true\n[secret.OTHER]\nrequired = true\n"

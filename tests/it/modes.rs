@@ -180,7 +180,7 @@ fn a_required_variable_that_is_delivered_only_as_an_ssh_key_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_used_does_not_take_the_lower_ones_variable() {
+fn l02_what_cannot_be_used_does_not_take_the_lower_ones_variable() {
     let value = canary();
     for deliver in ["env", "file", "both"] {
         let manifest = format!("{REQUIRED}deliver = \"{deliver}\"\n[env]\nrequired = [\"TOKEN\"]\n");

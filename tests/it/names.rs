@@ -266,7 +266,7 @@ fn variables_with_odd_names_and_bytes_pass_as_they_are() {
 }
 
 #[test]
-fn two_declarations_that_meet_are_refused_and_both_are_named() {
+fn l03_two_declarations_that_meet_are_refused_and_both_are_named() {
     for (manifest, first, second) in [
         ("[secret.DB]\ndeliver = \"file\"\n[secret.DB_FILE]\n", "DB", "DB_FILE"),
         ("[secret.DB]\ndeliver = \"both\"\n[secret.DB_FILE]\ndeliver = \"file\"\n", "DB", "DB_FILE"),
@@ -350,7 +350,7 @@ fn a_file_variable_that_holds_the_value_itself_is_not_quoted() {
 const IN_TWO_SECONDS: &str = "ulimit -t 2; exec \"$@\"";
 
 #[test]
-fn more_names_than_can_be_looked_for_are_refused_at_once() {
+fn l05_more_names_than_can_be_looked_for_are_refused_at_once() {
     let environments: Vec<String> = (0..1_000).map(|at| format!("\"e{at}\"")).collect();
     let environments = format!("environments = [{}]\n", environments.join(","));
     let secrets = |count| declared((0..count).map(|at| format!("S{at}")), "");
@@ -393,4 +393,36 @@ fn variables_by_the_ten_thousand_that_look_like_ours_take_little_time() {
         outcome.succeeded();
         assert!(outcome.stderr.lines().count() < 100, "{}", outcome.stderr.lines().count());
     }
+}
+
+#[test]
+fn a_name_prefix_behind_which_two_secrets_meet_is_refused() {
+    let manifest = "[secret.APP_KEY]\n[secret.KEY]\n";
+    for prefix in ["app_", "app", "APP-", "app."] {
+        let outcome = Test::with(manifest).variable("CRYOKEY_NAME_PREFIX", prefix).start();
+        outcome.refused(78, "configure", "CRYOKEY_NAME_PREFIX", "configuration");
+        outcome.says("APP_KEY and for KEY");
+    }
+    for prefix in ["ap_", "", "key"] {
+        Test::with(manifest).variable("CRYOKEY_NAME_PREFIX", prefix).start().app();
+    }
+}
+
+#[test]
+fn two_names_of_one_file_are_one_secret() {
+    let value = canary();
+    let test = Test::with(REQUIRED).secret("TOKEN", &value);
+    std::fs::hard_link(test.secret_path("TOKEN"), test.secret_path("token")).unwrap();
+    std::os::unix::fs::symlink("TOKEN", test.secret_path("Token")).unwrap();
+    test.start().warns_of_nothing().app().has("TOKEN", value);
+}
+
+#[test]
+fn variables_with_names_of_a_hundred_kilobytes_take_little_time() {
+    let name = |at: usize| format!("CRYOKEY_{}", "A".repeat(100_000 + at));
+    let test = (0..15).fold(Test::with(""), |test, at| test.variable(&name(at), "x"));
+    let test = test.variable("CRYOKEY_MANIFEST_", "x");
+    test.through_shell(IN_TWO_SECONDS).start().says("did you mean `CRYOKEY_MANIFEST`").app();
+    let test = Test::with("environments = [\"a\"]\n").variable("APP_ENV", "a".repeat(130_000));
+    test.through_shell(IN_TWO_SECONDS).start().app();
 }

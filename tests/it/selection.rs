@@ -129,7 +129,7 @@ fn the_contracts_files_together_give_each_environment_its_own() {
 }
 
 #[test]
-fn an_undeclared_environment_of_cryokeys_own_variable_is_refused_with_the_declared_ones() {
+fn l01_an_undeclared_environment_of_cryokeys_own_variable_is_refused_with_the_declared_ones() {
     for files in [&["PRODUCTION_TOKEN"][..], &["PRODUCTION_TOKEN", "STAGING_TOKEN"], &["TOKEN"], &[]] {
         let refused = |value: &str| {
             let outcome = app_gets(files, &[("CRYOKEY_ENVIRONMENT", value), ("APP_ENV", "production")]);
