@@ -1,20 +1,24 @@
 //! Defaults, manifest, environment and flags merged into what is in force.
 
+mod selection;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::PathBuf;
 
 use crate::environ::{Environ, variable};
 use crate::error::{Failure, Phase, Problem};
 use crate::escape::escaped;
-use crate::manifest::locate::{Origin, locate};
+use crate::manifest::locate::{Located, Origin, locate};
 use crate::manifest::{Deliver, Manifest};
-use crate::name::Variant;
+use crate::name::{EnvName, Variant};
 use crate::provider::Source;
 use crate::setting::{Layer, Reader, Settings, VARIABLE, VARIABLES};
 use crate::suggest::{did_you_mean, similar};
 use crate::syntax::Syntax;
+pub use selection::Selection;
 
 /// Where the development mode looks for secrets, as the contract has it.
 pub const DEVELOPMENT_DIRECTORY: &str = "./.secrets";
@@ -41,6 +45,8 @@ pub struct Config {
     pub selection: Selection,
     /// The settings in force; `config.run_dir` is short for `config.settings.run_dir`.
     pub settings: Settings,
+    /// Plain variables that are called like a declared secret behind a prefix, and that secret: they never count.
+    pub prefixed: BTreeMap<String, EnvName>,
     /// Things to tell that are no problem.
     pub notices: Vec<Notice>,
 }
@@ -62,23 +68,6 @@ pub enum Notice {
     Warning(String),
 }
 
-/// Which secrets override the plain ones.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// The selected environment.
-    pub environment: Option<Variant>,
-    /// The selected color.
-    pub color: Option<Variant>,
-}
-
-impl Selection {
-    /// The beginnings of names that are in force, the more specific first.
-    #[must_use]
-    pub fn prefixes(&self) -> Vec<String> {
-        self.color.iter().chain(&self.environment).map(Variant::prefix).collect()
-    }
-}
-
 impl Config {
     /// What is in force, or everything that is wrong with what was asked for.
     pub fn load(flags: Flags, environ: &Environ) -> Result<Self, Failure> {
@@ -94,17 +83,20 @@ impl Config {
                 "./cryokey.toml is not read as root or as PID 1; name it by --manifest to use it".into(),
             ));
         }
-        let selection = select(&located.manifest, environ, &mut notices);
         let variables = Variables { environ, problems: RefCell::default() };
         let development = if flags.dev { development() } else { Layer::default() };
         let said = flags.settings.or(development).or(Layer::read(&variables));
         let settings = said.or(located.manifest.settings.clone()).or_default();
         check_kubernetes(&settings, &variables);
-        let problems = variables.problems.into_inner();
+        variables.problems.borrow_mut().extend(prefix_meets(&located.manifest, &settings));
+        let mut problems = variables.problems.into_inner();
+        let selection = selection::select(&located.manifest, environ, &mut notices, &mut problems);
         if !problems.is_empty() {
             return Err(failed(problems));
         }
-        Ok(Self { manifest: located.manifest, origin: located.origin, selection, settings, notices })
+        let prefixed = prefixed(&located.manifest, environ);
+        let Located { manifest, origin, .. } = located;
+        Ok(Self { manifest, origin, selection, settings, prefixed, notices })
     }
 }
 
@@ -179,43 +171,64 @@ fn check_kubernetes(settings: &Settings, variables: &Variables<'_>) {
     }
 }
 
-fn select(manifest: &Manifest, environ: &Environ, notices: &mut Vec<Notice>) -> Selection {
-    let variables = [variable::ENVIRONMENT, variable::APP_ENV, variable::FLASK_ENV];
-    let mut environment = None;
-    for name in variables {
-        environment = environment.or_else(|| declared(name, &manifest.environments, environ, notices));
-    }
-    Selection { environment, color: declared(variable::DEPLOYMENT_COLOR, &manifest.colors, environ, notices) }
-}
-
-fn declared(name: &str, known: &[Variant], environ: &Environ, notices: &mut Vec<Notice>) -> Option<Variant> {
-    let text = environ.text(name)?;
-    let found = known.iter().find(|variant| variant.as_str() == text.to_ascii_lowercase()).cloned();
-    if found.is_none() && !known.is_empty() {
-        let hint = did_you_mean(&text, known.iter().map(Variant::as_str));
-        notices.push(Notice::Info(format!(
-            "{name}=`{}` is not declared and selects nothing{hint}",
-            escaped(&text)
-        )));
-    }
-    found
-}
-
-/// Variables that look like one of ours and are none.
-fn misspelt(environ: &Environ) -> Vec<Notice> {
-    let known = || VARIABLES.iter().chain(variable::ALL).copied();
-    let contract = ["STRICT_", "SECRET_ROTATION_", "EXTERNAL_SECRET_", "K8S_SECRET_"];
-    let is_suspect = |name: &str| {
-        !known().any(|known| known == name)
-            && (name.starts_with(variable::OURS)
-                || contract.iter().any(|prefix| name.starts_with(prefix)) && similar(name, known()).is_some())
+/// Two secrets that one file would stand for, with the name prefix and without.
+fn prefix_meets(manifest: &Manifest, settings: &Settings) -> Option<Problem> {
+    let prefix = Some(&settings.name_prefix).filter(|prefix| !prefix.is_empty())?;
+    let secrets = &manifest.secrets;
+    let behind = |name: &EnvName| {
+        let file = [prefix, name.as_str().get(prefix.len()..)?].concat();
+        let is_whole = EnvName::from_key(&file, "").is_ok_and(|whole| whole == *name);
+        EnvName::from_key(&file, prefix).ok().filter(|behind| is_whole && secrets.contains_key(behind))
     };
-    let names = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
+    let (name, behind) = secrets.keys().find_map(|name| Some((name, behind(name)?)))?;
+    let what =
+        format!("with the name prefix `{}`, one file stands for {name} and for {behind}", escaped(prefix));
+    Some(Problem::configuration(
+        VARIABLE.name_prefix,
+        what,
+        format!("rename one of the two, or change {}", VARIABLE.name_prefix),
+    ))
+}
+
+/// Plain variables that are called like a declared secret behind a prefix.
+fn prefixed(manifest: &Manifest, environ: &Environ) -> BTreeMap<String, EnvName> {
+    let prefixes: Vec<String> = manifest.variants().map(Variant::prefix).collect();
+    let stamp = EnvName::built_in(variable::SECRET_ROTATION_TIMESTAMP);
+    let secret = |name: &str| {
+        let declared = manifest.secrets.get_key_value(name);
+        let declared = declared.filter(|(_, rule)| rule.from.is_empty()).map(|(name, _)| name);
+        declared.or_else(|| (name == stamp.as_str()).then_some(&stamp)).cloned()
+    };
+    let behind = |name: &str| prefixes.iter().find_map(|prefix| secret(name.strip_prefix(prefix)?));
+    let set = environ.entries().filter(|entry| entry.value().is_some_and(|value| !value.is_empty()));
+    let names = set.filter_map(|entry| std::str::from_utf8(entry.name()).ok());
+    names.filter_map(|name| Some((name.to_owned(), behind(name)?))).collect()
+}
+
+/// Variables that look like one of ours and are none. To compare a name with all known ones takes time, so only the
+/// first few are.
+fn misspelt(environ: &Environ) -> Vec<Notice> {
+    const MOST: usize = 20;
+    const CONTRACT: [&str; 4] = ["STRICT_", "SECRET_ROTATION_", "EXTERNAL_SECRET_", "K8S_SECRET_"];
+    let known = || VARIABLES.iter().chain(variable::ALL).copied();
+    let begins = |name: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let unknown = |prefixes| -> Vec<&str> {
+        let names = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
+        let names = names.filter(|name| begins(name, prefixes));
+        names.filter(|name| !known().any(|known| known == *name)).collect()
+    };
+    let (ours, contract) = (unknown(&[variable::OURS]), unknown(&CONTRACT));
+    let alike = contract.into_iter().take(MOST).filter(|name| similar(name, known()).is_some());
     let notice = |name: &str| {
         let hint = did_you_mean(name, known());
         Notice::Warning(format!("unknown variable {}: it changes nothing{hint}", escaped(name)))
     };
-    names.filter(|name| is_suspect(name)).map(notice).collect()
+    let mut notices: Vec<Notice> = ours.iter().copied().take(MOST).chain(alike).map(notice).collect();
+    let more = ours.len().saturating_sub(MOST);
+    if more > 0 {
+        notices.push(Notice::Warning(format!("{more} more unknown variables begin with {}", variable::OURS)));
+    }
+    notices
 }
 
 #[cfg(test)]
@@ -282,8 +295,7 @@ mod tests {
 
     #[test]
     fn the_first_variable_with_a_declared_environment_selects_in_any_case() {
-        let config =
-            load(&["CRYOKEY_ENVIRONMENT=testing", "APP_ENV=Production", "FLASK_ENV=staging"]).unwrap();
+        let config = load(&["CRYOKEY_ENVIRONMENT=", "APP_ENV=testing", "FLASK_ENV=Production"]).unwrap();
         assert_eq!(config.selection.environment.unwrap().as_str(), "production");
         assert!(
             config

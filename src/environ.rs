@@ -75,7 +75,8 @@ impl Environ {
     }
 
     fn of(entries: Vec<Entry>) -> Self {
-        let mut by_name = entries.clone();
+        // A string without `=` is nobody's value: `getenv` passes over it too.
+        let mut by_name: Vec<Entry> = entries.iter().copied().filter(|it| it.equals.is_some()).collect();
         // Stable: of a name given twice the first stays the first.
         by_name.sort_by_key(Entry::name);
         Self { entries, by_name }

@@ -4,12 +4,14 @@ pub mod locate;
 mod reader;
 pub mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::environ::variable;
 use crate::error::Problem;
 use crate::name::{EnvName, Variant};
+use crate::provider::file_variables;
 use crate::provider::reference::Reference;
 use crate::secret::Newline;
 use crate::setting::Layer;
@@ -18,6 +20,13 @@ use reader::{Document, Table};
 
 /// The versions of the manifest's language that this cryokey reads.
 pub const VERSIONS: std::ops::RangeInclusive<u64> = 1..=1;
+
+/// Environments and colors together.
+const MOST_VARIANTS: usize = 64;
+/// The names of all secrets, plain and behind every environment and color.
+const MOST_SPELLINGS: usize = 50_000;
+/// Variables that must be set.
+const MOST_REQUIRED: usize = 10_000;
 
 /// What a manifest says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -141,6 +150,11 @@ impl Choice for Format {
 }
 
 impl Manifest {
+    /// The environments and colors.
+    pub fn variants(&self) -> impl Iterator<Item = &Variant> {
+        self.environments.iter().chain(&self.colors)
+    }
+
     /// Reads a manifest. `file` is its name for messages. All that is wrong is reported, not only the first.
     pub fn parse(text: &str, file: &str) -> Result<Self, Vec<Problem>> {
         let document = Document::parse(text, file)?;
@@ -155,6 +169,7 @@ fn read(root: &Table<'_>) -> Manifest {
     version(root);
     let environments = root.variants("environments");
     let colors = root.variants("colors");
+    variant_mistakes(root, &environments, &colors);
     if let Some(both) = environments.iter().find(|environment| colors.contains(environment)) {
         root.wrong(
             "colors",
@@ -194,6 +209,10 @@ fn version(root: &Table<'_>) {
 
 fn required_variables(table: &Table<'_>) -> Vec<EnvName> {
     let names = table.names("required");
+    if names.len() > MOST_REQUIRED {
+        let what = format!("{} names, and cryokey takes {MOST_REQUIRED}", names.len());
+        table.wrong("required", &what, "list only what the app needs");
+    }
     table.finish();
     names
 }
@@ -202,32 +221,94 @@ fn secrets(table: &Table<'_>, environments: &[Variant], colors: &[Variant]) -> B
     let mut secrets = BTreeMap::new();
     for (key, rule) in table.tables() {
         match EnvName::parse(key) {
+            Ok(name) if name.as_str().starts_with(variable::OURS) => {
+                let what = format!("the app gets no variable that begins with {}", variable::OURS);
+                table.wrong(name.as_str(), &what, "give it another name");
+            }
             Ok(name) => drop(secrets.insert(name, secret(&rule))),
             Err(why) => rule.wrong_name(&format!("it is no name of a variable: {}", why.0)),
         }
     }
-    for (name, variant) in prefixed_twice(&secrets, environments, colors) {
-        table.wrong(
-            name.as_str(),
-            &format!("it is what another declared secret is called in `{variant}`"),
-            "declare only the name without the prefix",
-        );
-    }
+    meetings(table, &secrets, environments.iter().chain(colors));
     secrets
 }
 
-/// Secrets whose name is another declared secret's name with a prefix: one file would then stand for both.
-fn prefixed_twice<'a>(
+/// Reports secrets of which one's variable or file would stand for another too. Bounded before they are compared.
+fn meetings<'a>(
+    table: &Table<'_>,
     secrets: &'a BTreeMap<EnvName, SecretRule>,
-    environments: &'a [Variant],
-    colors: &'a [Variant],
-) -> Vec<(&'a EnvName, &'a Variant)> {
-    let variants = || environments.iter().chain(colors);
-    let is_declared = |rest: &str| EnvName::parse(rest).is_ok_and(|rest| secrets.contains_key(&rest));
-    let twice = |name: &'a EnvName, variant: &'a Variant| {
-        name.as_str().strip_prefix(&variant.prefix()).is_some_and(is_declared).then_some((name, variant))
-    };
-    secrets.keys().flat_map(|name| variants().filter_map(move |variant| twice(name, variant))).collect()
+    variants: impl Iterator<Item = &'a Variant> + Clone,
+) {
+    let spellings = secrets.len().saturating_mul(1 + variants.clone().count());
+    if spellings > MOST_SPELLINGS {
+        let what = format!(
+            "{} secrets, each under its name and behind {} environments and colors, are {spellings} names to look \
+             for; cryokey takes {MOST_SPELLINGS}",
+            secrets.len(),
+            variants.count()
+        );
+        return table.wrong_self(&what, "declare fewer secrets, environments or colors");
+    }
+    for (name, other, variant) in same_spelling(secrets, variants) {
+        table.wrong(
+            name.as_str(),
+            &format!("`{name}` is also what `{other}` is called in `{variant}`"),
+            "rename one of the two, or the environment or color",
+        );
+    }
+    let as_files = secrets.iter().filter(|(_, rule)| matches!(rule.deliver, Deliver::File | Deliver::Both));
+    for (name, _) in as_files {
+        let file_variable = file_variables::of(name.as_str());
+        if secrets.contains_key(file_variable.as_str()) {
+            table.wrong(
+                &file_variable,
+                &format!("`{name}` is delivered as a file, so {file_variable} is the path of that file"),
+                "rename one of the two, or deliver the first as a variable",
+            );
+        }
+    }
+}
+
+/// Pairs of secrets of which the first, under some prefix or none, is spelt like the second under this longer one: one
+/// file would then stand for both.
+fn same_spelling<'a>(
+    secrets: &'a BTreeMap<EnvName, SecretRule>,
+    variants: impl Iterator<Item = &'a Variant> + Clone,
+) -> Vec<(&'a EnvName, &'a EnvName, &'a Variant)> {
+    let mut pairs = Vec::new();
+    let shorter: Vec<String> =
+        std::iter::once(String::new()).chain(variants.clone().map(Variant::prefix)).collect();
+    for variant in variants {
+        let longer = variant.prefix();
+        let rests = shorter.iter().filter_map(|shorter| longer.strip_prefix(shorter.as_str()));
+        for rest in rests.filter(|rest| !rest.is_empty()) {
+            let other = |name: &str| secrets.get_key_value(name.strip_prefix(rest)?).map(|(other, _)| other);
+            pairs.extend(secrets.keys().filter_map(|name| Some((name, other(name.as_str())?, variant))));
+        }
+    }
+    pairs
+}
+
+/// Reports environments and colors that cannot be meant.
+fn variant_mistakes(root: &Table<'_>, environments: &[Variant], colors: &[Variant]) {
+    if environments.len() + colors.len() > MOST_VARIANTS {
+        let what = format!(
+            "{} environments and {} colors, and cryokey takes {MOST_VARIANTS} of both together",
+            environments.len(),
+            colors.len()
+        );
+        root.wrong("environments", &what, "list only those that have secrets of their own");
+    }
+    for (key, list) in [("environments", environments), ("colors", colors)] {
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = list.iter().find(|variant| !seen.insert(variant.as_str())) {
+            root.wrong(key, &format!("`{twice}` is listed twice"), "list it once");
+        }
+        if let Some(ours) = list.iter().find(|variant| variant.prefix().starts_with(variable::OURS)) {
+            let what = format!("`{ours}` stands for names that begin with {}", variable::OURS);
+            root.wrong(key, &what, "give it another name");
+        }
+    }
 }
 
 fn secret(table: &Table<'_>) -> SecretRule {

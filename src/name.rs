@@ -1,6 +1,6 @@
 //! Names: of the app's variables, of environments and colors, and how other names map to them.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 /// The longest name. Longer ones are mistakes; the kernel itself has no limit below 128 KiB.
@@ -53,6 +53,12 @@ impl EnvName {
         DANGEROUS.binary_search(&name).is_ok()
             || DANGEROUS_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || name.ends_with("_PROXY")
+    }
+}
+
+impl Borrow<str> for EnvName {
+    fn borrow(&self) -> &str {
+        self.as_str()
     }
 }
 

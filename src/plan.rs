@@ -86,7 +86,8 @@ pub enum Use {
     Always,
     /// Only if no other environment has secrets here either, since none was selected.
     IfOnlyEnvironment,
-    /// Never, since no color was selected or it is a key for an environment that was not; its existence is reported.
+    /// Never, since no color was selected, an environment that is not declared was, or it is a key for an environment
+    /// that was not selected; its existence is reported.
     Never,
 }
 
@@ -264,6 +265,7 @@ fn variants(config: &Config) -> Vec<Spelling> {
     let environment = |variant: &Variant| match &config.selection.environment {
         Some(selected) if selected == variant => Use::Always,
         Some(_) => Use::Never,
+        None if config.selection.undeclared_environment.is_some() => Use::Never,
         None => Use::IfOnlyEnvironment,
     };
     let color = |variant: &Variant| match &config.selection.color {

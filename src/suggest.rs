@@ -9,7 +9,13 @@ pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     const ALIKE: f64 = 0.75;
     let word = word.to_lowercase();
     let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(&word, &candidate.to_lowercase());
-    let rated = known.into_iter().map(|candidate| (likeness(candidate), candidate));
+    // The likeness is at most the shorter length by the longer one, and to compare long words takes long.
+    let length = word.chars().count();
+    let may_be_alike = |candidate: &&str| {
+        let other = candidate.chars().count();
+        length.min(other) * 4 >= length.max(other) * 3
+    };
+    let rated = known.into_iter().filter(may_be_alike).map(|candidate| (likeness(candidate), candidate));
     let best = rated.max_by(|left, right| left.0.total_cmp(&right.0))?;
     (best.0 >= ALIKE).then_some(best.1)
 }

@@ -1,36 +1,53 @@
 //! `--dev`: an app on a developer's machine, with nothing set up. What is missing in `./.secrets` is generated there.
 
+mod generated;
+mod ignore;
+
 use std::fs;
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::config::{Config, DEVELOPMENT_DIRECTORY};
+use crate::config::Config;
+use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem, Reason};
+use crate::escape::escaped_path;
 use crate::logger::Logger;
 use crate::manifest::{Deliver, Format, SecretRule};
-use crate::resolve::{Resolution, Resolved};
-use crate::system::{read, write};
+use crate::name::{EnvName, Variant};
+use crate::provider::file_variables;
+use crate::resolve::{Assumed, Resolution, Resolved};
+use crate::system::write;
 
-const PRODUCTION: &str = "production";
 const GITIGNORE: &str = ".gitignore";
-const IGNORED: &str = ".secrets/";
 
 /// Refuses wherever this could be more than a try, before anything is read.
 pub(super) fn admit(config: &Config) -> Result<(), Failure> {
-    let environment = config.selection.environment.as_ref();
     if init::is_pid_1() {
         return Err(refused("this is PID 1, so this is a container"));
     }
-    if environment.is_some_and(|environment| environment.as_str() == PRODUCTION) {
-        return Err(refused("the environment is production"));
+    if let Some(environment) = config.selection.environment.as_ref().filter(|it| is_production(it)) {
+        return Err(refused(&format!("the environment is {environment}")));
     }
     match config.all_sources().into_iter().find(|source| source.is_remote()) {
         Some(source) => Err(refused(&format!("{} is configured", source.text()))),
         None => Ok(()),
+    }
+}
+
+/// Removes generated values that the developer's own variables replace: only a file that is still as it was generated.
+pub(super) fn make_way(config: &Config, environ: &Environ, log: &Logger) {
+    let is_set = |name: &&EnvName| {
+        environ.set(name.as_str()).is_some() || environ.set(&file_variables::of(name.as_str())).is_some()
+    };
+    let generated = generated::Record::read(&config.secrets_dir);
+    for name in config.manifest.secrets.keys().filter(is_set) {
+        let path = config.secrets_dir.join(name.as_str());
+        if generated.holds(name.as_str(), &path) && fs::remove_file(&path).is_ok() {
+            log.info(format_args!("{name} is set as a variable: the generated value is removed"));
+        }
     }
 }
 
@@ -42,22 +59,42 @@ pub(super) fn complete(resolution: &Resolution, config: &Config, log: &Logger) -
     if let Some(referenced) = secrets.find(|it| it.rule.required && !it.rule.from.is_empty()) {
         return Err(refused(&format!("{} says where it comes from (`from`)", referenced.name)));
     }
+    let existing = match &resolution.assumed {
+        Assumed::Nothing => &[],
+        Assumed::Only(only) => std::slice::from_ref(only),
+        Assumed::Ambiguous(several) => several.as_slice(),
+    };
+    if let Some(production) = existing.iter().find(|it| is_production(it)) {
+        return Err(refused(&format!("no environment is selected, and secrets of {production} exist here")));
+    }
     let missing: Vec<&Resolved> = resolution.secrets.iter().filter(|resolved| is_missing(resolved)).collect();
-    if missing.is_empty() {
+    if missing.is_empty() || existing.len() > 1 {
         return Ok(false);
     }
-    let directory =
-        directory(&config.secrets_dir).map_err(|errno| failed(cannot_make(DEVELOPMENT_DIRECTORY, errno)))?;
+    let shown = |name: &str| escaped_path(&config.secrets_dir.join(name));
+    let directory = directory(&config.secrets_dir).map_err(|errno| failed(cannot_make(&shown(""), errno)))?;
+    ignore::ignore(&config.secrets_dir, log);
+    let mut values = Vec::new();
     for resolved in missing {
         let name = resolved.name.as_str();
         let value = value(&resolved.rule).map_err(|errno| failed(cannot_make(name, errno)))?;
-        let value = value.ok_or_else(|| failed(cannot_invent(name)))?;
+        values.push((name, value.ok_or_else(|| failed(cannot_invent(name, &shown(name))))?));
+    }
+    let mut generated = generated::Record::read(&config.secrets_dir);
+    for (name, value) in values {
         write::write(&directory, name, value.as_bytes(), 0o600)
             .map_err(|errno| failed(cannot_make(name, errno)))?;
-        log.info(format_args!("{name}: generated for development in {DEVELOPMENT_DIRECTORY}/{name}"));
+        generated.add(name, &config.secrets_dir.join(name));
+        log.info(format_args!("{name}: generated for development in {}", shown(name)));
     }
-    ignore(log).map_err(|errno| failed(cannot_make(GITIGNORE, errno)))?;
+    generated.write(&directory).map_err(|errno| failed(cannot_make(&shown(""), errno)))?;
     Ok(true)
+}
+
+/// Whether an environment is one whose values no developer's machine should hold, by what people call it.
+fn is_production(environment: &Variant) -> bool {
+    let name = environment.as_str();
+    name.starts_with("prod") || ["live", "prd"].contains(&name)
 }
 
 fn refused(why: &str) -> Failure {
@@ -108,21 +145,6 @@ fn directory(path: &Path) -> Result<OwnedFd, Errno> {
     fs::File::open(path).map(OwnedFd::from).map_err(io)
 }
 
-/// Keeps the directory out of the repository.
-fn ignore(log: &Logger) -> Result<(), Errno> {
-    let io = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    let there = read::read_path(Path::new(GITIGNORE)).map(|(bytes, _)| bytes).unwrap_or_default();
-    let there = String::from_utf8_lossy(&there);
-    if there.lines().any(|line| line.trim().trim_matches('/') == IGNORED.trim_matches('/')) {
-        return Ok(());
-    }
-    let line_end = if there.is_empty() || there.ends_with('\n') { "" } else { "\n" };
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(GITIGNORE).map_err(io)?;
-    file.write_all(format!("{line_end}{IGNORED}\n").as_bytes()).map_err(io)?;
-    log.info(format!("{IGNORED} added to {GITIGNORE}"));
-    Ok(())
-}
-
 fn cannot_make(name: &str, errno: Errno) -> Problem {
     let why = std::io::Error::from(errno);
     Problem::new(
@@ -133,12 +155,12 @@ fn cannot_make(name: &str, errno: Errno) -> Problem {
     )
 }
 
-fn cannot_invent(name: &str) -> Problem {
+fn cannot_invent(name: &str, path: &str) -> Problem {
     Problem::new(
         Reason::Missing,
         name,
         format!("{name} is required, and a value of its format and length cannot be made up"),
-        format!("put one into {DEVELOPMENT_DIRECTORY}/{name}"),
+        format!("put one into {path}"),
     )
 }
 

@@ -28,7 +28,10 @@ impl<'a> Opening<'a> {
     pub(super) fn open(&self, source: Source) -> Result<Place<'a>, ProviderError> {
         match source {
             Source::Environment => Ok(Place::Local(Box::new(Environment(self.environ)))),
-            Source::FileVariables => Ok(Place::Local(Box::new(FileVariables(self.environ)))),
+            Source::FileVariables => Ok(Place::Local(Box::new(FileVariables {
+                environ: self.environ,
+                strict_permissions: self.config.strict_permissions,
+            }))),
             Source::Files => Ok(Place::Local(Box::new(Files::new(self.files())))),
             Source::Vault => self.vault().map(|vault| Place::Remote(Box::new(vault) as _)),
             Source::Aws | Source::Azure | Source::Gcp | Source::Kubernetes => {

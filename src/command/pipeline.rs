@@ -34,7 +34,7 @@ fn announce(config: &Config, log: &Logger) {
         Origin::File(path) => escaped_path(path),
     };
     let directory = escaped_path(&config.secrets_dir);
-    let Selection { environment, color } = &config.selection;
+    let Selection { environment, color, .. } = &config.selection;
     let or_none = |variant: &Option<Variant>| variant.as_ref().map_or("none".to_owned(), ToString::to_string);
     log.debug(format_args!("manifest: {manifest}; secrets directory: {directory}"));
     log.debug(format_args!("environment: {}; color: {}", or_none(environment), or_none(color)));

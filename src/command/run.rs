@@ -32,6 +32,7 @@ pub(super) fn run(
     warn_about_root(log);
     if is_development {
         dev::admit(&config)?;
+        dev::make_way(&config, environ, log);
     }
     let mut resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Allowed, log);
     if is_development && dev::complete(&resolution, &config, log)? {

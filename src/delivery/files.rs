@@ -23,6 +23,9 @@ use crate::system::write;
 const TMPFS: i64 = 0x0102_1994;
 const RAMFS: i64 = 0x8584_58f6;
 
+/// `f_type` of proc, sysfs and both cgroup file systems (statfs(2)).
+const PSEUDO: [i64; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
+
 /// How files will be delivered.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Place<'a> {
@@ -52,12 +55,23 @@ pub(super) fn deliver(secrets: &[Accepted<'_>], config: &Config) -> Result<Deliv
     }
 }
 
-/// Whether the directory exists, is writable and in memory, where one is needed.
-pub(super) fn check(secrets: &[Accepted<'_>], config: &Config) -> Result<(), Problem> {
-    let (Place::Directory(run_dir), false) = (Place::new(config), secrets.is_empty()) else { return Ok(()) };
+/// Whether the directory exists, is writable and in memory, where one is needed. Memory files are made, and let go
+/// by the caller: nothing else tells whether the limits allow them, and what comes after them.
+pub(super) fn check(secrets: &[Accepted<'_>], config: &Config) -> Result<Vec<OwnedFd>, Problem> {
+    let run_dir = match Place::new(config) {
+        _ if secrets.is_empty() => return Ok(Vec::new()),
+        Place::Memory => return secrets.iter().map(memory_file).collect(),
+        Place::Directory(run_dir) => run_dir,
+    };
+    let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let (parent, _) = open_run_dir(secrets, run_dir, config)?;
+    // Beside it, delivering opens a directory and a file.
+    let held: [Result<OwnedFd, Errno>; 2] =
+        std::array::from_fn(|_| rustix::io::fcntl_dupfd_cloexec(&parent, 0));
+    held.iter().try_for_each(|held| held.as_ref().map(drop).map_err(|errno| refused(*errno)))?;
     rustix::fs::accessat(&parent, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
-        .map_err(|errno| directory_refused(run_dir, errno, names(secrets)))
+        .map_err(refused)?;
+    Ok(Vec::new())
 }
 
 fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
@@ -66,11 +80,16 @@ fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
 
 fn in_memory(secret: &Accepted<'_>) -> Result<(String, PathBuf), Problem> {
     let name = secret.name.as_str();
-    let file = sealed(name, secret.value.secret.expose()).map_err(|errno| memory_refused(name, errno))?;
+    let file = memory_file(secret)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     // It stays open for the app; everything else of cryokey's closes at execve.
     let _ = file.into_raw_fd();
     Ok((file_variables::of(name), path))
+}
+
+fn memory_file(secret: &Accepted<'_>) -> Result<OwnedFd, Problem> {
+    let name = secret.name.as_str();
+    sealed(name, secret.value.secret.expose()).map_err(|errno| memory_refused(name, errno))
 }
 
 fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
@@ -120,6 +139,9 @@ fn open_run_dir(
 ) -> Result<(OwnedFd, Option<Problem>), Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let parent = open(run_dir).map_err(refused)?;
+    if is_pseudo(&parent).map_err(refused)? {
+        return Err(refused(Errno::PERM));
+    }
     match is_in_memory(&parent).map_err(refused)? {
         true => Ok((parent, None)),
         false if config.allow_disk => Ok((parent, Some(on_disk_allowed(run_dir, names(secrets))))),
@@ -137,6 +159,11 @@ fn make_directory(run_dir: &Path, parent: &OwnedFd) -> Result<(PathBuf, OwnedFd)
 
 fn open(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Whether a file system shows the kernel's own state: no file can be made there, whatever its modes say.
+fn is_pseudo(file: &OwnedFd) -> Result<bool, Errno> {
+    Ok(PSEUDO.contains(&rustix::fs::fstatfs(file)?.f_type))
 }
 
 /// Whether a file system is in memory: what is written there is never on a disk, save for swap.

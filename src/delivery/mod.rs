@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::environ::{Entry as Inherited, Environ, variable};
 use crate::error::Problem;
 use crate::manifest::{Deliver, SecretRule};
+use crate::name::EnvName;
 use crate::provider::{Source, file_variables};
 use crate::resolve::{Accepted, Fate, Resolution, Resolved};
 use crate::ssh_key::{Key, NotAKey};
@@ -89,9 +90,10 @@ impl<'a> Delivery<'a> {
     #[must_use]
     pub fn sets(&self, name: &str) -> bool {
         let inherits = |name: &str| !self.removed.contains(name) && self.environ.set(name).is_some();
-        let file_variable = file_variables::of(name);
-        let is_delivered = self.variables.contains_key(name) || self.file_variables.contains(&file_variable);
-        is_delivered || inherits(name) || inherits(&file_variable)
+        let is_delivered =
+            |name: &str| self.variables.contains_key(name) || self.file_variables.contains(name);
+        let has = |name: &str| is_delivered(name) || inherits(name);
+        has(name) || has(&file_variables::of(name))
     }
 
     /// Why a secret that becomes an SSH key is none.
@@ -105,9 +107,10 @@ impl<'a> Delivery<'a> {
     #[must_use]
     pub fn obstacles(&self) -> Vec<Problem> {
         let launch = self.launch(&["app".into()], &Delivered::default()).err();
-        let files = files::check(&self.files, self.config).err();
+        // Held meanwhile: a limit of open files counts them too.
+        let files = files::check(&self.files, self.config);
         let keys = ssh::check(&self.usable_keys(), &self.home);
-        launch.into_iter().chain(files).chain(keys).collect()
+        launch.into_iter().chain(files.err()).chain(keys).collect()
     }
 
     /// Makes the files and keys. On failure nothing that was made stays.
@@ -153,30 +156,40 @@ fn is_inherited(secret: &Accepted<'_>) -> bool {
 }
 
 /// What the app does not inherit: cryokey's own variables, those that were read, those that signed cryokey in and are
-/// no secret of the app, and those that a secret with another delivery took the place of.
+/// no secret of the app, those that a secret with another delivery took the place of, and SSH keys, under every name.
 fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTreeSet<String> {
     let own = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
     let own = own.filter(|name| name.starts_with(variable::OURS)).map(str::to_owned);
-    let consumed = resolution.secrets.iter().flat_map(consumed);
-    let is_declared = |name: &String| resolution.get(name).is_some_and(|resolved| resolved.is_declared);
-    let signed_in = resolution.consumed.iter().filter(|name| !is_declared(name)).cloned();
-    let kept = |name: &String| config.keep_env.contains(name);
+    let secrets = &config.manifest.secrets;
+    let consumed = resolution.secrets.iter().flat_map(|resolved| consumed(resolved, config));
+    let signed_in = resolution.consumed.iter().filter(|name| !secrets.contains_key(name.as_str())).cloned();
+    let kept: BTreeSet<&String> = config.keep_env.iter().collect();
     let all = own.chain(consumed).chain(signed_in);
-    let mut removed: BTreeSet<String> = all.filter(|name| !kept(name)).collect();
+    let mut removed: BTreeSet<String> = all.filter(|name| !kept.contains(name)).collect();
     let is_no_variable = |secret: &Accepted<'_>| matches!(secret.rule.deliver, Deliver::File | Deliver::Ssh);
     removed.extend(resolution.accepted().filter(is_no_variable).map(|secret| secret.name.to_string()));
+    let is_key = |name: &EnvName| secrets.get(name).is_some_and(|rule| rule.deliver == Deliver::Ssh);
+    removed.extend(secrets.keys().filter(|name| is_key(name)).map(EnvName::to_string));
+    let prefixed_keys = config.prefixed.iter().filter(|(_, secret)| is_key(secret));
+    removed.extend(prefixed_keys.map(|(variable, _)| variable.clone()));
     removed
 }
 
-/// `NAME_FILE` variables that were read, and the variable that an empty secret took the place of.
-fn consumed(resolved: &Resolved) -> Vec<String> {
+/// `NAME_FILE` variables that were read, and the variable that an empty secret took the place of. What came to no
+/// value takes the place of nothing.
+fn consumed(resolved: &Resolved, config: &Config) -> Vec<String> {
+    if resolved.found().is_none() {
+        return Vec::new();
+    }
     let is_read = |fate: &Fate| matches!(fate, Fate::Found(_) | Fate::Shadowed);
     let read = resolved
         .tried
         .iter()
         .filter(|tried| tried.candidate.source == Source::FileVariables && is_read(&tried.fate));
+    let names = read.filter_map(|tried| Some(tried.key.as_ref()?.path.to_string()));
+    // A variable that is a declared secret itself is the app's.
     let mut consumed: Vec<String> =
-        read.filter_map(|tried| Some(tried.key.as_ref()?.path.to_string())).collect();
+        names.filter(|name| !config.manifest.secrets.contains_key(name.as_str())).collect();
     let is_stored = |(tried, _): &(&crate::resolve::Tried, _)| tried.candidate.source.is_for_secrets();
     if resolved.is_emptied() && resolved.found().as_ref().is_some_and(is_stored) {
         consumed.push(resolved.name.to_string());

@@ -176,6 +176,11 @@ impl<'a> Table<'a> {
         self.document.wrong(at, &self.full(key), what, fix);
     }
 
+    /// Reports the table as a whole.
+    pub(super) fn wrong_self(&self, what: &str, fix: &str) {
+        self.document.wrong(self.position, &self.path, what, fix);
+    }
+
     /// Reports this table's own name.
     pub(super) fn wrong_name(&self, what: &str) {
         self.document.wrong(self.position, &self.path, what, "use upper-case letters, digits and `_`");

@@ -148,7 +148,11 @@ impl Report {
             let _ = writeln!(text, "advice: {advice}");
         }
         let _ = match self.exit_code {
-            0 => writeln!(text, "\nThe app would start."),
+            0 => writeln!(
+                text,
+                "\nNot tried, and counted as passed: writing files and keys, and the app's own command. The app would \
+                 start."
+            ),
             code => writeln!(text, "\nThe app would not start: exit code {code}."),
         };
         text

@@ -1,5 +1,7 @@
 //! Is everything there that must be?
 
+use std::collections::{HashMap, HashSet};
+
 use super::Findings;
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -29,7 +31,7 @@ fn judge_one(resolved: &Resolved, resolution: &Resolution, config: &Config, find
     let rule = &resolved.rule;
     let Some(decisive) = resolved.decisive() else {
         if rule.required {
-            findings.add(config.strict_secrets, missing(resolved, resolution));
+            findings.add(config.strict_secrets, missing(resolved, resolution, config));
         }
         return;
     };
@@ -68,28 +70,32 @@ pub fn judge_variables(
     config: &Config,
     findings: &mut Findings,
 ) {
+    let reported: HashSet<String> = findings.errors.iter().flat_map(|it| it.names.iter().cloned()).collect();
+    let secrets: HashMap<&str, &Resolved> =
+        resolution.secrets.iter().map(|resolved| (resolved.name.as_str(), resolved)).collect();
     for name in &config.manifest.required_variables {
-        let is_reported =
-            findings.errors.iter().any(|problem| problem.names.iter().any(|it| it == name.as_str()));
-        if is_reported || delivery.sets(name.as_str()) || is_allowed_empty(name, resolution) {
+        let resolved = secrets.get(name.as_str()).copied();
+        if resolved.is_some_and(is_only_a_key) {
+            findings.errors.push(never_a_variable(name));
             continue;
         }
-        let resolved = resolution.get(name.as_str());
-        match resolved.and_then(|resolved| outage(resolved, resolution)) {
-            _ if resolved.is_some_and(is_only_a_key) => findings.errors.push(never_a_variable(name)),
-            Some((source, error)) => {
-                findings.add(config.strict_env, variable_unavailable(name, source, error));
-            }
-            None => {
-                let was_let_pass = !config.strict_secrets && resolved.is_some();
-                findings.add(config.strict_env, variable_missing(name, was_let_pass));
-            }
+        if reported.contains(name.as_str())
+            || delivery.sets(name.as_str())
+            || resolved.is_some_and(is_allowed_empty)
+        {
+            continue;
         }
+        let problem = if let Some((source, error)) = resolved.and_then(|it| outage(it, resolution)) {
+            variable_unavailable(name, source, error)
+        } else {
+            variable_missing(name, !config.strict_secrets && resolved.is_some())
+        };
+        findings.add(config.strict_env, problem);
     }
 }
 
-fn is_allowed_empty(name: &EnvName, resolution: &Resolution) -> bool {
-    resolution.accepted().any(|secret| secret.name == name && secret.rule.deliver != Deliver::Ssh)
+fn is_allowed_empty(resolved: &Resolved) -> bool {
+    resolved.accepted().is_some()
 }
 
 fn is_only_a_key(resolved: &Resolved) -> bool {
@@ -108,14 +114,18 @@ fn outage<'a>(resolved: &'a Resolved, resolution: &'a Resolution) -> Option<(Sou
     resolution.failures.iter().find(|(failed, _)| *failed == source).map(|(source, error)| (*source, error))
 }
 
-fn missing(resolved: &Resolved, resolution: &Resolution) -> Problem {
+fn missing(resolved: &Resolved, resolution: &Resolution, config: &Config) -> Problem {
     let name = resolved.name.as_str();
     if !resolved.rule.from.is_empty() {
         let places: Vec<String> = resolved.rule.from.iter().map(ToString::to_string).collect();
         let what = format!("{name} is required and does not exist in {}", places.join(", "));
         return Problem::new(Reason::Missing, name, what, "provide it there, or correct its `from`");
     }
-    let what = format!("{name} is required and does not exist: {}", looked_for(resolved, resolution));
+    let what = format!(
+        "{name} is required and does not exist: {}{}",
+        looked_for(resolved, resolution),
+        unused(resolved, config)
+    );
     let file_variable = file_variables::of(name);
     let remote = resolved.tried.iter().map(|tried| tried.candidate.source).find(|source| source.is_remote());
     let remote = remote.map(|source| format!("add it to {}, or ", source.text())).unwrap_or_default();
@@ -133,6 +143,19 @@ fn looked_for(resolved: &Resolved, resolution: &Resolution) -> String {
     let states: Vec<&str> = resolution.states.iter().map(|(_, state)| state.as_str()).collect();
     let states = if states.is_empty() { String::new() } else { format!("; {}", states.join("; ")) };
     format!("looked for {}{states}", names.join(", "))
+}
+
+/// What exists under a prefix, and why it is not the value.
+fn unused(resolved: &Resolved, config: &Config) -> String {
+    /// A message about one secret names no more of them.
+    const MOST: usize = 4;
+    let unselected = resolved.tried.iter().filter(|tried| matches!(tried.fate, Fate::Unselected));
+    let why = |tried: &Tried| {
+        let is_color = tried.candidate.variant.as_ref().is_some_and(|it| config.manifest.colors.contains(it));
+        let why = config.selection.why_unused(is_color);
+        format!("; {} exists and is not used, because {why}", tried.key_text())
+    };
+    unselected.take(MOST).map(why).collect()
 }
 
 fn ambiguous(resolved: &Resolved) -> Problem {

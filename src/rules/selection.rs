@@ -6,8 +6,10 @@ use super::Findings;
 use crate::config::Config;
 use crate::environ::variable;
 use crate::error::{Problem, Reason};
+use crate::escape::escaped;
 use crate::manifest::Deliver;
 use crate::name::Variant;
+use crate::provider::file_variables;
 use crate::resolve::{Assumed, Resolution};
 
 /// Says which environment was assumed, and refuses to guess between several.
@@ -29,11 +31,14 @@ pub fn judge(resolution: &Resolution, config: &Config, findings: &mut Findings) 
         }
     }
     if !keys.is_empty() {
-        findings.warnings.push(key_not_placed(keys));
+        findings.warnings.push(key_not_placed(keys, &config.selection.why_unused(false)));
     }
     let names: Vec<String> = by_variant.into_values().flatten().collect();
     if !names.is_empty() {
-        findings.warnings.push(color_not_selected(names));
+        findings.warnings.push(color_not_selected(names, &config.selection.why_unused(true)));
+    }
+    if !config.prefixed.is_empty() {
+        findings.warnings.push(prefixed_variables(config.prefixed.keys().map(escaped).collect()));
     }
 }
 
@@ -59,14 +64,23 @@ fn ambiguous(several: &[Variant]) -> Problem {
     )
 }
 
-fn key_not_placed(names: Vec<String>) -> Problem {
-    let what = format!("no environment is selected, so the SSH key is not placed: {}", names.join(", "));
+fn key_not_placed(names: Vec<String>, why: &str) -> Problem {
+    let what = format!("{why}, so the SSH key is not placed: {}", names.join(", "));
     not_used(names, what, format!("set {} to the environment whose key you mean", variable::ENVIRONMENT))
 }
 
-fn color_not_selected(names: Vec<String>) -> Problem {
-    let what = format!("no color is selected, so these secrets are not used: {}", names.join(", "));
+fn color_not_selected(names: Vec<String>, why: &str) -> Problem {
+    let what = format!("{why}, so these secrets are not used: {}", names.join(", "));
     not_used(names, what, format!("set {} to the color that this container is", variable::DEPLOYMENT_COLOR))
+}
+
+fn prefixed_variables(names: Vec<String>) -> Problem {
+    let what = format!(
+        "never used, since a prefixed name counts only as a file or as a `_FILE` variable, not as a plain variable: {}",
+        names.join(", ")
+    );
+    let example = names.first().map(|name| file_variables::of(name)).unwrap_or_default();
+    not_used(names, what, format!("mount a file of that name, or set {example} to the path of one"))
 }
 
 fn not_used(names: Vec<String>, what: String, fix: String) -> Problem {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Outcome, REQUIRED, Test, canary, mode};
+use crate::support::{Outcome, REQUIRED, Test, canary, declared, mode};
 
 #[test]
 fn k01_a_wrong_command_line_is_64_and_nothing_runs() {
@@ -276,5 +276,44 @@ fn one_info_line_a_secret_names_its_place() {
         "info SUPABASE_URL: from files SUPABASE_URL\n",
     ] {
         assert_eq!(outcome.stderr.matches(line).count(), 1, "{line}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn explain_of_a_spelling_of_a_declared_name_explains_that_name() {
+    let manifest = "environments = [\"staging\", \"production\"]\ncolors = [\"blue\"]\n[secret.API_KEY]\n";
+    for (spelling, environment) in [
+        ("PRODUCTION_API_KEY", "production"),
+        ("PRODUCTION_API_KEY", "staging"),
+        ("BLUE_API_KEY", ""),
+        ("API_KEY_FILE", ""),
+        ("PRODUCTION_API_KEY_FILE", ""),
+        ("production-api-key", "production"),
+    ] {
+        let test =
+            Test::with(manifest).secret("PRODUCTION_API_KEY", canary()).variable("APP_ENV", environment);
+        let outcome = test.command(["explain", spelling]);
+        let text = outcome.text();
+        assert!(text.starts_with("API_KEY (optional)") && text.contains(spelling), "{text}");
+        assert_eq!(text.contains("this is the value"), environment != "staging", "{text}");
+    }
+    let outcome = Test::with(manifest).command(["explain", "PRODUCTION_OTHER"]);
+    assert_eq!(outcome.code, 78);
+    outcome.says("`[secret.PRODUCTION_OTHER]`");
+}
+
+#[test]
+fn l04_check_refuses_what_run_could_not_deliver() {
+    let key = "[secret.KEY]\nrequired = true\ndeliver = \"ssh\"\n";
+    let placed = || Test::with(key).public_file("secrets/KEY", include_str!("../data/id_ed25519"), 0o444);
+    let files = declared((0..20).map(|at| format!("A{at}")), "deliver = \"file\"\n");
+    let many = (0..20).fold(Test::with(&files), |test, at| test.secret(&format!("A{at}"), canary()));
+    for (test, code) in [
+        (placed().public_file("home/.ssh/id_ed25519.pub", "theirs", 0o644), 73),
+        (placed().by_nobody().through_shell("chmod 555 $HOME; exec \"$@\""), 73),
+        (placed().variable("HOME", "/nonexistent/home"), 73),
+        (many.through_shell("ulimit -n 16; exec \"$@\""), 71),
+    ] {
+        assert_eq!((test.command(["check"]).code, test.start().code), (code, code));
     }
 }

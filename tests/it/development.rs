@@ -131,3 +131,82 @@ fn check_and_explain_have_no_development_mode() {
     assert_eq!(Test::new().command(["check", "--dev"]).code, 64);
     assert_eq!(Test::new().command(["explain", "--dev", "SECRET_KEY"]).code, 64);
 }
+
+#[test]
+fn l06_what_only_production_has_is_refused_and_nothing_is_made() {
+    for production in ["production", "prod", "prod-eu", "live", "prd"] {
+        let manifest = format!(
+            "environments = [\"staging\", \"{production}\"]\n[secret.TOKEN]\nrequired = true\n[secret.OTHER]\nrequired = true\n"
+        );
+        let file = format!("work/.secrets/{}_TOKEN", production.to_uppercase().replace('-', "_"));
+        let test = development(&manifest).file(&file, canary(), 0o600);
+        test.start().refused(78, "configure", "--dev", "configuration").says(production);
+        let test = test.file("work/.secrets/STAGING_TOKEN", canary(), 0o600);
+        test.start().refused(78, "configure", "--dev", "configuration").says(production);
+        let outcome = development(&manifest).variable("APP_ENV", production).start();
+        outcome.refused(78, "configure", "--dev", "configuration").says(production);
+    }
+    let test = development(MANIFEST).file("work/.secrets/PRODUCTION_TOKEN", canary(), 0o600);
+    let outcome = test.variable("APP_ENV", "development").start();
+    assert!(outcome.app().get("TOKEN").unwrap().starts_with(b"dev-"));
+}
+
+#[test]
+fn a_gitignore_that_is_no_file_of_its_own_is_left_alone_with_a_warning() {
+    let test = development(MANIFEST).public_file("home/theirs", "theirs\n", 0o644);
+    for make in [
+        "mkfifo .gitignore",
+        "ln -s ../home/theirs .gitignore",
+        "ln -s nowhere .gitignore",
+        "mkdir .gitignore",
+    ] {
+        let outcome = development(MANIFEST).through_shell(&format!("{make} && exec \"$@\"")).start();
+        outcome.warns(&[".gitignore", ".secrets/"]).app();
+    }
+    let test = test.through_shell("ln -s ../home/theirs .gitignore && exec \"$@\"");
+    test.start().app();
+    assert_eq!(fs::read_to_string(test.at("home/theirs")).unwrap(), "theirs\n");
+}
+
+#[test]
+fn the_entry_in_gitignore_is_there_also_when_something_cannot_be_made_up() {
+    let test =
+        development("[secret.CERTIFICATE]\nrequired = true\nformat = \"pem\"\n[secret.A]\nrequired = true\n");
+    assert_eq!(test.start().code, 66);
+    assert_eq!(fs::read_to_string(test.at("work/.gitignore")).unwrap(), ".secrets/\n");
+}
+
+#[test]
+fn another_directory_is_the_one_that_is_named_and_ignored() {
+    for (option, entry) in [("./dev", Some("dev/")), ("dev/keys", Some("dev/keys/")), ("../home/dev", None)] {
+        let test = development(MANIFEST).option("--secrets-dir").option(option);
+        let outcome = test.start();
+        outcome.says(&format!("generated for development in {option}/TOKEN")).app();
+        outcome.does_not_say(".secrets");
+        assert!(test.at("work").join(option).join("TOKEN").is_file() && !test.at("work/.secrets").exists());
+        let written = fs::read_to_string(test.at("work/.gitignore")).ok();
+        assert_eq!(written, entry.map(|entry| format!("{entry}\n")));
+    }
+}
+
+#[test]
+fn the_developers_own_variable_replaces_a_value_that_was_made_up() {
+    let own = canary();
+    let test = development(MANIFEST);
+    test.start().app();
+    let test = test.variable("TOKEN", &own);
+    let outcome = test.start();
+    outcome.warns_of_nothing().app().has("TOKEN", &own);
+    assert!(!test.at("work/.secrets/TOKEN").exists() && test.at("work/.secrets/SITE").exists());
+    let test = test.without("TOKEN").file("own", &own, 0o400);
+    test.start().app();
+    let path = test.at("own");
+    let test = test.variable("TOKEN_FILE", path);
+    test.start().app().has("TOKEN", own);
+    // What the developer wrote over it is the developer's.
+    let test = test.without("TOKEN_FILE");
+    test.start().app();
+    let edited = canary();
+    let test = test.file("work/.secrets/TOKEN", &edited, 0o600).variable("TOKEN", canary());
+    test.start().app().has("TOKEN", edited);
+}

@@ -167,3 +167,74 @@ fn the_start_budget_bounds_reading() {
     }
     outcome.says("CRYOKEY_START_TIMEOUT");
 }
+
+#[test]
+fn a_required_variable_that_is_delivered_only_as_an_ssh_key_is_refused() {
+    let manifest = "[env]\nrequired = [\"KEY\"]\n[secret.KEY]\ndeliver = \"ssh\"\n";
+    for strict in ["true", "false"] {
+        let test = Test::with(manifest).variable("STRICT_ENV_MODE", strict);
+        test.start().refused(78, "resolve", "KEY", "configuration");
+        let test = test.variable("KEY", canary());
+        test.start().refused(78, "resolve", "KEY", "configuration");
+    }
+}
+
+#[test]
+fn l02_what_cannot_be_used_does_not_take_the_lower_ones_variable() {
+    let value = canary();
+    for deliver in ["env", "file", "both"] {
+        let manifest = format!("{REQUIRED}deliver = \"{deliver}\"\n[env]\nrequired = [\"TOKEN\"]\n");
+        let test = Test::with(&manifest).file("good", &value, 0o444).variable("STRICT_SECRET_MODE", "false");
+        std::fs::create_dir(test.secret_path("TOKEN")).unwrap();
+        let path = test.at("good");
+        let by_file = test.variable("TOKEN_FILE", &path);
+        let outcome = by_file.start();
+        outcome.warns(&["TOKEN is a directory"]);
+        outcome.app().has("TOKEN_FILE", path.to_str().unwrap()).has_no("TOKEN");
+        let plain = by_file.without("TOKEN_FILE").variable("TOKEN", &value);
+        plain.start().app().has("TOKEN", &value);
+    }
+}
+
+#[test]
+fn an_empty_secret_that_takes_the_place_of_a_required_variable_is_refused() {
+    let manifest = "[secret.FOO]\n[env]\nrequired = [\"FOO\"]\n";
+    let test = Test::with(manifest).secret("FOO", "").variable("FOO", canary());
+    test.start().refused(66, "resolve", "FOO", "missing");
+    let test = Test::with(manifest).secret("FOO", "").file("good", canary(), 0o444);
+    let path = test.at("good");
+    test.variable("FOO_FILE", path).start().refused(66, "resolve", "FOO", "missing");
+    let manifest = format!("{manifest}[secret.BAR]\nallow_empty = true\n");
+    Test::with(&manifest.replace("\"FOO\"", "\"BAR\"")).secret("BAR", "").start().app().has("BAR", "");
+}
+
+#[test]
+fn a_required_file_variable_is_the_one_that_cryokey_sets() {
+    let manifest = "[secret.FOO]\ndeliver = \"file\"\n[env]\nrequired = [\"FOO_FILE\"]\n";
+    Test::with(manifest).secret("FOO", canary()).start().app();
+    let manifest = "[secret.FOO]\n[env]\nrequired = [\"FOO_FILE\"]\n";
+    let test = Test::with(manifest).file("good", canary(), 0o444);
+    let path = test.at("good");
+    test.variable("FOO_FILE", path).start().refused(66, "resolve", "FOO_FILE", "missing");
+}
+
+#[test]
+fn a_declared_name_that_cryokey_takes_away_is_refused() {
+    for name in ["CRYOKEY_TOKEN", "CRYOKEY_"] {
+        let test = Test::with(&format!("[secret.{name}]\n")).variable(name, canary());
+        test.start().refused(78, "configure", &format!("secret.{name}"), "configuration");
+    }
+    let outcome = Test::with("environments = [\"cryokey\"]\n").start();
+    outcome.refused(78, "configure", "environments", "configuration");
+}
+
+#[test]
+fn strict_permissions_hold_for_the_files_of_file_variables_too() {
+    for (mode, code) in [(0o666, 77), (0o440, 77), (0o400, 0)] {
+        let manifest = format!("strict_permissions = true\n{REQUIRED}");
+        let test = Test::with(&manifest).file("elsewhere", canary(), mode);
+        let path = test.at("elsewhere");
+        let test = test.variable("TOKEN_FILE", path);
+        assert_eq!((test.start().code, test.command(["check"]).code), (code, code), "{mode:o}");
+    }
+}

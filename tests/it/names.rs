@@ -1,6 +1,6 @@
 //! Names: which files stand for a name, which may not, and what a manifest may say.
 
-use crate::support::{REQUIRED, Test, bytes, canary, declared};
+use crate::support::{Need, REQUIRED, Test, bytes, canary, declared, require};
 
 /// Names that change what a process does before it looks at them.
 const STEERING: [&str; 19] = [
@@ -263,4 +263,166 @@ fn variables_with_odd_names_and_bytes_pass_as_they_are() {
     let app = outcome.app();
     app.has("lower-case.name", b"\xff\xfe").has("UTF", "naïve");
     assert!(app.map().contains_key(std::os::unix::ffi::OsStrExt::as_bytes(odd.as_os_str())));
+}
+
+#[test]
+fn l03_two_declarations_that_meet_are_refused_and_both_are_named() {
+    for (manifest, first, second) in [
+        ("[secret.DB]\ndeliver = \"file\"\n[secret.DB_FILE]\n", "DB", "DB_FILE"),
+        ("[secret.DB]\ndeliver = \"both\"\n[secret.DB_FILE]\ndeliver = \"file\"\n", "DB", "DB_FILE"),
+        ("environments = [\"pre\", \"pre-prod\"]\n[secret.X]\n[secret.PROD_X]\n", "X", "PROD_X"),
+        ("environments = [\"pre-prod\", \"pre\"]\n[secret.PROD_X]\n[secret.X]\n", "X", "PROD_X"),
+        ("environments = [\"pre\"]\ncolors = [\"pre-a-b\"]\n[secret.X]\n[secret.A_B_X]\n", "X", "A_B_X"),
+        ("colors = [\"blue\"]\n[secret.X]\n[secret.BLUE_X]\n", "X", "BLUE_X"),
+    ] {
+        let outcome = Test::with(manifest).start();
+        outcome.refused(78, "configure", &format!("secret.{second}"), "configuration");
+        outcome.says(&format!("`{first}`"));
+    }
+    for apart in [
+        "environments = [\"pre\", \"pre-prod\"]\n[secret.X]\n[secret.PROD]\n",
+        "[secret.DB]\n[secret.DB_FILE]\n",
+        "[secret.DB_FILE]\ndeliver = \"file\"\n",
+    ] {
+        Test::with(apart).start().warns_of_nothing().app();
+    }
+}
+
+#[test]
+fn an_environment_or_color_listed_twice_is_refused() {
+    for (list, key) in
+        [("environments = [\"a\", \"A\"]\n", "environments"), ("colors = [\"b\", \"b\"]\n", "colors")]
+    {
+        Test::with(list).start().refused(78, "configure", key, "configuration").says("twice");
+    }
+}
+
+#[test]
+fn a_file_variable_that_is_a_declared_secret_itself_stays() {
+    let value = canary();
+    let test = Test::with("[secret.DB]\n[secret.DB_FILE]\n").file("elsewhere", &value, 0o444);
+    let path = test.at("elsewhere");
+    let outcome = test.variable("DB_FILE", &path).start();
+    outcome.app().has("DB", value).has("DB_FILE", path.to_str().unwrap());
+}
+
+#[test]
+fn a_setting_is_found_behind_a_string_of_its_name_without_a_value() {
+    // dash and env cannot make such a string, execve can.
+    if !require(Need::Python) {
+        return;
+    }
+    let script = "import ctypes, os, sys\nlibc = ctypes.CDLL(None)\n\
+        line = [word.encode() for word in sys.argv[1:]]\n\
+        strings = [b'TOKEN', b'CRYOKEY_SECRETS_DIR'] + [k + b'=' + v for k, v in os.environb.items()]\n\
+        array = lambda words: (ctypes.c_char_p * (len(words) + 1))(*words)\n\
+        libc.execve(line[0], array(line), array(strings))\n";
+    let value = canary();
+    let test = Test::with(REQUIRED).secret("TOKEN", &value);
+    let outcome = test.through(["/usr/bin/python3", "-c", script]).start();
+    outcome.app().has("TOKEN", value);
+}
+
+#[test]
+fn a_file_variable_that_holds_the_value_itself_is_not_quoted() {
+    for value in
+        ["sk_live_4eC39HqLyjWDarjtT1zdp7dc", "postgres://app:hunter2hunter2@db/app", "two\nlines/of-a-key"]
+    {
+        for command in ["run", "check", "explain"] {
+            let test = Test::with(REQUIRED).watch(value).variable("TOKEN_FILE", value);
+            let outcome = match command {
+                "run" => test.start(),
+                "check" => test.command(["check"]),
+                _ => test.command(["explain", "TOKEN", "--format", "json"]),
+            };
+            outcome.leaks_nothing_into(outcome.stderr.as_bytes());
+            outcome.leaks_nothing_into(&outcome.stdout);
+            if command == "run" {
+                outcome.refused(66, "resolve", "TOKEN", "missing").says("TOKEN_FILE");
+            }
+        }
+    }
+    let outcome = Test::with(REQUIRED).variable("TOKEN_FILE", "/run/secretss/token").start();
+    outcome.refused(66, "resolve", "TOKEN", "missing").says("/run/secretss/token");
+}
+
+/// Processor time that is enough by far, and wall time is not: other tests run beside these.
+const IN_TWO_SECONDS: &str = "ulimit -t 2; exec \"$@\"";
+
+#[test]
+fn l05_more_names_than_can_be_looked_for_are_refused_at_once() {
+    let environments: Vec<String> = (0..1_000).map(|at| format!("\"e{at}\"")).collect();
+    let environments = format!("environments = [{}]\n", environments.join(","));
+    let secrets = |count| declared((0..count).map(|at| format!("S{at}")), "");
+    let required: Vec<String> = (0..20_000).map(|at| format!("\"S{at}\"")).collect();
+    let required = format!("[env]\nrequired = [{}]\n", required.join(","));
+    for (manifest, name) in [
+        (environments.clone() + &secrets(2_000), "secret"),
+        (environments, "environments"),
+        (secrets(60_000), "secret"),
+        (required, "env.required"),
+    ] {
+        let outcome = Test::with(&manifest).through_shell(IN_TWO_SECONDS).start();
+        outcome.refused(78, "configure", name, "configuration");
+    }
+}
+
+#[test]
+fn as_many_names_as_can_be_looked_for_take_little_time() {
+    let lists = "environments = [\"staging\", \"production\"]\ncolors = [\"blue\", \"green\"]\n";
+    let manifest = format!("{lists}{}", declared((0..10_000).map(|at| format!("S{at}")), ""));
+    Test::with(&manifest).through_shell(IN_TWO_SECONDS).start().app();
+    let names: Vec<String> = (0..10_000).map(|at| format!("\"S{at}\"")).collect();
+    let manifest = format!("[env]\nrequired = [{}]\n", names.join(","));
+    let test = Test::with(&manifest).variable("STRICT_ENV_MODE", "false").variable("CRYOKEY_LOG", "error");
+    test.through_shell(IN_TWO_SECONDS).start().app();
+}
+
+#[test]
+fn variables_by_the_ten_thousand_that_look_like_ours_take_little_time() {
+    if !require(Need::Python) {
+        return;
+    }
+    for start in ["CRYOKEY_UNKNOWN_", "STRICT_SECRET_MODE"] {
+        let script = format!(
+            "import os, resource, sys\nos.environ.update(('{start}%d' % at, '') for at in range(40000))\n\
+             resource.setrlimit(resource.RLIMIT_CPU, (4, 4))\nos.execv(sys.argv[1], sys.argv[1:])\n"
+        );
+        let test = Test::with("").through(["/usr/bin/python3", "-c", &script]);
+        let outcome = test.run(["/bin/true"]);
+        outcome.succeeded();
+        assert!(outcome.stderr.lines().count() < 100, "{}", outcome.stderr.lines().count());
+    }
+}
+
+#[test]
+fn a_name_prefix_behind_which_two_secrets_meet_is_refused() {
+    let manifest = "[secret.APP_KEY]\n[secret.KEY]\n";
+    for prefix in ["app_", "app", "APP-", "app."] {
+        let outcome = Test::with(manifest).variable("CRYOKEY_NAME_PREFIX", prefix).start();
+        outcome.refused(78, "configure", "CRYOKEY_NAME_PREFIX", "configuration");
+        outcome.says("APP_KEY and for KEY");
+    }
+    for prefix in ["ap_", "", "key"] {
+        Test::with(manifest).variable("CRYOKEY_NAME_PREFIX", prefix).start().app();
+    }
+}
+
+#[test]
+fn two_names_of_one_file_are_one_secret() {
+    let value = canary();
+    let test = Test::with(REQUIRED).secret("TOKEN", &value);
+    std::fs::hard_link(test.secret_path("TOKEN"), test.secret_path("token")).unwrap();
+    std::os::unix::fs::symlink("TOKEN", test.secret_path("Token")).unwrap();
+    test.start().warns_of_nothing().app().has("TOKEN", value);
+}
+
+#[test]
+fn variables_with_names_of_a_hundred_kilobytes_take_little_time() {
+    let name = |at: usize| format!("CRYOKEY_{}", "A".repeat(100_000 + at));
+    let test = (0..15).fold(Test::with(""), |test, at| test.variable(&name(at), "x"));
+    let test = test.variable("CRYOKEY_MANIFEST_", "x");
+    test.through_shell(IN_TWO_SECONDS).start().says("did you mean `CRYOKEY_MANIFEST`").app();
+    let test = Test::with("environments = [\"a\"]\n").variable("APP_ENV", "a".repeat(130_000));
+    test.through_shell(IN_TWO_SECONDS).start().app();
 }

@@ -3,6 +3,8 @@
 
 mod manifest;
 mod precedence;
+mod promise;
+mod selection;
 
 use std::io::Write as _;
 

@@ -73,16 +73,20 @@ impl Directory {
             Err(error) => return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
         };
         let mut directory = Self::open(path)?;
-        let state = rustix::fs::fstat(&directory.file)?;
-        let mode = state.st_mode & 0o7777;
-        if path.ends_with(".ssh") && mode != 0o700 {
-            if path.is_symlink() {
-                directory.open_link = (mode & 0o077 != 0).then_some(mode);
-            } else if is_own(&state) {
-                rustix::fs::fchmod(&directory.file, Mode::RWXU)?;
-            }
+        if directory.is_to_be_narrowed()? {
+            rustix::fs::fchmod(&directory.file, Mode::RWXU)?;
         }
+        let mode = rustix::fs::fstat(&directory.file)?.st_mode & 0o7777;
+        directory.open_link =
+            (path.ends_with(".ssh") && path.is_symlink() && mode & 0o077 != 0).then_some(mode);
         Ok((directory, is_new))
+    }
+
+    /// Whether this is the user's own `.ssh`, with another mode than ssh wants. A link's target keeps its mode.
+    pub(super) fn is_to_be_narrowed(&self) -> Result<bool, Errno> {
+        let state = rustix::fs::fstat(&self.file)?;
+        let is_ssh = self.path.ends_with(".ssh") && !self.path.is_symlink();
+        Ok(is_ssh && is_own(&state) && state.st_mode & 0o7777 != 0o700)
     }
 
     /// Opens a directory as it is.

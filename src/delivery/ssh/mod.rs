@@ -6,7 +6,7 @@ mod problem;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::made::Thing;
@@ -182,13 +182,20 @@ impl<'a> Placement<'a> {
     fn check(&self) -> Result<(), Problem> {
         let refused = |errno| problem::cannot_place(self.secret, &self.path, errno);
         let parent = self.path.parent().ok_or_else(|| refused(Errno::INVAL))?;
+        // Placing opens the directory and a file in it at once: a limit of open files counts both.
+        let open = || rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let held = (open().map_err(refused)?, open().map_err(refused)?);
+        drop(held);
         let writable = |path: &Path| {
             let access = Access::WRITE_OK | Access::EXEC_OK;
-            rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS).map_err(refused)
+            rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS)
         };
         let directory = match Directory::open(parent) {
             Ok(directory) => directory,
-            Err(Errno::NOENT) => return writable(parent.parent().unwrap_or(parent)),
+            // A link that leads nowhere exists, and no directory can be made in its place.
+            Err(Errno::NOENT) if parent.symlink_metadata().is_err() => {
+                return writable(parent.parent().unwrap_or(parent)).map_err(refused);
+            }
             Err(errno) => return Err(refused(errno)),
         };
         let mut is_placed = true;
@@ -199,6 +206,11 @@ impl<'a> Placement<'a> {
                 Existing::Same => {}
             }
         }
-        if is_placed { Ok(()) } else { writable(parent) }
+        match writable(parent) {
+            Err(_) if is_placed => Ok(()),
+            // Placing gives it the mode 0700 first.
+            Err(Errno::ACCESS) if directory.is_to_be_narrowed().map_err(refused)? => Ok(()),
+            other => other.map_err(refused),
+        }
     }
 }

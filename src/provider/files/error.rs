@@ -118,7 +118,7 @@ impl From<(ReadError, Option<&Stat>)> for FileError {
                 stat.map_or(Self::Errno(Errno::ACCESS), |stat| Self::Permission(Permission::new(stat)))
             }
             ReadError::Os(Errno::XDEV) => Self::Outside,
-            ReadError::Os(Errno::NOENT | Errno::NOTDIR) => Self::LeadsNowhere,
+            ReadError::Os(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Self::LeadsNowhere,
             // What opening a socket or a device without a driver answers.
             ReadError::Os(Errno::NXIO | Errno::NODEV) => Self::NotRegular("a socket or a device"),
             ReadError::Os(errno) => Self::Errno(errno),

@@ -1,5 +1,6 @@
 //! A manifest that is written and read again is the same.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,19 +38,26 @@ fn manifest() -> impl Strategy<Value = Manifest> {
             required_variables,
             settings,
         })
-        .prop_filter("a name stands for one thing", |manifest| {
-            let variants: Vec<&Variant> = manifest.environments.iter().chain(&manifest.colors).collect();
-            let is_twice = |name: &EnvName| {
-                let rest =
-                    |variant: &Variant| name.as_str().strip_prefix(&variant.prefix()).map(str::to_owned);
-                let rests = variants.iter().filter_map(|variant| rest(variant));
-                rests
-                    .filter_map(|rest| EnvName::parse(&rest).ok())
-                    .any(|it| manifest.secrets.contains_key(&it))
-            };
-            let is_both = manifest.environments.iter().any(|variant| manifest.colors.contains(variant));
-            !is_both && !manifest.secrets.keys().any(is_twice)
-        })
+        .prop_filter("a name stands for one thing", stands_for_one_thing)
+}
+
+/// No two declarations meet: in a spelling, or in the variable of a delivered file.
+fn stands_for_one_thing(manifest: &Manifest) -> bool {
+    let mut prefixes: Vec<String> =
+        manifest.environments.iter().chain(&manifest.colors).map(Variant::prefix).collect();
+    prefixes.push(String::new());
+    let names = || manifest.secrets.keys().map(EnvName::as_str);
+    let spellings: Vec<String> =
+        prefixes.iter().flat_map(|prefix| names().map(move |name| format!("{prefix}{name}"))).collect();
+    let delivered =
+        manifest.secrets.iter().filter(|(_, rule)| [Deliver::File, Deliver::Both].contains(&rule.deliver));
+    let mut files = delivered.map(|(name, _)| format!("{name}_FILE"));
+    let is_ours = prefixes.iter().map(String::as_str).chain(names()).any(|it| it.starts_with("CRYOKEY_"));
+    let are_different = |texts: &[String]| texts.iter().collect::<BTreeSet<_>>().len() == texts.len();
+    are_different(&prefixes)
+        && are_different(&spellings)
+        && !is_ours
+        && !files.any(|file| names().any(|name| name == file))
 }
 
 fn env_name() -> impl Strategy<Value = EnvName> {
