@@ -152,7 +152,7 @@ fn is_inherited(secret: &Accepted<'_>) -> bool {
 fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTreeSet<String> {
     let own = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
     let own = own.filter(|name| name.starts_with(variable::OURS)).map(str::to_owned);
-    let consumed = resolution.secrets.iter().flat_map(consumed);
+    let consumed = resolution.secrets.iter().flat_map(|resolved| consumed(resolved, environ));
     let kept = |name: &String| config.keep_env.contains(name);
     let mut removed: BTreeSet<String> = own.chain(consumed).filter(|name| !kept(name)).collect();
     let is_no_variable = |secret: &Accepted<'_>| matches!(secret.rule.deliver, Deliver::File | Deliver::Ssh);
@@ -161,13 +161,14 @@ fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTree
 }
 
 /// `NAME_FILE` variables that were read, and the variable that an empty secret took the place of.
-fn consumed(resolved: &Resolved) -> Vec<String> {
+fn consumed(resolved: &Resolved, environ: &Environ) -> Vec<String> {
     let is_read = |fate: &Fate| matches!(fate, Fate::Found(_) | Fate::Shadowed);
     let read = resolved
         .tried
         .iter()
         .filter(|tried| tried.candidate.source == Source::FileVariables && is_read(&tried.fate));
-    let mut consumed: Vec<String> = read.filter_map(|tried| Some(tried.key.as_ref()?.path.clone())).collect();
+    let variables = read.filter_map(|tried| file_variables::set(environ, &tried.key.as_ref()?.path));
+    let mut consumed: Vec<String> = variables.map(|(variable, _)| variable).collect();
     let is_stored = |(tried, _): &(&crate::resolve::Tried, _)| tried.candidate.source.is_for_secrets();
     if resolved.is_emptied() && resolved.found().as_ref().is_some_and(is_stored) {
         consumed.push(resolved.name.to_string());
