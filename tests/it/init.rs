@@ -275,6 +275,30 @@ fn a_file_that_grows_by_aliases_is_refused_at_once() {
 }
 
 #[test]
+fn a_large_file_takes_no_more_than_a_second_and_64_mebibytes() {
+    let several = |count: usize, part: &dyn Fn(usize) -> String| (0..count).map(part).collect::<String>();
+    let variables = several(9_000, &|at| format!("V{at}: /run/secrets/s{at}, "));
+    let mounts = several(9_000, &|at| format!("s{at}, "));
+    let nested = several(8_000, &|at| format!("{{source: s{at}, target: t{at}/pw}}, "));
+    let long = several(4_500, &|at| format!("{}{at}, ", "_".repeat(200)));
+    let shared = several(200, &|at| format!("  s{at}: {{secrets: *m}}\n"));
+    for compose in [
+        one_service(&format!("    environment: {{{variables}}}\n    secrets: [{mounts}]\n")),
+        one_service(&format!("    secrets: [{nested}]\n")),
+        one_service(&format!("    secrets: [{long}]\n")),
+        format!("m: &m [{}]\nservices:\n{shared}", several(230, &|at| format!("k{at}, "))),
+        "!\n".repeat(500_000),
+    ] {
+        let test = project(&compose).through_shell("ulimit -v 65536; exec \"$@\"");
+        let outcome = init(&test, &["--compose", "compose.yaml"]);
+        assert!([0, 78].contains(&outcome.code), "{}", outcome.stderr);
+        // An unoptimised binary is up to thirty times slower.
+        let limit = if cfg!(debug_assertions) { 15 } else { 1 };
+        assert!(outcome.took.as_secs() < limit, "{:?}", outcome.took);
+    }
+}
+
+#[test]
 fn colors_are_declared_and_both_colors_start() {
     let compose = include_str!("../../examples/blue-green/compose.yaml");
     let manifest = written(compose, &[]);

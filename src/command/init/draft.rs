@@ -9,6 +9,7 @@ use crate::escape::escaped;
 use crate::name::EnvName;
 use crate::provider::file_variables;
 use crate::suggest::did_you_mean;
+use crate::system::read::LIMIT;
 
 /// The most names that are taken from one place; a place with more is not one of secrets.
 pub(super) const MOST_NAMES: usize = 10_000;
@@ -62,6 +63,9 @@ pub fn draft(sources: &Sources) -> Result<Draft, Vec<Problem>> {
     let decision: Decision = decide(&places);
     let remarks = remarks(sources, compose.as_ref(), &places);
     let text = text::manifest(&decision, &remarks);
+    if text.len() > LIMIT {
+        return Err(vec![too_long()]);
+    }
     Ok(Draft { text, count: decision.secrets.len(), remarks, warnings: decision.warnings })
 }
 
@@ -108,6 +112,16 @@ fn places<'a>(sources: &'a Sources, compose: Option<&'a Compose>) -> Result<Vec<
 
 fn no_service(named: &str, what: &str, fix: &str) -> Problem {
     Problem::configuration(escaped(named), what, fix)
+}
+
+/// What `init` writes, `check` and `run` must be able to read.
+fn too_long() -> Problem {
+    let what = format!("the manifest would have more than {LIMIT} bytes");
+    Problem::configuration(
+        "cryokey.toml",
+        what,
+        "name one service by --service, or declare the secrets by hand",
+    )
 }
 
 /// Declared at the top level, mounted by nobody: perhaps needed to build the image, but not to start it.

@@ -45,8 +45,9 @@ pub(super) fn is_secret(name: &str) -> bool {
 /// Whether programs want it as a file: a private key, a certificate, a key store.
 pub(super) fn is_key_file(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
+    let upper = key.to_ascii_uppercase().replace(['-', '.'], "_");
     EXTENSIONS.iter().any(|extension| lower.ends_with(extension))
-        || KEY_WORDS.iter().any(|word| has_word(&key.to_ascii_uppercase().replace(['-', '.'], "_"), word))
+        || KEY_WORDS.iter().any(|word| has_word(&upper, word))
 }
 
 /// Whether it is a private key for ssh: `SSH_KEY`, `DEPLOY_SSH_PRIVATE_KEY`, `ID_ED25519`.
@@ -56,7 +57,11 @@ pub(super) fn is_ssh_key(name: &str) -> bool {
 }
 
 fn has_word(name: &str, word: &str) -> bool {
-    format!("_{name}_").contains(&format!("_{word}_"))
+    name.match_indices(word).any(|(at, _)| {
+        let (before, rest) = name.split_at(at);
+        let after = rest.strip_prefix(word).unwrap_or_default();
+        (before.is_empty() || before.ends_with('_')) && (after.is_empty() || after.starts_with('_'))
+    })
 }
 
 #[cfg(test)]

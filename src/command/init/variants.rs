@@ -55,11 +55,16 @@ impl Variants {
 }
 
 /// Environments and colors by what names begin with.
-pub(super) struct Prefixes<'a>(HashMap<String, &'a Variant>);
+pub(super) struct Prefixes<'a> {
+    variants: HashMap<String, &'a Variant>,
+    longest: usize,
+}
 
 impl<'a> Prefixes<'a> {
     fn of(variants: impl Iterator<Item = &'a Variant>) -> Self {
-        Self(variants.map(|variant| (variant.prefix(), variant)).collect())
+        let variants: HashMap<String, &Variant> =
+            variants.map(|variant| (variant.prefix(), variant)).collect();
+        Self { longest: variants.keys().map(String::len).max().unwrap_or_default(), variants }
     }
 
     /// The longest is meant: `PRE_PROD_` before `PRE_`.
@@ -68,8 +73,9 @@ impl<'a> Prefixes<'a> {
     }
 
     fn all(&self, name: &EnvName) -> impl Iterator<Item = (&'a Variant, EnvName)> {
-        let ends = name.as_str().match_indices('_').map(|(at, _)| name.as_str().split_at(at + 1));
-        ends.filter_map(|(prefix, rest)| Some((*self.0.get(prefix)?, EnvName::parse(rest).ok()?)))
+        let ends = name.as_str().match_indices('_').map(|(at, _)| at + 1);
+        let ends = ends.take_while(|end| *end <= self.longest).map(|end| name.as_str().split_at(end));
+        ends.filter_map(|(prefix, rest)| Some((*self.variants.get(prefix)?, EnvName::parse(rest).ok()?)))
     }
 }
 

@@ -9,7 +9,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 const DEEPEST: usize = 64;
 
 /// More values, each counted as often as it is referred to, are not written by people either.
-const MOST_NODES: usize = 100_000;
+const MOST_NODES: usize = 50_000;
 
 /// Why a text could not be read.
 #[derive(Debug)]
