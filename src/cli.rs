@@ -14,7 +14,7 @@ use crate::suggest::did_you_mean;
 pub const HELP: &str = include_str!("cli/help.txt");
 
 const COMMANDS: [&str; 6] = ["run", "check", "explain", "init", "help", "version"];
-const OPTIONS: [&str; 12] = [
+const OPTIONS: [&str; 13] = [
     "--compose",
     "--dev",
     "--env-example",
@@ -26,6 +26,7 @@ const OPTIONS: [&str; 12] = [
     "--output",
     "--run-dir",
     "--secrets-dir",
+    "--service",
     "--version",
 ];
 
@@ -61,8 +62,10 @@ pub enum ReportFormat {
 pub struct Init {
     /// Where the manifest is written.
     pub output: Option<PathBuf>,
-    /// The compose file to read, instead of the usual names.
+    /// The compose file to read, instead of the usual names; `-` for standard input.
     pub compose: Option<PathBuf>,
+    /// The service of the compose file that the manifest is for.
+    pub service: Option<String>,
     /// The example of variables to read, instead of `.env.example`.
     pub env_example: Option<PathBuf>,
     /// The folder of secrets whose names are read.
@@ -191,6 +194,7 @@ fn init(mut parser: Parser) -> Result<Command, Failure> {
         match argument {
             Arg::Long("output") => init.output = Some(path(&mut parser)?),
             Arg::Long("compose") => init.compose = Some(path(&mut parser)?),
+            Arg::Long("service") => init.service = Some(text(&mut parser)?),
             Arg::Long("env-example") => init.env_example = Some(path(&mut parser)?),
             Arg::Long("secrets-dir") => init.secrets_dir = Some(path(&mut parser)?),
             Arg::Long("force") => init.force = true,
@@ -212,6 +216,10 @@ fn common(name: &str, parser: &mut Parser, flags: &mut Flags) -> Result<(), Fail
 
 fn path(parser: &mut Parser) -> Result<PathBuf, Failure> {
     parser.value().map(PathBuf::from).map_err(|error| wrong(&error))
+}
+
+fn text(parser: &mut Parser) -> Result<String, Failure> {
+    parser.value().map(|value| value.to_string_lossy().into_owned()).map_err(|error| wrong(&error))
 }
 
 fn report_format(parser: &mut Parser) -> Result<ReportFormat, Failure> {

@@ -5,7 +5,7 @@
 
 use std::fmt::Debug;
 
-use cryokey::command::init::{compose as compose_file, env_example as example};
+use cryokey::command::init::{Source, Sources, draft};
 use cryokey::manifest::{Manifest, write};
 use cryokey::name::{EnvName, Variant};
 use cryokey::provider::reference::Reference;
@@ -120,24 +120,30 @@ fn shown(value: &impl Debug) -> String {
     format!("{value:?}")
 }
 
-/// Names are taken out of the file, never made: they are sorted, unique, and not longer than it.
+/// What is written for any compose file is a manifest, or there is a problem that can be shown.
 pub fn compose(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    match compose_file::secrets(&text) {
-        Ok(names) => {
-            assert!(names.is_sorted_by(|left, right| left < right), "{names:?}");
-            // An escape in a quoted scalar is never shorter than the character it stands for; a line end may fold.
-            assert!(names.iter().map(String::len).sum::<usize>() <= text.len() + names.len(), "{names:?}");
-        }
-        Err(why) => assert_readable(&why.problem("compose.yaml").what),
-    }
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    assert_drafted(&Sources { compose: Some(source(text)), ..Sources::default() });
 }
 
-/// Names are pieces of the file's lines.
+/// The same for any example of variables.
 pub fn env_example(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    for name in example::secrets(&text) {
-        assert!(text.lines().any(|line| line.contains(&name)), "{name:?}");
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    assert_drafted(&Sources { env_example: Some(source(text)), ..Sources::default() });
+}
+
+fn source(text: String) -> Source {
+    Source { place: "the file".into(), text }
+}
+
+fn assert_drafted(sources: &Sources) {
+    match draft(sources) {
+        Ok(draft) => {
+            let read = Manifest::parse(&draft.text, "cryokey.toml");
+            let count = read.as_ref().map(|manifest| manifest.secrets.len());
+            assert_eq!(count, Ok(draft.count), "{}", draft.text);
+        }
+        Err(problems) => problems.iter().for_each(|problem| assert_readable(&problem.what)),
     }
 }
 

@@ -161,7 +161,7 @@ fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTree
     let own = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
     let own = own.filter(|name| name.starts_with(variable::OURS)).map(str::to_owned);
     let secrets = &config.manifest.secrets;
-    let consumed = resolution.secrets.iter().flat_map(|resolved| consumed(resolved, config));
+    let consumed = resolution.secrets.iter().flat_map(|resolved| consumed(resolved, config, environ));
     let signed_in = resolution.consumed.iter().filter(|name| !secrets.contains_key(name.as_str())).cloned();
     let kept: BTreeSet<&String> = config.keep_env.iter().collect();
     let all = own.chain(consumed).chain(signed_in);
@@ -177,7 +177,7 @@ fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTree
 
 /// `NAME_FILE` variables that were read, and the variable that an empty secret took the place of. What came to no
 /// value takes the place of nothing.
-fn consumed(resolved: &Resolved, config: &Config) -> Vec<String> {
+fn consumed(resolved: &Resolved, config: &Config, environ: &Environ) -> Vec<String> {
     if resolved.found().is_none() {
         return Vec::new();
     }
@@ -186,10 +186,11 @@ fn consumed(resolved: &Resolved, config: &Config) -> Vec<String> {
         .tried
         .iter()
         .filter(|tried| tried.candidate.source == Source::FileVariables && is_read(&tried.fate));
-    let names = read.filter_map(|tried| Some(tried.key.as_ref()?.path.to_string()));
+    let variables = read.filter_map(|tried| file_variables::set(environ, &tried.key.as_ref()?.path));
     // A variable that is a declared secret itself is the app's.
+    let is_declared = |name: &String| config.manifest.secrets.contains_key(name.as_str());
     let mut consumed: Vec<String> =
-        names.filter(|name| !config.manifest.secrets.contains_key(name.as_str())).collect();
+        variables.map(|(variable, _)| variable).filter(|name| !is_declared(name)).collect();
     let is_stored = |(tried, _): &(&crate::resolve::Tried, _)| tried.candidate.source.is_for_secrets();
     if resolved.is_emptied() && resolved.found().as_ref().is_some_and(is_stored) {
         consumed.push(resolved.name.to_string());

@@ -195,7 +195,7 @@ fn explain_of_a_name_that_nobody_declared_is_78_and_the_others_are_explained() {
 #[test]
 fn init_writes_a_manifest_that_check_reads() {
     let compose =
-        "services: {}\nsecrets:\n  supabase_url:\n    file: ./x\n  db-password:\n    external: true\n";
+        "services: {app: {secrets: [supabase_url, db-password]}}\nsecrets:\n  supabase_url:\n    file: ./x\n";
     let test = Test::new().public_file("work/compose.yaml", compose, 0o644);
     let example = "# a comment\nexport API_TOKEN=abc\nDEBUG=1\nMAIL_PASSWORD=\n";
     let test = test.public_file("work/.env.example", example, 0o644).secret("JWT_SECRET", canary());

@@ -20,6 +20,7 @@ mod development;
 mod documents;
 mod files;
 mod inheritance;
+mod init;
 mod manifest;
 mod modes;
 mod names;

@@ -1,165 +1,255 @@
-//! The secrets that a compose file names (compose-spec, "Secrets top-level element" and the services' `secrets`).
+//! A compose file, as far as secrets are concerned (compose-spec, "Secrets top-level element" and the services'
+//! `secrets` and `environment`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use saphyr_parser::{Event, Parser, ScanError};
+use super::yaml::{Node, NotYaml};
+use crate::environ::variable;
+use crate::setting::{SECRETS_DIR, VARIABLE};
 
-use crate::error::Problem;
-use crate::escape::escaped;
-
-/// Deeper files are not written by people.
-const DEEPEST: usize = 64;
-
-/// Why a compose file could not be read.
+/// What a compose file says.
 #[derive(Debug)]
-pub enum NotCompose {
-    /// It is no YAML, at this line and column.
-    Syntax(usize, usize),
-    /// Its nesting is deeper than any compose file's.
-    TooDeep,
+pub(super) struct Compose {
+    pub(super) services: Vec<Service>,
+    /// The secrets that are declared at the top level.
+    pub(super) declared: BTreeSet<String>,
+    /// Parts that only Compose itself can resolve.
+    pub(super) unread: Vec<&'static str>,
 }
 
-impl NotCompose {
-    /// It as a problem with this file.
-    #[must_use]
-    pub fn problem(&self, file: &str) -> Problem {
-        let what = match self {
-            Self::Syntax(line, column) => format!("{file}:{line}:{column}: this is not YAML"),
-            Self::TooDeep => format!("{file} is nested deeper than {DEEPEST} levels"),
-        };
-        Problem::configuration(escaped(file), what, "correct it, or name another file by --compose")
-    }
-}
-
-/// A YAML value, as far as it matters here. Aliases are not followed, so nothing grows.
+/// One service.
 #[derive(Debug)]
-enum Node {
-    Scalar(String),
-    List(Vec<Node>),
-    Map(Vec<(String, Node)>),
-    Other,
+pub(super) struct Service {
+    pub(super) name: String,
+    /// What tells two images apart.
+    image: String,
+    pub(super) mounts: Vec<Mount>,
+    /// The variables; without a value where it is known only when Compose runs.
+    pub(super) environment: BTreeMap<String, Option<String>>,
+    /// The variables that hold a path, by the path.
+    pub(super) path_variables: HashMap<String, Vec<String>>,
+    /// What its command and its variables consist of: paths of secrets may be among them.
+    words: HashSet<String>,
+    runs_cryokey: bool,
+    has_extends: bool,
+    has_env_file: bool,
 }
 
-/// The file names under which the services see their secrets; for those that no service uses, the declared keys.
-pub fn secrets(text: &str) -> Result<Vec<String>, NotCompose> {
-    let mut events = Parser::new_from_str(text);
-    let document = document(&mut events)?;
-    let mut names = Vec::new();
-    let mut used = BTreeSet::new();
-    for (_, service) in document.entry("services").map(Node::entries).unwrap_or_default() {
-        for mounted in service.entry("secrets").map(Node::items).unwrap_or_default() {
-            if let Some((source, target)) = mount(mounted) {
-                used.insert(source);
-                names.push(target.to_owned());
-            }
+/// A secret that a service mounts.
+#[derive(Debug)]
+pub(super) struct Mount {
+    pub(super) source: String,
+    /// Where it is in the container; `None` where that is known only when Compose runs.
+    pub(super) path: Option<String>,
+}
+
+impl Compose {
+    /// Reads a compose file.
+    pub(super) fn parse(text: &str) -> Result<Self, NotYaml> {
+        let (document, has_more) = Node::parse(text)?;
+        let services: Vec<Service> =
+            document.entry("services").into_iter().flat_map(Node::entries).map(service).collect();
+        let declared = document.entry("secrets").into_iter().flat_map(Node::entries);
+        let unread = [
+            (document.entry("include").is_some(), "`include`"),
+            (services.iter().any(|service| service.has_extends), "`extends`"),
+            (has_more, "further documents behind `---`"),
+        ];
+        Ok(Self {
+            services,
+            declared: declared.map(|(name, _)| name.to_owned()).collect(),
+            unread: unread.into_iter().filter(|(is_there, _)| *is_there).map(|(_, what)| what).collect(),
+        })
+    }
+
+    /// The services that a manifest for this one, or for all, is about: those that mount secrets and those of the
+    /// same images, which would start with the same manifest. Services that run cryokey count before others.
+    pub(super) fn concerned(&self, named: Option<&str>) -> Vec<&Service> {
+        if let Some(named) = named {
+            return self.services.iter().filter(|service| service.name == named).collect();
+        }
+        let is_known = self.services.iter().any(|service| service.runs_cryokey && !service.mounts.is_empty());
+        let counts = |service: &&Service| !service.mounts.is_empty() && (service.runs_cryokey || !is_known);
+        let images: HashSet<&str> =
+            self.services.iter().filter(counts).map(|service| service.image.as_str()).collect();
+        self.services.iter().filter(|service| images.contains(service.image.as_str())).collect()
+    }
+}
+
+impl Service {
+    /// Whether a variable or the command refers to this path.
+    pub(super) fn mentions(&self, path: &str) -> bool {
+        self.words.contains(path)
+    }
+
+    /// The path below the secrets directory.
+    pub(super) fn below_secrets<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let directory = self.environment.get(VARIABLE.secrets_dir).and_then(Option::as_deref);
+        let directory = directory.filter(|directory| !directory.is_empty()).unwrap_or(SECRETS_DIR);
+        path.strip_prefix(directory.trim_end_matches('/'))?.strip_prefix('/')
+    }
+
+    /// What selects an environment here.
+    pub(super) fn environment_selection(&self) -> Selected<'_> {
+        let variables = [variable::ENVIRONMENT, variable::APP_ENV, variable::FLASK_ENV];
+        let set = variables.iter().filter_map(|name| self.environment.get(*name));
+        let set: Vec<Option<&str>> = set.map(Option::as_deref).filter(|value| *value != Some("")).collect();
+        match set.iter().copied().collect::<Option<Vec<&str>>>() {
+            Some(values) if values.is_empty() && !self.has_env_file => Selected::Nothing,
+            Some(values) if !values.is_empty() => Selected::These(values),
+            _ => Selected::Unknown,
         }
     }
-    let declared = document.entry("secrets").map(Node::entries).unwrap_or_default();
-    let unused = declared.iter().map(|(key, _)| key.clone()).filter(|key| !used.contains(key.as_str()));
-    names.extend(unused);
-    names.sort();
-    names.dedup();
-    Ok(names)
-}
 
-/// Source and file name of a service's secret, in the short and in the long form.
-fn mount(mounted: &Node) -> Option<(&str, &str)> {
-    match mounted {
-        Node::Scalar(name) => Some((name, name)),
-        map @ Node::Map(_) => {
-            let source = map.entry("source").and_then(Node::text)?;
-            let target = map.entry("target").and_then(Node::text).unwrap_or(source);
-            Some((source, target.rsplit('/').next().unwrap_or(target)))
-        }
-        Node::List(_) | Node::Other => None,
+    /// The color that is selected here.
+    pub(super) fn color(&self) -> Option<&str> {
+        self.environment.get(variable::DEPLOYMENT_COLOR)?.as_deref().filter(|color| !color.is_empty())
     }
 }
 
-impl Node {
-    fn entry(&self, key: &str) -> Option<&Self> {
-        self.entries().iter().find(|(name, _)| name == key).map(|(_, value)| value)
-    }
+/// What a service's variables select.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Selected<'a> {
+    Nothing,
+    These(Vec<&'a str>),
+    /// It is known only when Compose runs.
+    Unknown,
+}
 
-    fn entries(&self) -> &[(String, Self)] {
-        if let Self::Map(entries) = self { entries } else { &[] }
-    }
-
-    fn items(&self) -> &[Self] {
-        if let Self::List(items) = self { items } else { &[] }
-    }
-
-    fn text(&self) -> Option<&str> {
-        if let Self::Scalar(text) = self { Some(text) } else { None }
+fn service((name, node): (&str, &Node)) -> Service {
+    let environment = environment(node.entry("environment"));
+    let commands = || [node.entry("command"), node.entry("entrypoint")].into_iter().flatten();
+    let spoken: Vec<&str> = commands().flat_map(texts).collect();
+    let values = environment.values().flatten().map(String::as_str);
+    Service {
+        name: name.to_owned(),
+        image: image(name, node),
+        mounts: node.entry("secrets").into_iter().flat_map(Node::items).filter_map(mount).collect(),
+        words: values.chain(spoken.iter().copied()).flat_map(words).collect(),
+        runs_cryokey: spoken.iter().any(|text| text.contains("cryokey")),
+        has_extends: node.entry("extends").is_some(),
+        has_env_file: node.entry("env_file").is_some(),
+        path_variables: path_variables(&environment),
+        environment,
     }
 }
 
-type Events<'a> = Parser<'a, saphyr_parser::StrInput<'a>>;
-
-fn document(events: &mut Events<'_>) -> Result<Node, NotCompose> {
-    loop {
-        match next(events)? {
-            None | Some(Event::StreamEnd) => return Ok(Node::Other),
-            Some(Event::StreamStart | Event::DocumentStart(_)) => {}
-            Some(event) => return node(event, events, 0),
+fn path_variables(environment: &BTreeMap<String, Option<String>>) -> HashMap<String, Vec<String>> {
+    let mut variables: HashMap<String, Vec<String>> = HashMap::new();
+    for (name, value) in environment {
+        let path = value.as_deref().filter(|value| value.starts_with('/')).and_then(absolute);
+        if let Some(path) = path {
+            variables.entry(path).or_default().push(name.clone());
         }
     }
+    variables
 }
 
-fn node(event: Event<'_>, events: &mut Events<'_>, depth: usize) -> Result<Node, NotCompose> {
-    if depth > DEEPEST {
-        return Err(NotCompose::TooDeep);
+fn image(name: &str, node: &Node) -> String {
+    if let Some(image) = node.entry("image").and_then(Node::text) {
+        return image.to_owned();
     }
-    match event {
-        Event::Scalar(text, ..) => Ok(Node::Scalar(text.into_owned())),
-        Event::SequenceStart(..) => {
-            let mut items = Vec::new();
-            while let Some(event) = next(events)?.filter(|event| *event != Event::SequenceEnd) {
-                items.push(node(event, events, depth + 1)?);
-            }
-            Ok(Node::List(items))
-        }
-        Event::MappingStart(..) => {
-            let mut entries = Vec::new();
-            while let Some(event) = next(events)?.filter(|event| *event != Event::MappingEnd) {
-                let key = node(event, events, depth + 1)?;
-                let Some(event) = next(events)? else { break };
-                let value = node(event, events, depth + 1)?;
-                entries.extend(key.text().map(|key| (key.to_owned(), value)));
-            }
-            Ok(Node::Map(entries))
-        }
-        _ => Ok(Node::Other),
-    }
+    let Some(build) = node.entry("build") else { return format!("service {name}") };
+    let part = |key| build.entry(key).and_then(Node::text).unwrap_or_default();
+    let context = build.text().unwrap_or_else(|| part("context"));
+    format!("build {context} {} {}", part("dockerfile"), part("target"))
 }
 
-fn next<'a>(events: &mut Events<'a>) -> Result<Option<Event<'a>>, NotCompose> {
-    let syntax = |error: ScanError| NotCompose::Syntax(error.marker().line(), error.marker().col() + 1);
-    events.next_event().transpose().map(|event| event.map(|(event, _)| event)).map_err(syntax)
+/// Source and path of a service's secret, in the short and in the long form.
+fn mount(node: &Node) -> Option<Mount> {
+    let source = node.text().or_else(|| node.entry("source").and_then(Node::text))?;
+    let target = node.entry("target").and_then(Node::text).unwrap_or(source);
+    let is_known = literal(source).is_some();
+    let path = literal(target).filter(|_| is_known).and_then(|target| absolute(&target));
+    Some(Mount { source: source.to_owned(), path })
+}
+
+/// A target as an absolute path; a relative one is below `/run/secrets`.
+fn absolute(target: &str) -> Option<String> {
+    let start = if target.starts_with('/') { "" } else { SECRETS_DIR };
+    let parts: Vec<&str> = target.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let is_plain = !parts.is_empty() && !parts.contains(&"..");
+    is_plain.then(|| format!("{start}/{}", parts.join("/")))
+}
+
+fn environment(node: Option<&Node>) -> BTreeMap<String, Option<String>> {
+    let Some(node) = node else { return BTreeMap::new() };
+    let of_map = node.entries().map(|(name, value)| (name.to_owned(), value.text().and_then(literal)));
+    let of_list = node.items().filter_map(Node::text).map(|text| match text.split_once('=') {
+        Some((name, value)) => (name.to_owned(), literal(value)),
+        None => (text.to_owned(), None),
+    });
+    of_map.chain(of_list).collect()
+}
+
+/// A text without `${…}`, with `$$` as the `$` that it stands for.
+fn literal(text: &str) -> Option<String> {
+    let without_escapes = text.replace("$$", "");
+    (!without_escapes.contains('$')).then(|| text.replace("$$", "$"))
+}
+
+/// A command is one text or a list.
+fn texts(node: &Node) -> impl Iterator<Item = &str> {
+    node.text().into_iter().chain(node.items().filter_map(Node::text))
+}
+
+/// The parts of a text that may be paths, with slashes as the kernel understands them.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let ends = |character: char| character.is_whitespace() || "=:,;\"'`()&|<>@".contains(character);
+    let paths = text.split(ends).filter(|word| word.starts_with('/'));
+    [text].into_iter().filter(|text| text.starts_with('/')).chain(paths).filter_map(absolute)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn file_names_come_from_short_and_long_forms_and_unused_keys_as_they_are() {
-        let text = "services:\n  app:\n    secrets:\n      - supabase_url\n      - source: key\n        target: SECRET_KEY\n  \
-                    web:\n    secrets: [{source: key, target: sub/OTHER}]\nsecrets:\n  supabase_url: {external: true}\n  \
-                    key: {file: ./k}\n  spare: {file: ./s}\n";
-        assert_eq!(secrets(text).unwrap(), ["OTHER", "SECRET_KEY", "spare", "supabase_url"]);
+    fn paths(text: &str) -> Vec<Option<String>> {
+        let compose = Compose::parse(text).unwrap();
+        compose.services.into_iter().flat_map(|service| service.mounts).map(|mount| mount.path).collect()
     }
 
     #[test]
-    fn what_has_no_secrets_has_none() {
-        assert!(secrets("").unwrap().is_empty());
-        assert!(secrets("services: 3\nsecrets: [a]\n").unwrap().is_empty());
+    fn a_secret_is_where_its_target_says_below_run_secrets() {
+        let secrets = "[a, {source: b}, {source: c, target: d}, {source: e, target: team/f}, {source: g, target: /h//i}]";
+        let text = format!("services: {{app: {{secrets: {secrets}}}}}");
+        let expected = ["/run/secrets/a", "/run/secrets/b", "/run/secrets/d", "/run/secrets/team/f", "/h/i"];
+        assert_eq!(paths(&text), expected.map(|path| Some(path.to_owned())));
     }
 
     #[test]
-    fn broken_and_hostile_yaml_is_refused_or_harmless() {
-        assert!(matches!(secrets("a: [1\nb: {"), Err(NotCompose::Syntax(..))));
-        assert!(secrets(&"[".repeat(100_000)).is_err());
-        let bomb = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nsecrets: *c\n";
-        assert!(secrets(bomb).unwrap().is_empty());
+    fn a_path_that_depends_on_a_variable_or_leaves_its_place_is_not_known() {
+        let secrets = "['${A}', '$A', {source: a, target: '${B:-c}'}, {source: d, target: ../e}, 'f$$g']";
+        let text = format!("services: {{app: {{secrets: {secrets}}}}}");
+        assert_eq!(paths(&text), [None, None, None, None, Some("/run/secrets/f$g".to_owned())]);
+    }
+
+    #[test]
+    fn what_has_no_services_has_no_mounts() {
+        for text in ["", "services: 3\nsecrets: [a]\n", "services: {a: , b: {secrets: {c: d}}}"] {
+            assert!(paths(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_found_in_commands_and_addresses() {
+        let text = "services: {app: {command: 'sh -c \"app --key=/run/secrets/a\"', environment: ['U=file:///run//secrets/b']}}";
+        let compose = Compose::parse(text).unwrap();
+        let service = &compose.services[0];
+        assert!(service.mentions("/run/secrets/a") && service.mentions("/run/secrets/b"), "{service:?}");
+        assert!(!service.mentions("/run/secrets"));
+    }
+
+    #[test]
+    fn services_of_one_image_are_concerned_together_and_those_that_run_cryokey_alone() {
+        let concerned = |text: &str, named| {
+            let compose = Compose::parse(text).unwrap();
+            compose.concerned(named).iter().map(|service| service.name.clone()).collect::<Vec<_>>()
+        };
+        let text = "services: {a: {image: x, secrets: [s]}, b: {image: x}, c: {image: y}, d: {build: ., secrets: [s]}}";
+        assert_eq!(concerned(text, None), ["a", "b", "d"]);
+        assert_eq!(concerned(text, Some("d")), ["d"]);
+        let text = "services: {a: {image: x, secrets: [s]}, d: {build: ., entrypoint: [cryokey, run], secrets: [s]}}";
+        assert_eq!(concerned(text, None), ["d"]);
     }
 }

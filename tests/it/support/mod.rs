@@ -312,12 +312,12 @@ impl Test {
         Running { started: Instant::now(), child: command.spawn().unwrap(), before }
     }
 
-    /// A copy that another user may execute, wherever the build is.
+    /// A copy that another user may execute but not read, as images have it, wherever the build is.
     fn binary_for_all(&self) -> PathBuf {
         let path = self.at("tools/cryokey");
         if !path.exists() {
             assert!(Command::new("cp").arg(&*CRYOKEY).arg(&path).status().unwrap().success());
-            chmod(&path, 0o755);
+            chmod(&path, 0o711);
         }
         path
     }

@@ -1,6 +1,7 @@
 //! The images: the probe's from scratch, the example's from its own Dockerfile.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -44,7 +45,7 @@ const PASSWD: &str =
 
 pub(super) fn build_probe(engine: &Engine) {
     let context = engine.scratch();
-    fs::copy(binary(), context.join("cryokey")).unwrap();
+    install(&context.join("cryokey"));
     fs::copy(compile_probe(), context.join("probe")).unwrap();
     build(engine, &context, PROBE, PROBE_DOCKERFILE);
 
@@ -94,7 +95,7 @@ pub(crate) fn built_examples(engine: &Engine) -> Option<&'static Path> {
     let build = || {
         let copy = engine.scratch();
         run(&mut command("cp", ["-r".as_ref(), root().join("examples/.").as_path(), &copy])).with(0);
-        fs::copy(binary(), copy.join("flask/cryokey")).unwrap();
+        install(&copy.join("flask/cryokey"));
         build_flask(engine, &copy.join("flask")).map(|()| copy)
     };
     or_not_run(EXAMPLES.get_or_init(build).as_deref())
@@ -122,4 +123,10 @@ fn build_flask(engine: &Engine, flask: &Path) -> Result<(), String> {
 fn import_base(engine: &Engine, root: &Path) {
     let change = "ENV PATH=/usr/local/bin:/usr/bin:/bin PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels PIP_BREAK_SYSTEM_PACKAGES=1";
     engine.must(&["import", "--change", change, root.to_str().unwrap(), PYTHON]);
+}
+
+/// As the documentation has it: executable for all, readable for root only.
+fn install(path: &Path) {
+    fs::copy(binary(), path).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o711)).unwrap();
 }

@@ -1,0 +1,249 @@
+//! YAML as a tree, with anchors, aliases and merge keys (`<<`) resolved. Its size is bounded with aliases expanded.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
+
+/// Deeper files are not written by people.
+const DEEPEST: usize = 64;
+
+/// More values, each counted as often as it is referred to, are not written by people either.
+const MOST_NODES: usize = 50_000;
+
+/// Why a text could not be read.
+#[derive(Debug)]
+pub(super) enum NotYaml {
+    /// It is no YAML, at this line and column.
+    Syntax(usize, usize),
+    /// Its nesting is deeper than any compose file's.
+    TooDeep,
+    /// With its aliases expanded it is larger than any compose file.
+    TooLarge,
+}
+
+impl NotYaml {
+    /// What is wrong with this file.
+    #[must_use]
+    pub(super) fn what(&self, file: &str) -> String {
+        match self {
+            Self::Syntax(line, column) => format!("{file}:{line}:{column}: this is not YAML"),
+            Self::TooDeep => format!("{file} is nested deeper than {DEEPEST} levels"),
+            Self::TooLarge => format!("{file} has more than {MOST_NODES} values, with aliases expanded"),
+        }
+    }
+}
+
+/// A YAML value, as far as it matters here. What is referred to by aliases is shared, not copied.
+#[derive(Debug)]
+pub(super) enum Node {
+    Scalar(String),
+    List(Vec<Rc<Self>>),
+    Map(BTreeMap<String, Rc<Self>>),
+    /// Null, and what has no meaning here.
+    Other,
+}
+
+impl Node {
+    /// The first document of a text, and whether others follow.
+    pub(super) fn parse(text: &str) -> Result<(Rc<Self>, bool), NotYaml> {
+        let mut reader = Reader { events: Parser::new_from_str(text), anchors: HashMap::new(), count: 0 };
+        let document = reader.document()?;
+        let has_more = reader.has_more()?;
+        Ok((document, has_more))
+    }
+
+    pub(super) fn entry(&self, key: &str) -> Option<&Self> {
+        if let Self::Map(entries) = self { entries.get(key).map(Rc::as_ref) } else { None }
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let entries = if let Self::Map(entries) = self { Some(entries) } else { None };
+        entries.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_ref()))
+    }
+
+    pub(super) fn items(&self) -> impl Iterator<Item = &Self> {
+        let items = if let Self::List(items) = self { items.as_slice() } else { &[] };
+        items.iter().map(Rc::as_ref)
+    }
+
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Self::Scalar(text) = self { Some(text) } else { None }
+    }
+}
+
+struct Reader<'a> {
+    events: Parser<'a, StrInput<'a>>,
+    /// What each anchor stands for, and its size.
+    anchors: HashMap<usize, (Rc<Node>, usize)>,
+    /// The values so far, with aliases expanded.
+    count: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Result<Rc<Node>, NotYaml> {
+        loop {
+            match self.next()? {
+                None | Some(Event::StreamEnd) => return Ok(Rc::new(Node::Other)),
+                Some(Event::StreamStart | Event::DocumentStart(_)) => {}
+                Some(event) => return self.node(event, 0),
+            }
+        }
+    }
+
+    fn has_more(&mut self) -> Result<bool, NotYaml> {
+        while let Some(event) = self.next()? {
+            if matches!(event, Event::DocumentStart(_)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn node(&mut self, event: Event<'a>, depth: usize) -> Result<Rc<Node>, NotYaml> {
+        if depth > DEEPEST {
+            return Err(NotYaml::TooDeep);
+        }
+        let before = self.count;
+        self.grow(1)?;
+        let (node, anchor) = match event {
+            Event::Alias(anchor) => return self.alias(anchor),
+            Event::Scalar(text, style, anchor, _) => (scalar(text.into_owned(), style), anchor),
+            Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
+            Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
+            _ => (Node::Other, 0),
+        };
+        let node = Rc::new(node);
+        // An anchor is known when its value is complete: no value can contain itself. 0 is no anchor.
+        if anchor != 0 {
+            self.anchors.insert(anchor, (Rc::clone(&node), self.count - before));
+        }
+        Ok(node)
+    }
+
+    fn alias(&mut self, anchor: usize) -> Result<Rc<Node>, NotYaml> {
+        let Some((node, size)) = self.anchors.get(&anchor).map(|(node, size)| (Rc::clone(node), *size))
+        else {
+            return Ok(Rc::new(Node::Other));
+        };
+        self.grow(size)?;
+        Ok(node)
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Node, NotYaml> {
+        let mut items = Vec::new();
+        while let Some(event) = self.next()?.filter(|event| *event != Event::SequenceEnd) {
+            items.push(self.node(event, depth + 1)?);
+        }
+        Ok(Node::List(items))
+    }
+
+    /// Keys of the map itself override merged ones; of several merged maps the first counts.
+    fn map(&mut self, depth: usize) -> Result<Node, NotYaml> {
+        let (mut entries, mut merged) = (BTreeMap::new(), Vec::new());
+        while let Some(event) = self.next()?.filter(|event| *event != Event::MappingEnd) {
+            let is_merge = matches!(&event, Event::Scalar(key, ScalarStyle::Plain, ..) if key == "<<");
+            let key = self.node(event, depth + 1)?;
+            let Some(event) = self.next()? else { break };
+            let value = self.node(event, depth + 1)?;
+            match key.text() {
+                _ if is_merge => merged.push(value),
+                Some(key) => drop(entries.entry(key.to_owned()).or_insert(value)),
+                None => {}
+            }
+        }
+        for value in merged {
+            let several = value.items().map(Node::shared_entries);
+            for (key, value) in several.chain([value.shared_entries()]).flatten() {
+                entries.entry(key.clone()).or_insert_with(|| Rc::clone(value));
+            }
+        }
+        Ok(Node::Map(entries))
+    }
+
+    fn grow(&mut self, size: usize) -> Result<(), NotYaml> {
+        self.count = self.count.saturating_add(size);
+        if self.count > MOST_NODES { Err(NotYaml::TooLarge) } else { Ok(()) }
+    }
+
+    fn next(&mut self) -> Result<Option<Event<'a>>, NotYaml> {
+        let syntax = |error: ScanError| NotYaml::Syntax(error.marker().line(), error.marker().col() + 1);
+        self.events.next_event().transpose().map(|event| event.map(|(event, _)| event)).map_err(syntax)
+    }
+}
+
+impl Node {
+    fn shared_entries(&self) -> impl Iterator<Item = (&String, &Rc<Self>)> {
+        let entries = if let Self::Map(entries) = self { Some(entries) } else { None };
+        entries.into_iter().flatten()
+    }
+}
+
+fn scalar(text: String, style: ScalarStyle) -> Node {
+    let is_null = style == ScalarStyle::Plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL");
+    if is_null { Node::Other } else { Node::Scalar(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    fn at(text: &str, path: &[&str]) -> Option<String> {
+        let (root, _) = Node::parse(text).unwrap();
+        let node = path.iter().try_fold(root.as_ref(), |node, key| node.entry(key));
+        node.and_then(Node::text).map(str::to_owned)
+    }
+
+    #[test]
+    fn an_alias_stands_for_its_anchor() {
+        assert_eq!(at("a: &a {b: c}\nd: *a\n", &["d", "b"]).unwrap(), "c");
+        assert_eq!(at("a: &a c\nd: {e: *a}\n", &["d", "e"]).unwrap(), "c");
+    }
+
+    #[test]
+    fn own_keys_override_merged_ones_and_the_first_merged_map_counts() {
+        let text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc:\n  x: 0\n  <<: [*a, *b]\nd: {<<: *b, y: 3}\n";
+        let got = |key, entry| at(text, &[key, entry]).unwrap();
+        assert_eq!([got("c", "x"), got("c", "y"), got("c", "z"), got("d", "y")], ["0", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn a_merge_key_in_quotes_is_a_key() {
+        assert_eq!(at("c: {'<<': {x: 1}}\n", &["c", "<<", "x"]).unwrap(), "1");
+        assert_eq!(at("c: {'<<': {x: 1}}\n", &["c", "x"]), None);
+    }
+
+    #[test]
+    fn further_documents_are_noticed() {
+        assert!(Node::parse("a: 1\n---\nb: 1\n").unwrap().1);
+        assert!(!Node::parse("a: 1\n").unwrap().1);
+    }
+
+    #[test]
+    fn an_anchor_within_itself_is_harmless() {
+        assert!(Node::parse("a: &a [*a]\nb: *a\n").is_ok_and(|(root, _)| root.entry("b").is_some()));
+    }
+
+    #[test]
+    fn broken_and_deep_yaml_is_refused() {
+        assert!(matches!(Node::parse("a: [1\nb: {"), Err(NotYaml::Syntax(..))));
+        assert!(Node::parse(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn what_grows_by_aliases_is_refused_before_it_grows() {
+        let mut laughs = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..30 {
+            let last = level - 1;
+            let _ = writeln!(laughs, "a{level}: &a{level} [*a{last},*a{last},*a{last},*a{last},*a{last}]");
+        }
+        assert!(matches!(Node::parse(&laughs), Err(NotYaml::TooLarge)));
+        let mut merges = String::from("b: &b {");
+        (0..1_000).for_each(|key| write!(merges, "k{key}: 1, ").unwrap());
+        merges.push_str("}\n");
+        (0..1_000).for_each(|key| writeln!(merges, "m{key}: {{<<: *b}}").unwrap());
+        assert!(matches!(Node::parse(&merges), Err(NotYaml::TooLarge)));
+    }
+}
