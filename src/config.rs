@@ -1,4 +1,4 @@
-//! Defaults, manifest, environment and flags merged into what is in force.
+//! Merges defaults, manifest, environment and flags into the effective configuration.
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -15,32 +15,26 @@ use crate::setting::{Layer, Reader, Settings, VARIABLE, VARIABLES};
 use crate::suggest::{did_you_mean, similar};
 use crate::syntax::Syntax;
 
-/// Where the development mode looks for secrets, as the contract has it.
+/// The secrets directory of `--dev`.
 pub const DEVELOPMENT_DIRECTORY: &str = "./.secrets";
 
-/// What was asked for on the command line; wins over everything else.
+/// The flags of the command line; they override everything else.
 #[derive(Debug, Default)]
 pub struct Flags {
-    /// `--manifest`.
     pub manifest: Option<PathBuf>,
-    /// The settings that have a flag.
     pub settings: Layer,
-    /// `--dev`.
     pub dev: bool,
 }
 
-/// What is in force.
+/// The effective configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// The declared secrets and variables.
     pub manifest: Manifest,
-    /// Where the manifest was.
     pub origin: Origin,
-    /// Which environment and color were selected.
     pub selection: Selection,
-    /// The settings in force; `config.run_dir` is short for `config.settings.run_dir`.
+    /// `config.run_dir` is short for `config.settings.run_dir`.
     pub settings: Settings,
-    /// Things to tell that are no problem.
+    /// To be logged.
     pub notices: Vec<Notice>,
 }
 
@@ -52,37 +46,32 @@ impl Deref for Config {
     }
 }
 
-/// Something to tell.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// For people who look closely.
     Info(String),
-    /// For everybody.
     Warning(String),
 }
 
-/// Which secrets override the plain ones.
+/// The environment and color whose secrets override the plain ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// The selected environment.
     pub environment: Option<Variant>,
-    /// The selected color.
     pub color: Option<Variant>,
 }
 
 impl Config {
-    /// What is in force, or everything that is wrong with what was asked for.
+    /// `Err` holds every problem, not only the first.
     pub fn load(flags: Flags, environ: &Environ) -> Result<Self, Failure> {
         let failed = |problems| Failure { phase: Phase::Configure, problems };
         let mut located = locate(flags.manifest.as_deref(), environ).map_err(failed)?;
         if flags.dev {
-            // A key that opens another machine has no place on a developer's.
+            // A key that opens another machine does not belong on a developer's.
             located.manifest.secrets.retain(|_, rule| rule.deliver != Deliver::Ssh);
         }
         let mut notices = misspelt(environ);
         if located.skipped {
             notices.push(Notice::Info(
-                "./cryokey.toml is not read as root or as PID 1; name it by --manifest to use it".into(),
+                "./cryokey.toml is ignored, because cryokey runs as root or as PID 1; to use it, pass --manifest".into(),
             ));
         }
         let selection = select(&located.manifest, environ, &mut notices);
@@ -100,7 +89,7 @@ impl Config {
 }
 
 impl Config {
-    /// The places that are read, in rising priority.
+    /// The sources that are read, in ascending order of precedence.
     #[must_use]
     pub fn sources(&self) -> Vec<Source> {
         let local = [Source::Environment, Source::FileVariables, Source::Files];
@@ -109,17 +98,17 @@ impl Config {
     }
 }
 
-/// What `--dev` sets, whatever variables and manifest say.
+/// The settings of `--dev`, which override variables and manifest.
 fn development() -> Layer {
     Layer {
         secrets_dir: Some(DEVELOPMENT_DIRECTORY.into()),
-        // A developer's own variables are as good as a made-up file.
+        // On a developer's machine, a variable is as good as a generated file.
         allow_plain_env: Some(true),
         ..Layer::default()
     }
 }
 
-/// Reads settings from variables and collects those that cannot be meant.
+/// Reads settings from variables, and collects the invalid ones.
 struct Variables<'a> {
     environ: &'a Environ,
     problems: RefCell<Vec<Problem>>,
@@ -138,7 +127,7 @@ impl Reader for Variables<'_> {
     }
 }
 
-/// A namespace alone names no Secret.
+/// A namespace without a name does not identify a Secret.
 fn check_kubernetes(settings: &Settings, variables: &Variables<'_>) {
     let (name, namespace) = (VARIABLE.kubernetes_secret, VARIABLE.kubernetes_namespace);
     if settings.kubernetes_namespace.is_some() && settings.kubernetes_secret.is_none() {
@@ -170,19 +159,19 @@ fn declared(name: &str, known: &[Variant], environ: &Environ, notices: &mut Vec<
     found
 }
 
-/// Variables that look like one of ours and are none.
+/// Unknown variables that look like a setting of cryokey.
 fn misspelt(environ: &Environ) -> Vec<Notice> {
     let known = || VARIABLES.iter().chain(variable::ALL).copied();
     let contract = ["STRICT_", "SECRET_ROTATION_", "EXTERNAL_SECRET_", "K8S_SECRET_"];
     let is_suspect = |name: &str| {
         !known().any(|known| known == name)
-            && (name.starts_with(variable::OURS)
+            && (name.starts_with(variable::OWN_PREFIX)
                 || contract.iter().any(|prefix| name.starts_with(prefix)) && similar(name, known()).is_some())
     };
     let names = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
     let notice = |name: &str| {
         let hint = did_you_mean(name, known());
-        Notice::Warning(format!("unknown variable {}: it changes nothing{hint}", escaped(name)))
+        Notice::Warning(format!("unknown variable {} has no effect{hint}", escaped(name)))
     };
     names.filter(|name| is_suspect(name)).map(notice).collect()
 }
@@ -198,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_variables_and_variables_over_the_manifest() {
+    fn flags_override_variables_and_variables_override_the_manifest() {
         let manifest = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(
             manifest.path(),
@@ -221,10 +210,10 @@ mod tests {
     fn all_invalid_variables_are_reported_at_once() {
         let failure =
             load(&["CRYOKEY_ALLOW_DISK=maybe", "CRYOKEY_START_TIMEOUT=30", "CRYOKEY_UNDECLARED=Deliver"]);
-        let told: Vec<String> = failure.unwrap_err().problems.iter().map(ToString::to_string).collect();
-        assert_eq!(told.len(), 3, "{told:?}");
-        assert!(told[0].contains("invalid value `maybe` for CRYOKEY_ALLOW_DISK"), "{}", told[0]);
-        assert!(told[0].contains("true or false"), "{}", told[0]);
+        let reported: Vec<String> = failure.unwrap_err().problems.iter().map(ToString::to_string).collect();
+        assert_eq!(reported.len(), 3, "{reported:?}");
+        assert!(reported[0].contains("invalid value `maybe` for CRYOKEY_ALLOW_DISK"), "{}", reported[0]);
+        assert!(reported[0].contains("true or false"), "{}", reported[0]);
     }
 
     #[test]

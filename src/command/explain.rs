@@ -1,4 +1,4 @@
-//! `cryokey explain`: where a name came from, which places lost, and why.
+//! `cryokey explain`: where a value comes from, and which sources it overrides.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ use crate::report::explanation::Explanation;
 use crate::rules::rotation::Ages;
 use crate::suggest::did_you_mean;
 
-/// Explains names. One that is not declared is an error, but the others are explained all the same.
+/// An undeclared name is an error, but the others are still explained.
 pub(super) fn run(
     flags: Flags,
     format: ReportFormat,
@@ -45,7 +45,7 @@ fn undeclared(name: &str, config: &Config) -> Problem {
     let hint = did_you_mean(name, config.manifest.secrets.keys().map(EnvName::as_str));
     Problem::configuration(
         escaped(name),
-        format!("{} is not declared, so nothing looks for it{hint}", escaped(name)),
-        "declare it in the manifest: `[secret.NAME]`",
+        format!("{} is not declared{hint}", escaped(name)),
+        "correct the name, or declare it in the manifest as `[secret.NAME]`",
     )
 }

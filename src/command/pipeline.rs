@@ -1,4 +1,4 @@
-//! What `run`, `check` and `explain` have in common: from the configuration to what the rules find.
+//! The steps that `run`, `check` and `explain` have in common.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::provider::files::{self, Files};
 use crate::provider::{Cause, Deadline, Kind, Provider, ProviderError, Source};
 use crate::resolve::{Resolution, resolve};
 
-/// What is in force, with what there is to say about it.
+/// Loads the configuration, and logs it.
 pub(super) fn configure(flags: Flags, environ: &Environ, log: &Logger) -> Result<Config, Failure> {
     let config = Config::load(flags, environ)?;
     announce(&config, log);
@@ -41,17 +41,17 @@ fn announce(config: &Config, log: &Logger) {
     log.debug(format_args!("environment: {}; color: {}", or_none(environment), or_none(color)));
 }
 
-/// Reads everything that the plan asks for. The clock starts before the first place is opened.
+/// Reads all secrets of the plan. The startup timeout begins before the first source is opened.
 pub(super) fn read(plan: Plan, config: &Config, environ: &Environ, log: &Logger) -> Resolution {
     let deadline = Deadline::after(config.start_timeout);
     let start = Instant::now();
     let opened = config.sources().into_iter().map(|source| (source, open(source, config, environ)));
     let resolution = resolve(plan, opened.collect(), deadline);
-    log.debug(format_args!("{} names looked for in {:?}", resolution.secrets.len(), start.elapsed()));
+    log.debug(format_args!("{} names looked up in {:?}", resolution.secrets.len(), start.elapsed()));
     resolution
 }
 
-/// The one place where a source becomes something that can be read.
+/// Opens a source.
 fn open<'a>(
     source: Source,
     config: &Config,
@@ -71,8 +71,7 @@ fn open<'a>(
     }
 }
 
-/// A provider that cryokey knows and cannot read yet. To leave it out in silence would start an app without its
-/// secrets.
+/// A provider that is not implemented yet. Ignoring it silently would start the app without its secrets.
 #[derive(Debug)]
 struct NotBuilt;
 
@@ -81,8 +80,8 @@ impl Cause for NotBuilt {
         Kind::Misconfigured
     }
 
-    fn what(&self, place: &str) -> String {
-        format!("cryokey cannot read from {place} yet")
+    fn what(&self, _place: &str) -> String {
+        "cryokey does not support it yet".into()
     }
 
     fn fix(&self) -> String {
@@ -90,7 +89,7 @@ impl Cause for NotBuilt {
     }
 }
 
-/// The end of a start that must not go on.
+/// The failure for these errors. Without a manifest, their cause is often the built-in profile, so a warning names it.
 pub(super) fn refuse(errors: Vec<Problem>, config: &Config, log: &Logger) -> Failure {
     if config.origin == Origin::BuiltIn {
         log.warn(

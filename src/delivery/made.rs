@@ -1,20 +1,19 @@
-//! What was made on the file system on the way to the app, to be taken away if the app does not start.
+//! Files and directories that cryokey has created, to be removed if the app is not started.
 
 use std::path::PathBuf;
 
 use super::stale;
 
-/// Things that did not exist before. Dropped, they are removed, the last made first; `execve` drops nothing.
+/// What did not exist before. Dropping this removes it, the newest first; after `execve`, nothing is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Made(Vec<Thing>);
 
 #[derive(Debug)]
 pub(super) enum Thing {
-    /// A delivery directory with all that is in it.
+    /// Removed with its content.
     DeliveryDirectory(PathBuf),
-    /// A directory elsewhere; it stays if something else was put into it meanwhile.
+    /// Removed only if it is empty: another process may have written to it since.
     Directory(PathBuf),
-    /// A file.
     File(PathBuf),
 }
 
@@ -35,7 +34,7 @@ impl Made {
 impl Drop for Made {
     fn drop(&mut self) {
         for thing in self.0.drain(..).rev() {
-            // What cannot be removed is not worth a report: the failure that led here is.
+            // An error here is not reported: the failure that led here is.
             let _ = match thing {
                 Thing::DeliveryDirectory(path) => stale::remove(&path),
                 Thing::Directory(path) => std::fs::remove_dir(path),

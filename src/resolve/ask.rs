@@ -1,4 +1,4 @@
-//! Asks every place at once for everything that is wanted of it.
+//! Reads every source, each in one request for everything that is wanted from it.
 
 use std::collections::HashMap;
 
@@ -7,30 +7,29 @@ use crate::error::Problem;
 use crate::plan::{Candidate, Plan, Sought, Use};
 use crate::provider::{Answer, Deadline, Found, Key, ProviderError, Reading, Request, Source};
 
-/// What the places said.
+/// What the sources answered.
 #[derive(Debug, Default)]
 pub struct Answers {
     places: HashMap<Source, HashMap<Sought, Held>>,
-    /// Places of which nothing could be asked.
+    /// Unavailable sources.
     pub failures: Vec<(Source, ProviderError)>,
-    /// What the places themselves had to say.
     pub warnings: Vec<Problem>,
-    /// What could be tighter.
+    /// About modes that are wider than needed.
     pub advice: Vec<String>,
-    /// What the places look like.
+    /// For messages about missing secrets, such as `/run/secrets is empty`.
     pub states: Vec<(Source, String)>,
-    /// Keys of bulk sources that map to no legal name.
+    /// Keys of bulk sources that do not map to a valid name.
     pub unnamed: Vec<(Source, Key)>,
 }
 
-/// What was found for one key or name, and by how many candidates it is looked for.
+/// What was found for one key or name, and by how many candidates it is wanted.
 #[derive(Debug, Default)]
 struct Held {
     found: Vec<Found>,
     claims: usize,
 }
 
-/// Asks every place. Those without a network are read one after the other: threads before `execve` buy nothing there.
+/// Local sources are read one after the other: threads would gain nothing there.
 #[must_use]
 pub fn ask(plan: &Plan, providers: Vec<Opened<'_>>, deadline: Deadline) -> Answers {
     let mut answers = Answers::default();
@@ -68,7 +67,6 @@ fn request(plan: &Plan, source: Source) -> Request {
 }
 
 impl Answers {
-    /// Notes what a place said.
     pub fn record(&mut self, source: Source, answer: Result<Answer, ProviderError>) {
         let answer = match answer {
             Ok(answer) => answer,
@@ -88,12 +86,11 @@ impl Answers {
         self.unnamed.extend(answer.unnamed.into_iter().map(|key| (source, key)));
     }
 
-    /// Whether a place could not be asked.
     pub(super) fn is_unavailable(&self, source: Source) -> bool {
         self.failures.iter().any(|(failed, _)| *failed == source)
     }
 
-    /// What was found for a candidate. Two secrets may name the same key: each gets its own.
+    /// What was found for a candidate. Two secrets may refer to the same key; each gets its own copy.
     pub(super) fn take(&mut self, candidate: &Candidate) -> Vec<Found> {
         let place = self.places.get_mut(&candidate.source);
         let Some(held) = place.and_then(|place| place.get_mut(&candidate.sought)) else { return Vec::new() };
@@ -101,7 +98,7 @@ impl Answers {
         if held.claims == 0 { std::mem::take(&mut held.found) } else { duplicates(&held.found) }
     }
 
-    /// What a bulk source brought that no candidate looks for, by name.
+    /// What a bulk source returned that no candidate wants, by name.
     pub(super) fn unclaimed(&mut self, source: Source) -> Vec<(String, Vec<Found>)> {
         let place = self.places.remove(&source).unwrap_or_default();
         let unclaimed = place.into_iter().filter_map(|(sought, held)| match sought {

@@ -1,4 +1,4 @@
-//! Which value each name comes to. Pure: the places have answered, nothing is read here.
+//! Decides which value each name gets. Pure: the sources have answered, and nothing is read here.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -8,7 +8,6 @@ use crate::name::{EnvName, Variant};
 use crate::plan::{Bulk, Candidate, Entry, Plan, Rank, Sought, Spelling, Use};
 use crate::provider::{Found, Key, Reading, Source};
 
-/// Decides for each name which value wins.
 #[must_use]
 pub fn decide(plan: Plan, mut answers: Answers) -> Resolution {
     let declared: HashSet<EnvName> = plan.entries.iter().map(|entry| entry.name.clone()).collect();
@@ -29,7 +28,7 @@ pub fn decide(plan: Plan, mut answers: Answers) -> Resolution {
     }
 }
 
-/// A name with what its places said.
+/// A name, with the answers for its candidates.
 struct Looked {
     name: EnvName,
     rule: SecretRule,
@@ -42,7 +41,7 @@ struct Look {
     said: Said,
 }
 
-/// What a place said of a candidate.
+/// The answer of a source for one candidate.
 enum Said {
     Absent,
     Exists(Key, Reading),
@@ -68,7 +67,7 @@ fn exists(candidate: Candidate, found: Found) -> Look {
     Look { candidate, said: Said::Exists(found.key, found.reading) }
 }
 
-/// Without a selected environment, declared secrets of exactly one tell which it must be.
+/// If no environment is selected and declared secrets of exactly one exist, that one is assumed.
 fn assume<'a>(looked: impl Iterator<Item = &'a Looked>) -> Assumed {
     let looks = looked.flat_map(|looked| &looked.looks);
     let guessed = looks.filter(|look| {
@@ -83,8 +82,8 @@ fn assume<'a>(looked: impl Iterator<Item = &'a Looked>) -> Assumed {
     }
 }
 
-/// Goes down the candidates: the first that exists is the value, or the reason that there is none. A lower one never
-/// stands in for a higher one that could not be read. `None`: an undeclared name of another environment.
+/// The first candidate that exists decides: it is the value, or the reason why none exists. If it cannot be read, a lower
+/// one never replaces it. `None`: an undeclared name of another environment.
 fn settle(looked: Looked, assumed: &Assumed) -> Option<Resolved> {
     let mut decided = None;
     let tried = looked.looks.into_iter().map(|Look { candidate, said }| {
@@ -117,8 +116,7 @@ fn weigh(decided: &mut Option<Rank>, rank: Rank, reading: Reading) -> Fate {
     }
 }
 
-/// The first of two with the same rank looked like the value until the second came: which of them was meant does not
-/// depend on which can be read.
+/// Marks the first of two candidates with the same rank as ambiguous too, whether or not it can be read.
 fn share_ambiguity(tried: &mut [Tried]) {
     let is_ambiguous = |tried: &&Tried| matches!(tried.fate, Fate::Ambiguous);
     let Some(rank) = tried.iter().find(is_ambiguous).map(|tried| tried.candidate.rank) else { return };
@@ -140,7 +138,7 @@ fn unnamed(answers: &mut Answers) -> Vec<LeftOut> {
     std::mem::take(&mut answers.unnamed).into_iter().map(left_out).collect()
 }
 
-/// What bulk sources brought beyond the declared names, as secrets of their own.
+/// Undeclared keys that bulk sources returned, as secrets of their own.
 fn undeclared(
     bulk: &Bulk,
     declared: &HashSet<EnvName>,
@@ -173,8 +171,7 @@ fn undeclared(
     by_name.into_iter().map(looked).collect()
 }
 
-/// The name that the app gets an undeclared key under: what is behind a declared environment or color, never the
-/// prefixed name itself.
+/// The name under which the app gets an undeclared key: without the prefix of a declared environment or color.
 fn name_of<'a>(full: &str, bulk: &'a Bulk) -> Result<(EnvName, Option<&'a Spelling>), WhyLeftOut> {
     let behind = |spelling: &'a Spelling| {
         let rest = full.strip_prefix(&spelling.prefix)?;

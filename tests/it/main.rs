@@ -21,6 +21,7 @@ mod documents;
 mod files;
 mod inheritance;
 mod manifest;
+mod messages;
 mod modes;
 mod names;
 mod process;

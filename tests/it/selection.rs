@@ -71,7 +71,7 @@ fn the_first_variable_that_names_a_declared_environment_selects_in_any_case() {
 }
 
 #[test]
-fn a_value_that_is_not_declared_selects_nothing_and_is_told() {
+fn a_value_that_is_not_declared_selects_nothing_and_is_reported() {
     let variables = [("APP_ENV", "stagin"), ("DEPLOYMENT_COLOR", "purple")];
     let outcome = app_gets(&["TOKEN"], &variables);
     outcome.says("APP_ENV=`stagin`").says("did you mean `staging`").says("DEPLOYMENT_COLOR=`purple`");

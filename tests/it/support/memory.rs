@@ -43,7 +43,7 @@ impl Cause for Broken {
     }
 
     fn fix(&self) -> String {
-        "mend it".into()
+        "fix it".into()
     }
 }
 

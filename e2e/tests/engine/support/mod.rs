@@ -17,11 +17,11 @@ pub(crate) use engine::{Engine, engine};
 pub(crate) use images::{FOREIGN, built_examples};
 pub(crate) use project::{Compose, Project};
 pub(crate) use report::Report;
-pub(crate) use secret::{CONTRACT, Folder, NOBODY, contract, contract_values};
+pub(crate) use secret::{CONTRACT, Directory, NOBODY, contract, contract_values};
 pub(crate) use service::{Service, create_secret, external};
 
 /// What stands before the second part of a message.
-pub(crate) const TO_DO: &str = "; to do: ";
+pub(crate) const FIX: &str = "; fix: ";
 
 pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
