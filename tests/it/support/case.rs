@@ -104,8 +104,9 @@ impl Case {
         }
         if !is_root() {
             let uid = rustix::process::geteuid().as_raw();
-            text = text.replace(&format!("uid {uid}"), &format!("uid {NOBODY}"));
-            text = text.replace(&format!("uid={uid}"), &format!("uid={NOBODY}"));
+            for before in ["uid ", "uid=", "uid: \""] {
+                text = text.replace(&format!("{before}{uid}"), &format!("{before}{NOBODY}"));
+            }
         }
         without_sizes(&text)
     }
