@@ -334,3 +334,23 @@ fn no_file_is_longer_than_one_subject() {
         all.map(|(path, text)| (path, lines(&text))).filter(|(_, lines)| *lines > LONGEST_FILE).collect();
     assert!(long.is_empty(), "more than {LONGEST_FILE} lines without tests: {long:?}");
 }
+
+/// The names of all test functions and their helpers.
+fn functions() -> BTreeSet<String> {
+    let places = ["src", "crates/init/src", "tests/it", "e2e/tests", "xtask/src"].into_iter().flat_map(sources);
+    let names = |(_, text): (PathBuf, String)| -> Vec<String> {
+        let after = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
+        after.map(str::to_owned).collect()
+    };
+    places.flat_map(names).collect()
+}
+
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let text = read("docs/security-tests.md");
+    let known = functions();
+    let is_name = |name: &&str| name.contains('_') && name.len() > 12;
+    let named: Vec<&str> = quoted(&text).into_iter().filter(is_name).collect();
+    let unknown: Vec<&&str> = named.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(named.len() > 40 && unknown.is_empty(), "docs/security-tests.md names {unknown:?}");
+}
