@@ -337,7 +337,8 @@ fn no_file_is_longer_than_one_subject() {
 
 /// The names of all test functions and their helpers.
 fn functions() -> BTreeSet<String> {
-    let places = ["src", "crates/init/src", "tests/it", "e2e/tests", "xtask/src"].into_iter().flat_map(sources);
+    let places =
+        ["src", "crates/init/src", "tests/it", "e2e/tests", "xtask/src"].into_iter().flat_map(sources);
     let names = |(_, text): (PathBuf, String)| -> Vec<String> {
         let after = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
         after.map(str::to_owned).collect()
