@@ -128,6 +128,8 @@ pub enum Reason {
     PlainEnv,
     /// A file that another user may have put there; only ever a warning.
     Planted,
+    /// A value is a reference that nothing resolved.
+    Reference,
     /// The kernel refused a resource.
     Resource,
     /// A secret is too old, or its age is unknown.
@@ -172,6 +174,7 @@ impl Reason {
         Self::Placeholder,
         Self::PlainEnv,
         Self::Planted,
+        Self::Reference,
         Self::Resource,
         Self::Rotation,
         Self::Size,
@@ -207,6 +210,7 @@ impl Reason {
             Self::Placeholder => ("placeholder", Exit::Value),
             Self::PlainEnv => ("plain-env", Exit::Missing),
             Self::Planted => ("planted", Exit::Denied),
+            Self::Reference => ("reference", Exit::Value),
             Self::Resource => ("resource", Exit::Resource),
             Self::Rotation => ("rotation", Exit::Configuration),
             Self::Size => ("size", Exit::Value),

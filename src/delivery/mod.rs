@@ -96,6 +96,12 @@ impl<'a> Delivery<'a> {
         has(name) || has(&file_variables::of(name))
     }
 
+    /// The value of a variable that the app inherits as it is.
+    #[must_use]
+    pub fn inherited_value(&self, name: &str) -> Option<&[u8]> {
+        self.environ.set(name).filter(|_| !self.removed.contains(name) && !self.variables.contains_key(name))
+    }
+
     /// Why a secret that becomes an SSH key is none.
     #[must_use]
     pub fn not_a_key(&self, name: &str) -> Option<NotAKey> {

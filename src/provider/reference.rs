@@ -13,6 +13,43 @@ const LONGEST: usize = 2_048;
 /// Other tools name a file by its path; secrets are mounted here.
 const MOUNTED: &str = "/run/secrets/";
 
+/// How values begin that another tool would replace by what they refer to.
+const FOREIGN: &[&str] = &[
+    "vault:",
+    ">>vault:",
+    "bao:",
+    ">>bao:",
+    "op://",
+    "se://",
+    "sm://",
+    "arn:aws:secretsmanager:",
+    "arn:aws-cn:secretsmanager:",
+    "arn:aws-us-gov:secretsmanager:",
+    "@Microsoft.KeyVault(",
+];
+
+/// How a reference begins that a tool replaces inside a longer value.
+const EMBEDDED: &[&str] = &["${vault:", "${bao:"];
+
+/// Whether a value is what some tool takes for a reference, and which therefore is hardly the secret itself.
+#[must_use]
+pub fn is_like_a_reference(value: &[u8]) -> bool {
+    FOREIGN.iter().any(|beginning| value.starts_with(beginning.as_bytes())) || is_like_one_of_vals(value)
+}
+
+/// `ref+backend://…`
+fn is_like_one_of_vals(value: &[u8]) -> bool {
+    let Some(rest) = value.strip_prefix(b"ref+") else { return false };
+    let backend = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    backend > 0 && rest.get(backend..).is_some_and(|rest| rest.starts_with(b"://"))
+}
+
+/// Whether a value has a reference in it that some tool would replace.
+#[must_use]
+pub fn has_a_reference(value: &[u8]) -> bool {
+    EMBEDDED.iter().any(|embedded| value.windows(embedded.len()).any(|window| window == embedded.as_bytes()))
+}
+
 /// A place of one secret, as `provider:path#field`. It never names a host: where a provider is reached is the
 /// operator's setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +235,28 @@ mod tests {
         ] {
             assert_eq!(Reference::parse(theirs).unwrap().to_string(), ours);
         }
+    }
+
+    #[test]
+    fn a_value_that_begins_as_another_tools_reference_is_told_from_other_text() {
+        for value in [
+            "vault:secret/data/x#key",
+            "bao:x",
+            ">>vault:x",
+            "ref+awsssm://x",
+            "op://vault/item/field",
+            "se://x",
+            "sm://project/x",
+            "arn:aws:secretsmanager:eu-west-1:1:secret:x",
+            "@Microsoft.KeyVault(SecretUri=https://x)",
+        ] {
+            assert!(is_like_a_reference(value.as_bytes()), "{value}");
+            assert!(!is_like_a_reference(format!("x{value}").as_bytes()), "{value}");
+        }
+        for value in ["", "vault", "ref+x", "ref+://x", "ref+a b://", "arn:aws:iam::1:role/x", "https://x"] {
+            assert!(!is_like_a_reference(value.as_bytes()), "{value}");
+        }
+        assert!(has_a_reference(b"u:${vault:secret/x#y}@h") && !has_a_reference(b"${VAULT}"));
     }
 
     #[test]
