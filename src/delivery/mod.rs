@@ -161,8 +161,8 @@ fn is_inherited(secret: &Accepted<'_>) -> bool {
     secret.tried.candidate.source == Source::Environment && secret.tried.key_text() == secret.name.as_str()
 }
 
-/// What the app does not inherit: cryokey's own variables, those that were read, those that signed cryokey in and are
-/// no secret of the app, those that a secret with another delivery took the place of, and SSH keys, under every name.
+/// What the app does not inherit: cryokey's own variables, those that were read, references, those that signed cryokey in
+/// and are no secret of the app, those that a secret with another delivery took the place of, and SSH keys, under every name.
 fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTreeSet<String> {
     let own = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
     let own = own.filter(|name| name.starts_with(variable::OURS)).map(str::to_owned);
@@ -174,6 +174,7 @@ fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTree
     let mut removed: BTreeSet<String> = all.filter(|name| !kept.contains(name)).collect();
     let is_no_variable = |secret: &Accepted<'_>| matches!(secret.rule.deliver, Deliver::File | Deliver::Ssh);
     removed.extend(resolution.accepted().filter(is_no_variable).map(|secret| secret.name.to_string()));
+    removed.extend(config.referring.iter().map(EnvName::to_string));
     let is_key = |name: &EnvName| secrets.get(name).is_some_and(|rule| rule.deliver == Deliver::Ssh);
     removed.extend(secrets.keys().filter(|name| is_key(name)).map(EnvName::to_string));
     let prefixed_keys = config.prefixed.iter().filter(|(_, secret)| is_key(secret));

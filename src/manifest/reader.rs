@@ -16,11 +16,8 @@ use crate::suggest::did_you_mean;
 use crate::syntax::{List, Syntax};
 
 /// Keys that are read by a later version; saying so helps more than "unknown".
-const NOT_YET: &[(&str, &str)] = &[
-    ("process", "dropping to a user and a grace period need the supervising mode"),
-    ("references", "references in plain variables come with the remote providers"),
-    ("allow_http", "it is for the remote providers"),
-];
+const NOT_YET: &[(&str, &str)] =
+    &[("process", "dropping to a user and a grace period need the supervising mode")];
 
 /// Nobody reads more of them, and finding the place of each takes as long as the file is.
 const MOST_PROBLEMS: usize = 100;

@@ -85,8 +85,7 @@ impl Reference {
         if text.len() > LONGEST {
             return Err(NotAReference::TooLong);
         }
-        let (text, separator) = text.strip_prefix("ref+").map_or((text, ":"), |text| (text, "://"));
-        let (word, rest) = text.split_once(separator).ok_or(NotAReference::Shape)?;
+        let (word, separator, rest) = split(text).ok_or(NotAReference::Shape)?;
         let source = parse_source(word)?;
         let rest = rest.strip_prefix(MOUNTED).filter(|_| word == "file").unwrap_or(rest);
         let mut parts = rest.splitn(3, '#');
@@ -111,6 +110,24 @@ impl Reference {
         // Its usual spelling can be longer than the one that was read.
         if reference.to_string().len() > LONGEST { Err(NotAReference::TooLong) } else { Ok(reference) }
     }
+
+    /// Reads what a plain variable holds; `None` where that is no reference, but any other text. A variable does not
+    /// refer to another one: `environment:` is text there.
+    #[must_use]
+    pub fn in_variable(value: &[u8]) -> Option<Result<Self, NotAReference>> {
+        let text = std::str::from_utf8(value).ok()?;
+        let (word, ..) = split(text)?;
+        match parse_source(word) {
+            Ok(Source::Environment) | Err(NotAReference::UnknownProvider(_)) => None,
+            _ => Some(Self::parse(text)),
+        }
+    }
+}
+
+/// The provider's word, what separates it from the rest, and the rest.
+fn split(text: &str) -> Option<(&str, &str, &str)> {
+    let (text, separator) = text.strip_prefix("ref+").map_or((text, ":"), |text| (text, "://"));
+    text.split_once(separator).map(|(word, rest)| (word, separator, rest))
 }
 
 impl fmt::Display for Reference {
@@ -273,6 +290,24 @@ mod tests {
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_variable_holds_a_reference_only_if_it_begins_as_one() {
+        for text in ["vault:secret/x#y", "bao:secret/x#y", "ref+vault://secret/x#/y", "files:db", "file:db"] {
+            assert!(Reference::in_variable(text.as_bytes()).unwrap().is_ok(), "{text}");
+        }
+        for text in
+            ["vault:", "vault:../x#y", "file:/etc/shadow", "aws:x", "ref+vault://h?a=b#/c", "vault:x#y\n"]
+        {
+            assert!(Reference::in_variable(text.as_bytes()).unwrap().is_err(), "{text}");
+        }
+        for text in
+            ["", "vault", "environment:HOME", "postgres://u@h/d", "op://a/b", "ref+x://y", "valut:x#y"]
+        {
+            assert_eq!(Reference::in_variable(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(Reference::in_variable(b"vault:\xff"), None);
     }
 
     #[test]

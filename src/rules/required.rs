@@ -119,7 +119,7 @@ fn missing(resolved: &Resolved, resolution: &Resolution, config: &Config) -> Pro
     if !resolved.rule.from.is_empty() {
         let places: Vec<String> = resolved.rule.from.iter().map(ToString::to_string).collect();
         let what = format!("{name} is required and does not exist in {}", places.join(", "));
-        return Problem::new(Reason::Missing, name, what, "provide it there, or correct its `from`");
+        return Problem::new(Reason::Missing, name, what, "provide it there, or correct the reference");
     }
     let what = format!(
         "{name} is required and does not exist: {}{}",

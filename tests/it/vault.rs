@@ -1,6 +1,8 @@
 //! Vault through the real binary. The server is a scripted one, which can lie; what a real server does is tested
 //! elsewhere.
 
+mod references;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
