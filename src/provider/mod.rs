@@ -35,6 +35,21 @@ pub trait Provider: Send {
     fn consumed(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// How a remote place is reached, for reports.
+    fn access(&self) -> Option<Access> {
+        None
+    }
+}
+
+/// How a remote place is reached: where it is, and with what cryokey signs in there. As far as either is known, and
+/// without anything secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Its address, without user name or password.
+    pub endpoint: Option<String>,
+    /// With what: `approle at auth/approle`.
+    pub sign_in: Option<String>,
 }
 
 /// The places, in rising priority; `EXTERNAL_SECRET_PROVIDER` orders the external ones.

@@ -5,12 +5,14 @@ mod ask;
 mod decide;
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::error::Problem;
+use crate::escape::escaped;
 use crate::manifest::SecretRule;
 use crate::name::{EnvName, Variant};
 use crate::plan::{Candidate, Plan};
-use crate::provider::{Deadline, Key, Provider, ProviderError, Session, Source, Value};
+use crate::provider::{Access, Deadline, Key, Provider, ProviderError, Session, Source, Value};
 
 use ask::ask;
 use decide::decide;
@@ -70,10 +72,23 @@ pub struct Resolution {
     pub notes: Vec<String>,
     /// What the places look like, for messages about what they do not have.
     pub states: Vec<(Source, String)>,
+    /// The remote places that were asked.
+    pub visits: Vec<Visit>,
     /// Variables that signed cryokey in at a remote source.
     pub consumed: Vec<String>,
     /// What is to be ended at the sources before the app runs.
     pub sessions: Vec<Session>,
+}
+
+/// A remote place that was asked, whatever it answered.
+#[derive(Debug)]
+pub struct Visit {
+    /// Which.
+    pub source: Source,
+    /// How it is reached.
+    pub access: Access,
+    /// How long it took to answer.
+    pub took: Duration,
 }
 
 /// What stands in for an environment that nobody selected.
@@ -205,6 +220,12 @@ impl Resolved {
             tried,
             value,
         })
+    }
+
+    /// The version that was read, for reports.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        self.found().and_then(|(_, value)| value.version.as_deref().map(escaped))
     }
 
     /// Whether a value exists, and is nothing after the newline rule where that is not allowed.

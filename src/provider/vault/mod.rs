@@ -15,7 +15,9 @@ use self::identity::{Method, SingleUse, sign_in};
 use self::json::Json;
 use self::kv::{KvError, Session, Stored, Wanted};
 use self::path::SecretPath;
-use super::{Answer, Deadline, Found, Key, Names, Provider, ProviderError, Reading, Request, Value, Want};
+use super::{
+    Access, Answer, Deadline, Found, Key, Names, Provider, ProviderError, Reading, Request, Value, Want,
+};
 use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 use crate::name::EnvName;
@@ -103,6 +105,11 @@ impl Provider for Vault {
 
     fn consumed(&self) -> Vec<String> {
         self.0.method.as_ref().map(Method::consumed).unwrap_or_default()
+    }
+
+    fn access(&self) -> Option<Access> {
+        let sign_in = self.0.method.as_ref().ok().map(Method::label);
+        Some(Access { endpoint: self.0.api.endpoint(), sign_in })
     }
 }
 
