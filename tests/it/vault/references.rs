@@ -117,6 +117,23 @@ fn a18_a_bulk_sources_declared_field_with_a_reference_is_65_and_an_undeclared_on
 }
 
 #[test]
+fn a24_a_field_that_does_not_exist_is_66_with_secret_field_and_number_of_fields() {
+    let server = holding(json!({ "password": "p", "user": "u", "hidden-name": "h" }));
+    let manifest = "[secret.TOKEN]\nrequired = true\nfrom = [\"vault:secret/app#none\"]\n";
+    let outcome = with(manifest, &server, "").start();
+    outcome.refused(66, "resolve", "TOKEN", "missing").says("vault:secret/app#none");
+    outcome.says("secret/app has 3 fields").does_not_say("hidden-name");
+}
+
+#[test]
+fn b08_a_reference_with_an_unknown_word_is_refused_with_the_nearest_one() {
+    let server = holding(json!({}));
+    let manifest = "[secret.TOKEN]\nfrom = [\"valut:secret/app#x\"]\n";
+    let outcome = with(manifest, &server, "").start();
+    outcome.refused(78, "configure", "secret.TOKEN.from", "configuration").says("did you mean `vault`");
+}
+
+#[test]
 fn a20_a21_a_document_or_scalar_that_is_a_string_arrives_byte_for_byte() {
     for text in ["{\"a\": [1,  2.50, \"\\u00e9\"]}", "123456", "true", "null", "\"x\"", "1e400"] {
         let server = holding(json!({ "token": text }));
