@@ -1,4 +1,4 @@
-//! References in plain variables: each is read as if it stood in the manifest.
+//! References in plain variables: each is used as if it were in the manifest.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use crate::name::EnvName;
 use crate::provider::file_variables;
 use crate::provider::reference::{NotAReference, Reference};
 
-/// Puts the references that declared secrets' variables hold into their `from`, where the manifest has none. The names
-/// of these secrets.
+/// Moves the references in the variables of declared secrets without `from` into their `from`. Returns the names of these
+/// secrets.
 pub(super) fn read(
     manifest: &mut Manifest,
     environ: &Environ,
@@ -32,18 +32,18 @@ pub(super) fn read(
     referring
 }
 
-/// Which of the two was meant is not clear, as with a plain value beside a file.
+/// The choice would be ambiguous, as between a plain value and a file.
 fn beside_a_file(name: &EnvName, environ: &Environ) -> Option<Problem> {
     let (file_variable, _) = file_variables::set(environ, &file_variables::of(name.as_str()))?;
     let what = format!("{name} is a reference, and {file_variable} is set too");
     Some(Problem::configuration(name.as_str(), what, "keep one of them"))
 }
 
-/// Does not quote the text, which may be a secret after all.
+/// Does not quote the text, because it may be a secret after all.
 fn unusable(name: &EnvName, why: &NotAReference) -> Problem {
     Problem::configuration(
         name.as_str(),
-        format!("the variable {name} begins like a reference, and cannot be read as one: {why}"),
-        "correct it, or set `allow_literal = true` for it in the manifest if the app wants exactly this text",
+        format!("the variable {name} begins like a reference, but is not a valid one: {why}"),
+        "correct it, or set `allow_literal = true` in its table in the manifest if the app needs exactly this text",
     )
 }

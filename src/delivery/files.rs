@@ -1,7 +1,7 @@
-//! Delivery by file: in a directory in memory, or without any directory as a sealed memfd.
+//! Delivery as files: sealed memfds, or files in a run directory.
 //!
-//! After `execve` no cryokey process remains to clean up, so a memfd is the default: it goes with the app. A directory
-//! is used where the operator names one.
+//! After `execve`, no cryokey process remains to clean up, so a memfd is the default: it disappears with the app. A
+//! directory is used only if one is configured.
 
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -19,31 +19,27 @@ use crate::resolve::Accepted;
 use crate::setting::VARIABLE;
 use crate::system::write;
 
-/// `f_type` of file systems that are in memory (statfs(2)).
+/// `f_type` of in-memory file systems (statfs(2)).
 const TMPFS: i64 = 0x0102_1994;
 const RAMFS: i64 = 0x8584_58f6;
 
 /// `f_type` of proc, sysfs and both cgroup file systems (statfs(2)).
 const PSEUDO: [i64; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
 
-/// How files will be delivered.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Place<'a> {
-    /// As sealed memfds: readable at `/proc/self/fd/N`, gone with the app.
+    /// Sealed memfds, readable at `/proc/self/fd/N`.
     Memory,
-    /// Below this directory.
     Directory(&'a Path),
 }
 
 impl<'a> Place<'a> {
-    /// Where a configuration wants files.
     #[must_use]
     pub fn new(config: &'a Config) -> Self {
         config.run_dir.as_deref().map_or(Self::Memory, Self::Directory)
     }
 }
 
-/// Delivers secrets as files.
 pub(super) fn deliver(secrets: &[Accepted<'_>], config: &Config) -> Result<Delivered, Problem> {
     match Place::new(config) {
         _ if secrets.is_empty() => Ok(Delivered::default()),
@@ -55,8 +51,8 @@ pub(super) fn deliver(secrets: &[Accepted<'_>], config: &Config) -> Result<Deliv
     }
 }
 
-/// Whether the directory exists, is writable and in memory, where one is needed. Memory files are made, and let go
-/// by the caller: nothing else tells whether the limits allow them, and what comes after them.
+/// Whether the run directory, if one is needed, exists, is writable and is in memory. Memory files are created, and
+/// dropped by the caller: only that shows whether the limits allow them, and what comes after them.
 pub(super) fn check(secrets: &[Accepted<'_>], config: &Config) -> Result<Vec<OwnedFd>, Problem> {
     let run_dir = match Place::new(config) {
         _ if secrets.is_empty() => return Ok(Vec::new()),
@@ -82,7 +78,7 @@ fn in_memory(secret: &Accepted<'_>) -> Result<(String, PathBuf), Problem> {
     let name = secret.name.as_str();
     let file = memory_file(secret)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    // It stays open for the app; everything else of cryokey's closes at execve.
+    // It stays open for the app; execve closes all other descriptors of cryokey.
     let _ = file.into_raw_fd();
     Ok((file_variables::of(name), path))
 }
@@ -96,7 +92,7 @@ fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::ALLOW_SEALING;
     let label = format!("cryokey:{name}");
     let file = match rustix::fs::memfd_create(&label, flags | MemfdFlags::NOEXEC_SEAL) {
-        // Before Linux 6.3 the flag is unknown.
+        // Linux before 6.3 does not know the flag.
         Err(Errno::INVAL) => rustix::fs::memfd_create(&label, flags)?,
         other => other?,
     };
@@ -106,7 +102,7 @@ fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
         &file,
         SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
     )?;
-    // Readers begin where the descriptor stands; /proc/self/fd/N opens anew, a plain `fd N` does not.
+    // Opening /proc/self/fd/N starts at offset 0, but reading descriptor N itself starts at its current offset.
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
     Ok(file)
 }
@@ -131,7 +127,7 @@ fn in_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Re
     Ok(delivered)
 }
 
-/// Opens the directory that the operator named; a disk is refused unless that is allowed, and then warned of.
+/// Opens the run directory. A disk is an error, or a warning if it is allowed.
 fn open_run_dir(
     secrets: &[Accepted<'_>],
     run_dir: &Path,
@@ -161,12 +157,12 @@ fn open(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Whether a file system shows the kernel's own state: no file can be made there, whatever its modes say.
+/// Whether a file system shows the kernel's own state: no file can be created there, whatever its modes say.
 fn is_pseudo(file: &OwnedFd) -> Result<bool, Errno> {
     Ok(PSEUDO.contains(&rustix::fs::fstatfs(file)?.f_type))
 }
 
-/// Whether a file system is in memory: what is written there is never on a disk, save for swap.
+/// Whether a file system is in memory: what is written to it never reaches a disk, except through swap.
 pub(super) fn is_in_memory(file: &OwnedFd) -> Result<bool, Errno> {
     let kind = rustix::fs::fstatfs(file)?.f_type;
     Ok(kind == TMPFS || kind == RAMFS)
@@ -175,13 +171,14 @@ pub(super) fn is_in_memory(file: &OwnedFd) -> Result<bool, Errno> {
 fn directory_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Problem {
     let path = escaped_path(run_dir);
     let why = std::io::Error::from(errno);
+    let uid = rustix::process::geteuid().as_raw();
     Problem {
         reason: Reason::CannotCreate,
         what: format!("files cannot be delivered to {path}: {why} (for {})", names.join(", ")),
         names,
         fix: format!(
-            "mount a tmpfs there that uid {} can write (`--tmpfs {path}`), or unset {} to deliver without a directory",
-            rustix::process::geteuid().as_raw(),
+            "mount a tmpfs there that uid {uid} can write to (`--tmpfs {path}:uid={uid}`), or unset {} to deliver the \
+             files in memory",
             VARIABLE.run_dir
         ),
     }
@@ -191,17 +188,25 @@ fn on_disk(run_dir: &Path, names: Vec<String>) -> Problem {
     let path = escaped_path(run_dir);
     Problem {
         reason: Reason::Disk,
-        what: format!("{path} is not in memory, so {} would be written to a disk", names.join(", ")),
+        what: format!("{path} is on a disk, so {} would be written to it", names.join(", ")),
         names,
         fix: format!(
-            "mount a tmpfs there (`--tmpfs {path}`), or accept a disk with {}=true",
+            "mount a tmpfs there (`--tmpfs {path}`), or allow a disk with {}=true",
             VARIABLE.allow_disk
         ),
     }
 }
 
 fn on_disk_allowed(run_dir: &Path, names: Vec<String>) -> Problem {
-    Problem { fix: "mount a tmpfs there to keep them in memory".into(), ..on_disk(run_dir, names) }
+    Problem {
+        what: format!(
+            "{} is on a disk, and {} will be written to it",
+            escaped_path(run_dir),
+            names.join(", ")
+        ),
+        fix: "mount a tmpfs there to keep secrets in memory".into(),
+        ..on_disk(run_dir, names)
+    }
 }
 
 fn memory_refused(name: &str, errno: Errno) -> Problem {
@@ -209,7 +214,7 @@ fn memory_refused(name: &str, errno: Errno) -> Problem {
     Problem::new(
         Reason::Resource,
         name,
-        format!("no memory file could be made for {name}: {why}"),
-        format!("raise the limit of open files or of memory, or name a tmpfs by {}", VARIABLE.run_dir),
+        format!("cannot create an in-memory file for {name}: {why}"),
+        format!("raise the limit of open files or of memory, or set {} to a tmpfs", VARIABLE.run_dir),
     )
 }

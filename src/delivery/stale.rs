@@ -1,8 +1,8 @@
-//! Directories of delivered files that remain of a start that was killed.
+//! Removes delivery directories of processes that have exited.
 //!
-//! After `execve` no cryokey process remains to hold a lock, so a directory names the process that it was made for: its
-//! pid, its start time and its PID namespace. It is stale once that process is gone. A directory made in another PID
-//! namespace is never touched.
+//! After `execve`, no cryokey process remains to hold a lock, so each directory records the process it was created for:
+//! PID, start time and PID namespace. It is stale once that process has exited. A directory from another PID namespace
+//! is never touched.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -17,15 +17,16 @@ use crate::system::write;
 
 const OWNER: &str = ".owner";
 
-/// A directory is signed in the moment after it was made; one that was not by then never will be.
+/// A directory is signed immediately after it is created. One that is older than this and not signed never will be.
 const SIGNING: Duration = Duration::from_mins(1);
 
-/// What a directory of this user begins with.
+/// The names of this user's delivery directories begin with this.
 pub(super) fn directory_prefix() -> String {
     format!("cryokey-{}-", rustix::process::geteuid().as_raw())
 }
 
-/// Writes for which process the directory is made. Without /proc it is left unsaid, and the directory is never removed.
+/// Records the process for which the directory is created. Without /proc nothing is recorded, and the directory is never
+/// removed.
 pub(super) fn sign(directory: &OwnedFd) -> Result<(), Errno> {
     match owner("self") {
         Ok(Some(owner)) => write::write(directory, OWNER, owner.as_bytes(), 0o400),
@@ -38,15 +39,15 @@ pub(super) fn remove_all(run_dir: &Path) {
     let Ok(entries) = fs::read_dir(run_dir) else { return };
     let prefix = directory_prefix();
     for entry in entries.flatten() {
-        let is_ours = entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes());
-        if is_ours && is_stale(&entry.path()) {
-            // Another start may be removing it at the same time.
+        let is_own = entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes());
+        if is_own && is_stale(&entry.path()) {
+            // Another startup may be removing it at the same time.
             let _ = remove(&entry.path());
         }
     }
 }
 
-/// Removes a directory and what is in it; it is 0500, so it is opened for us first.
+/// Removes a directory and its content; its mode 0500 is widened first.
 pub(super) fn remove(directory: &Path) -> std::io::Result<()> {
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
     fs::remove_dir_all(directory)
@@ -59,7 +60,7 @@ fn is_stale(directory: &Path) -> bool {
     }
     match read::read_path(&directory.join(OWNER)) {
         Ok((signed, _)) => is_orphan(&String::from_utf8_lossy(&signed)),
-        // Not signed yet, or killed before it was: it holds no secret then.
+        // Not signed yet, or killed before that; no secret has been written to it then.
         Err(ReadError::Os(Errno::NOENT)) => {
             state.modified().is_ok_and(|made| made.elapsed().is_ok_and(|age| age > SIGNING))
         }
@@ -67,19 +68,19 @@ fn is_stale(directory: &Path) -> bool {
     }
 }
 
-/// Whether the process that a directory was made for is gone, as far as that can be known.
+/// Whether the process that a directory was created for has exited, as far as that can be known.
 fn is_orphan(signed: &str) -> bool {
-    let (Some(pid), Some(ours)) = (signed.split(' ').next(), owner("self").ok().flatten()) else {
+    let (Some(pid), Some(own)) = (signed.split(' ').next(), owner("self").ok().flatten()) else {
         return false;
     };
-    let is_same_namespace = signed.rsplit(' ').next() == ours.rsplit(' ').next();
-    is_same_namespace && owner(pid).is_ok_and(|there| there.as_deref() != Some(signed))
+    let is_same_namespace = signed.rsplit(' ').next() == own.rsplit(' ').next();
+    is_same_namespace && owner(pid).is_ok_and(|current| current.as_deref() != Some(signed))
 }
 
-/// `pid start-time pid-namespace` of a process (`proc_pid_stat(5)`, fields 1 and 22). Start times count from the
-/// boot, so a pid that was used again does not look like the same process.
+/// `pid start-time pid-namespace` of a process (`proc_pid_stat(5)`, fields 1 and 22). Start times count from boot,
+/// so a process that reuses a PID is not mistaken for the earlier one.
 ///
-/// `None`: there is no such process. `Err`: it cannot be known.
+/// `None`: no such process exists. `Err`: it cannot be determined.
 fn owner(pid: &str) -> Result<Option<String>, ReadError> {
     if pid != "self" && !pid.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Errno::INVAL.into());
@@ -93,7 +94,7 @@ fn owner(pid: &str) -> Result<Option<String>, ReadError> {
     Ok(described(&stat, &namespace.to_string_lossy()))
 }
 
-/// The command's name is in parentheses and may hold anything, also parentheses and spaces.
+/// The command name is in parentheses and may itself contain parentheses and spaces.
 fn described(stat: &str, namespace: &str) -> Option<String> {
     let pid = stat.split(' ').next()?;
     let start = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
@@ -120,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_directory_of_a_process_of_this_namespace_that_is_gone_is_removed() {
-        let ours = owner("self").unwrap().unwrap();
-        let (pid, rest) = ours.split_once(' ').unwrap();
+    fn only_directories_of_exited_processes_of_this_namespace_are_removed() {
+        let own = owner("self").unwrap().unwrap();
+        let (pid, rest) = own.split_once(' ').unwrap();
         let namespace = rest.split_once(' ').unwrap().1;
-        assert!(survives(&ours), "a living process");
-        assert!(!survives(&format!("{pid} 1 {namespace}")), "the pid was used again");
+        assert!(survives(&own), "a living process");
+        assert!(!survives(&format!("{pid} 1 {namespace}")), "a reused PID");
         assert!(!survives(&format!("4194305 1 {namespace}")), "no such process");
         assert!(survives(&format!("{pid} 1 pid:[1]")), "another namespace");
         assert!(survives(""), "not signed");

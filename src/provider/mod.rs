@@ -36,19 +36,18 @@ pub trait Provider: Send {
         Vec::new()
     }
 
-    /// How a remote place is reached, for reports.
+    /// How a remote source is reached, for reports.
     fn access(&self) -> Option<Access> {
         None
     }
 }
 
-/// How a remote place is reached: where it is, and with what cryokey signs in there. As far as either is known, and
-/// without anything secret.
+/// How a remote source is reached, as far as known, and without anything secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
     /// Its address, without user name or password.
     pub endpoint: Option<String>,
-    /// With what: `approle at auth/approle`.
+    /// What cryokey signs in with, such as `approle at auth/approle`.
     pub sign_in: Option<String>,
 }
 

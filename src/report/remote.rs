@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::resolve::Visit;
 
-/// One remote source that was asked.
+/// One remote source that was read.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Remote {
@@ -28,7 +28,7 @@ impl Remote {
         }
     }
 
-    /// For people.
+    /// One line of the table.
     pub(super) fn text(&self) -> String {
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
         format!(

@@ -24,7 +24,7 @@ pub(super) struct Answers {
     pub(super) states: Vec<(Source, String)>,
     /// Keys of bulk sources that map to no legal name.
     pub(super) unnamed: Vec<(Source, Key)>,
-    /// The remote places that were asked.
+    /// The remote sources that were asked.
     pub(super) visits: Vec<Visit>,
     /// Variables that signed cryokey in.
     pub(super) consumed: Vec<String>,

@@ -1,4 +1,4 @@
-//! Asks every place at once for everything that is wanted of it.
+//! Reads every source, each in one request for everything that is wanted from it.
 
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -13,22 +13,21 @@ use crate::provider::{
     Access, Answer, Cause, Deadline, Kind, Names, Provider, ProviderError, Request, Source,
 };
 
-/// What a place said, or will say.
+/// The answer of a source, or how it will come.
 enum Pending<'a> {
     Answered(Result<Answer, ProviderError>),
     Local(Box<dyn Provider + 'a>),
     Remote(Remote),
 }
 
-/// A remote place that is being asked.
+/// A remote source that is being read.
 struct Remote {
     access: Access,
     since: Instant,
     receiver: Receiver<(Result<Answer, ProviderError>, Duration)>,
 }
 
-/// Asks every place. Remote ones are read side by side, local ones meanwhile, one after the other: threads before
-/// `execve` buy nothing there.
+/// Remote sources are read concurrently; local ones meanwhile, one after the other: threads would gain nothing there.
 pub(super) fn ask(plan: &Plan, places: Vec<Opened<'_>>, deadline: Deadline) -> Answers {
     let mut answers = Answers::new(plan);
     let mut pending = Vec::with_capacity(places.len());
@@ -63,7 +62,7 @@ fn start<'a>(
 }
 
 impl Remote {
-    /// Where the kernel has no thread left, the receiver has no sender: that is no answer.
+    /// If no thread can be created, the receiver has no sender, and `wait` returns `NoAnswer`.
     fn start(provider: Box<dyn Provider>, request: Request, deadline: Deadline) -> Self {
         let (sender, receiver) = mpsc::sync_channel(1);
         let (access, since) = (provider.access().unwrap_or_default(), Instant::now());
@@ -71,7 +70,7 @@ impl Remote {
             // Signals go to the calling thread, which decides when they wait; this one may outlive the reading.
             let _held = StopSignals::hold();
             let answer = provider.read(&request, deadline);
-            // Nobody listens any more where the deadline has passed.
+            // After the deadline, nothing receives it.
             drop(sender.send((answer, since.elapsed())));
         };
         drop(thread::Builder::new().spawn(work));
@@ -79,7 +78,7 @@ impl Remote {
     }
 
     fn wait(self, source: Source, deadline: Deadline) -> (Result<Answer, ProviderError>, Visit) {
-        // Its own threads have a grace already.
+        // The threads of the provider have a grace period already.
         let patience = deadline.with_grace().with_grace();
         let answered = self.receiver.recv_timeout(patience.remaining());
         let (answer, took) = answered.unwrap_or_else(|_| (Err(no_answer(source)), self.since.elapsed()));
@@ -110,7 +109,7 @@ impl Pending<'_> {
     }
 }
 
-/// A place that did not answer in time.
+/// A source that did not answer in time.
 #[derive(Debug)]
 struct NoAnswer;
 

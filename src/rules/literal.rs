@@ -1,4 +1,4 @@
-//! Does the app get secrets, and not what refers to them?
+//! Checks that the app gets secrets, and not references to them.
 
 use super::Findings;
 use crate::delivery::Delivery;
@@ -7,7 +7,7 @@ use crate::manifest::Deliver;
 use crate::provider::reference::{has_a_reference, is_like_a_reference};
 use crate::resolve::{Resolution, Resolved};
 
-/// Reports declared secrets whose value is a reference, or has one in it. To start the app with a reference in place
+/// Reports declared secrets whose value is a reference, or has one in it. Starting the app with a reference in place
 /// of the secret would hide that nothing resolved it, so this stops startup in every mode.
 pub(super) fn judge(resolution: &Resolution, delivery: &Delivery<'_>, findings: &mut Findings) {
     let is_judged =
@@ -16,7 +16,7 @@ pub(super) fn judge(resolution: &Resolution, delivery: &Delivery<'_>, findings: 
         let secret = resolved.accepted();
         let value = secret.map(|secret| secret.variable_bytes());
         let place = secret.map_or_else(|| format!("environment {}", resolved.name), |it| it.tried.label());
-        // A secret without a value may still be an inherited variable of the app.
+        // The app may inherit the variable even if the secret has no value.
         let value = value.or_else(|| delivery.inherited_value(resolved.name.as_str())).unwrap_or_default();
         if is_like_a_reference(value) {
             findings.errors.push(unresolved(resolved, &place));
@@ -28,13 +28,14 @@ pub(super) fn judge(resolution: &Resolution, delivery: &Delivery<'_>, findings: 
 
 fn unresolved(resolved: &Resolved, place: &str) -> Problem {
     let name = resolved.name.as_str();
-    let allow = "if the app wants exactly this text, set `allow_literal = true` for it in the manifest";
+    let allow = "if the app needs exactly this text, set `allow_literal = true` in its table in the manifest";
     if !resolved.rule.from.is_empty() && resolved.found().is_some() {
         let what = format!("{name} ({place}) is a reference itself, and cryokey follows only one");
         return Problem::configuration(name, what, format!("refer to the secret directly; {allow}"));
     }
     let what = format!("{name} ({place}) looks like a reference to a secret, not like the secret");
-    let fix = format!("name the place in `from` in the manifest, or write the real value there; {allow}");
+    let fix =
+        format!("put the reference into its `from` in the manifest, or provide the secret itself; {allow}");
     Problem::new(Reason::Reference, name, what, fix)
 }
 
@@ -43,6 +44,6 @@ fn embedded(resolved: &Resolved, place: &str) -> Problem {
     let what = format!(
         "{name} ({place}) contains a reference, which cryokey does not resolve: the app gets it as text"
     );
-    let fix = "make the whole value one secret; `allow_literal = true` in the manifest silences this";
+    let fix = "provide the whole value as one secret, or set `allow_literal = true` in its table in the manifest if it is intended";
     Problem::new(Reason::Reference, name, what, fix)
 }

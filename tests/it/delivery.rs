@@ -1,4 +1,4 @@
-//! Delivery by file: in sealed memory, or in a folder in memory.
+//! Delivery by file: in sealed memory, or in a directory in memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use crate::support::{Need, Test, canary, chmod, disk, make_removable, mode, requ
 const FILE: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"file\"\n";
 const BOTH: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"both\"\n";
 
-/// What is in the delivery folder.
+/// What is in the delivery directory.
 fn delivered(test: &Test) -> Vec<PathBuf> {
     fs::read_dir(test.run_dir()).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-fn is_our_folder(path: &Path) -> bool {
+fn is_our_directory(path: &Path) -> bool {
     let uid = rustix::process::geteuid().as_raw();
     let name = path.file_name().unwrap().to_str().unwrap();
     let random = name.strip_prefix(&format!("cryokey-{uid}-"));
@@ -81,24 +81,24 @@ fn name_file_is_replaced_by_where_the_file_is_delivered() {
 }
 
 #[test]
-fn a_folder_in_memory_is_0500_and_its_files_are_0400() {
+fn a_directory_in_memory_is_0500_and_its_files_are_0400() {
     for umask in ["0", "027", "077"] {
         let value = format!("{}\n", canary());
         let test = Test::with(FILE).secret("TOKEN", &value).in_run_dir();
         let test = test.through_shell(&format!("umask {umask}; exec \"$@\""));
         let shown = test.shell("echo \"$TOKEN_FILE\"");
         let path = PathBuf::from(shown.text().trim());
-        let [folder] = &delivered(&test)[..] else { panic!("one folder") };
-        assert!(is_our_folder(folder), "{}", folder.display());
-        assert_eq!(path, folder.join("TOKEN"));
-        assert_eq!((mode(folder), mode(&path)), (0o500, 0o400));
+        let [directory] = &delivered(&test)[..] else { panic!("one directory") };
+        assert!(is_our_directory(directory), "{}", directory.display());
+        assert_eq!(path, directory.join("TOKEN"));
+        assert_eq!((mode(directory), mode(&path)), (0o500, 0o400));
         assert_eq!(fs::read(&path).unwrap(), value.as_bytes());
         shown.says(path.to_str().unwrap());
     }
 }
 
 #[test]
-fn a_folder_of_a_start_that_is_over_is_removed_by_the_next_and_a_living_one_stays() {
+fn a_stale_directory_is_removed_by_the_next_startup_and_one_in_use_stays() {
     let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
     let mut alive = test.spawn(["/bin/sleep", "60"]);
     while !delivered(&test).iter().any(|path| mode(path) == 0o500) {
@@ -115,7 +115,7 @@ fn a_folder_of_a_start_that_is_over_is_removed_by_the_next_and_a_living_one_stay
     test.start().app();
     let left = delivered(&test);
     assert!(!left.contains(&first[0]) && !left.contains(&second[0]), "{left:?}");
-    assert_eq!(left.len(), 3, "what is not ours stays: {left:?}");
+    assert_eq!(left.len(), 3, "foreign files stay: {left:?}");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn nothing_is_written_before_all_secrets_are_resolved() {
 #[test]
 fn check_makes_no_file_and_shows_how_it_would_be_delivered() {
     let test = Test::with(FILE).secret("TOKEN", canary());
-    assert!(test.command(["check"]).text().contains("memory file (lost to an app that closes descriptors"));
+    assert!(test.command(["check"]).text().contains("in-memory file (lost if the app closes descriptors"));
     let test = test.in_run_dir();
     let outcome = test.command(["check"]);
     assert!(
@@ -162,7 +162,7 @@ fn the_option_wins_over_the_variable_and_the_variable_over_the_manifest() {
 }
 
 #[test]
-fn c18_a_folder_that_cannot_be_written_is_refused_with_the_mount_to_add() {
+fn c18_a_directory_that_cannot_be_written_is_refused_with_the_mount_to_add() {
     let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
     chmod(test.run_dir(), 0o555);
     let test = test.by_nobody().through_shell("chmod 555 \"$CRYOKEY_RUN_DIR\"; exec \"$@\"");
@@ -173,7 +173,7 @@ fn c18_a_folder_that_cannot_be_written_is_refused_with_the_mount_to_add() {
 }
 
 #[test]
-fn c18_a_read_only_file_system_or_no_folder_at_all_is_refused_with_the_mount_to_add() {
+fn c18_a_read_only_file_system_or_no_directory_at_all_is_refused_with_the_mount_to_add() {
     let test = Test::with(FILE).secret("TOKEN", canary()).variable("CRYOKEY_RUN_DIR", "/nonexistent/run");
     let outcome = test.start();
     outcome.refused(73, "deliver", "TOKEN", "cannot-create").says("--tmpfs /nonexistent/run");
@@ -187,7 +187,7 @@ fn c18_a_read_only_file_system_or_no_folder_at_all_is_refused_with_the_mount_to_
 }
 
 #[test]
-fn c18_memory_needs_no_folder_at_all() {
+fn c18_memory_needs_no_directory_at_all() {
     if !require(Need::Mounts) {
         return;
     }
@@ -199,10 +199,10 @@ fn c18_memory_needs_no_folder_at_all() {
 }
 
 #[test]
-fn c19_a_folder_on_a_disk_is_refused_unless_a_disk_is_allowed() {
-    let Some(folder) = disk() else { return };
+fn c19_a_directory_on_a_disk_is_refused_unless_a_disk_is_allowed() {
+    let Some(directory) = disk() else { return };
     let value = canary();
-    let test = Test::with(FILE).secret("TOKEN", &value).deliver_to(folder);
+    let test = Test::with(FILE).secret("TOKEN", &value).deliver_to(directory);
     let outcome = test.start();
     outcome.refused(73, "deliver", "TOKEN", "disk").says(test.run_dir().to_str().unwrap());
     outcome.says("CRYOKEY_ALLOW_DISK=true");
@@ -272,7 +272,7 @@ fn c28_an_owner_for_a_delivered_file_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn told_to_stop_while_files_are_made_takes_them_away_again() {
+fn stopped_while_files_are_written_it_removes_them_again() {
     if !require(Need::Strace) {
         return;
     }

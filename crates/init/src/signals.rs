@@ -1,7 +1,7 @@
-//! Signals as the kernel has them, and as they were before `main`.
+//! Signals: the current state, and the state before `main`.
 //!
-//! The mask is read and set by raw calls: glibc's wrappers hide signals 32 and 33, and the app must get back what it
-//! would have had without cryokey.
+//! The mask is read and set by raw calls: glibc's wrappers hide signals 32 and 33, and the app must get the
+//! mask that it would have had without cryokey.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ const SET_SIZE: usize = size_of::<u64>();
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
 static PIPE_WAS_DEFAULT: AtomicBool = AtomicBool::new(false);
 
-/// Must run before the Rust runtime does: that one ignores SIGPIPE.
+/// Must run before the Rust runtime, which ignores SIGPIPE.
 pub(crate) fn note_inherited() {
     INHERITED_MASK.store(mask(), Ordering::Relaxed);
     PIPE_WAS_DEFAULT.store(disposition(libc::SIGPIPE) == libc::SIG_DFL, Ordering::Relaxed);
@@ -25,7 +25,7 @@ pub(crate) fn restore_inherited() {
     }
 }
 
-/// What whoever started this process had blocked: those signals are the app's affair.
+/// The signals that were blocked when the process was started; the app inherits them.
 pub(crate) fn inherited_mask() -> u64 {
     INHERITED_MASK.load(Ordering::Relaxed)
 }
@@ -68,7 +68,7 @@ pub(crate) fn disposition(signal: c_int) -> libc::sighandler_t {
     }
 }
 
-/// After an execve that failed a message is written, and a reader that has gone must not end the process first.
+/// After a failed execve, a message is written. A closed stderr must not kill the process before that.
 pub(crate) fn ignore_broken_pipes() {
     set_disposition(libc::SIGPIPE, libc::SIG_IGN);
 }
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no sigaction, and nothing is noted before main")]
-    fn the_start_was_noted_before_main() {
+    fn the_original_state_is_recorded_before_main() {
         assert!(PIPE_WAS_DEFAULT.load(Ordering::Relaxed) || disposition(libc::SIGPIPE) == libc::SIG_IGN);
     }
 

@@ -101,7 +101,7 @@ impl Address {
     }
 }
 
-/// Scheme, host and port of a URL, for reports: nothing else of it, in which there may be a password.
+/// Only scheme, host and port of a URL, for reports: the rest may contain a password.
 #[must_use]
 pub fn endpoint(url: &str) -> Option<String> {
     let address = Address::parse(url).ok()?;

@@ -25,7 +25,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The address for reports; `None` where it is none that could be used.
+    /// The address, for reports; `None` if it is unusable.
     #[must_use]
     pub fn endpoint(&self) -> Option<String> {
         let is_socket = self.address.starts_with("unix://");

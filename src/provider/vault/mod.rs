@@ -145,7 +145,7 @@ fn referenced(key: &Key, want: Want, stored: Option<&Result<Stored, KvError>>) -
     reading.map(|reading| Found { key: key.clone(), name: None, reading })
 }
 
-/// What the secret looks like that has no such field.
+/// Describes the secret that lacks the field.
 fn lacking(key: &Key, stored: &Result<Stored, KvError>) -> Option<String> {
     let fields = stored.as_ref().ok()?.fields().ok()?;
     Some(state(&key.path, fields.len()))
