@@ -26,6 +26,8 @@ pub mod variable {
     pub const SECRET_ROTATION_TIMESTAMP: &str = "SECRET_ROTATION_TIMESTAMP";
     /// The home directory, where SSH keys go.
     pub const HOME: &str = "HOME";
+    /// A user session's directory in memory, where files go if it will do.
+    pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 
     /// All of them, to tell a misspelt one from one of ours.
     pub const ALL: &[&str] = &[
@@ -38,6 +40,7 @@ pub mod variable {
         LOG_FORMAT,
         SECRET_ROTATION_TIMESTAMP,
         HOME,
+        XDG_RUNTIME_DIR,
     ];
 
     /// What every variable of our own begins with; none of them reaches the app.

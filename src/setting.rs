@@ -95,8 +95,8 @@ settings! {
     max_requests: u64 as Integer<1, 256> = 32, variable "CRYOKEY_MAX_REQUESTS", key "max_requests";
     /// What the names of secret files may begin with, such as `cryoprotect_`.
     name_prefix: String as Text = String::new(), variable "CRYOKEY_NAME_PREFIX", key "name_prefix";
-    /// Where files are delivered: a directory on a tmpfs, absolute in the manifest. Without it, files are delivered in
-    /// memory, without a directory.
+    /// Where files are delivered: a directory on a tmpfs, absolute in the manifest. Without it, the first writable tmpfs
+    /// of `$XDG_RUNTIME_DIR`, `/run` and `/dev/shm`; if there is none, memory files.
     run_dir: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_RUN_DIR", key "run_dir";
     /// Where secret files are; `./.secrets` with `--dev`, whatever the variable and the manifest say.
     secrets_dir: PathBuf as Path = SECRETS_DIR.into(), variable "CRYOKEY_SECRETS_DIR", key "secrets_dir";

@@ -1,20 +1,22 @@
-//! Delivery by file: in a directory in memory, or without any directory as a sealed memfd.
+//! Delivery by file: in a directory in memory, or where there is none as a sealed memfd.
 //!
-//! After `execve` no cryokey process remains to clean up, so a memfd is the default: it goes with the app. A directory
-//! is used where the operator names one.
+//! A directory comes first: its paths mean the same file in every process. `/proc/self/fd/N` is whatever the process
+//! that opens it has there.
 
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, MemfdFlags, Mode, OFlags, SealFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 
 use super::made::{Made, Thing};
 use super::{Delivered, stale};
 use crate::config::Config;
+use crate::environ::{Environ, variable};
 use crate::error::{Problem, Reason};
 use crate::escape::escaped_path;
 use crate::provider::file_variables;
+use crate::provider::files::is_open_to_all;
 use crate::resolve::Accepted;
 use crate::setting::VARIABLE;
 use crate::system::write;
@@ -26,56 +28,89 @@ const RAMFS: i64 = 0x8584_58f6;
 /// `f_type` of proc, sysfs and both cgroup file systems (statfs(2)).
 const PSEUDO: [i64; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
 
+/// Memory files get the lowest free number from here: what a child opens itself has a small one.
+const FIRST_MEMORY_FILE: i32 = 1_000;
+
 /// How files will be delivered.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place<'a> {
+pub enum Place {
     /// As sealed memfds: readable at `/proc/self/fd/N`, gone with the app.
     Memory,
-    /// Below this directory.
-    Directory(&'a Path),
+    /// Below a directory that the operator named: there or nowhere.
+    Named(PathBuf),
+    /// Below the first usual directory that will do; if it fails after all, in memory.
+    Usual(PathBuf),
 }
 
-impl<'a> Place<'a> {
-    /// Where a configuration wants files.
+impl Place {
+    /// Where files go.
     #[must_use]
-    pub fn new(config: &'a Config) -> Self {
-        config.run_dir.as_deref().map_or(Self::Memory, Self::Directory)
+    pub fn new(config: &Config, environ: &Environ) -> Self {
+        if let Some(named) = &config.run_dir {
+            return Self::Named(named.clone());
+        }
+        let of_session = environ.path(variable::XDG_RUNTIME_DIR).filter(|path| path.is_absolute());
+        let usual = of_session.into_iter().chain(["/run".into(), "/dev/shm".into()]);
+        usual.into_iter().find(|path| will_do(path)).map_or(Self::Memory, Self::Usual)
     }
 }
 
+/// Whether a directory is in memory, writable, and safe from those who may write there too.
+fn will_do(path: &Path) -> bool {
+    let Ok(directory) = open(path) else { return false };
+    let is_safe = rustix::fs::fstat(&directory).is_ok_and(|stat| !is_open_to_all(stat.st_mode));
+    is_safe && is_in_memory(&directory).unwrap_or(false) && can_write(&directory).is_ok()
+}
+
 /// Delivers secrets as files.
-pub(super) fn deliver(secrets: &[Accepted<'_>], config: &Config) -> Result<Delivered, Problem> {
-    match Place::new(config) {
+pub(super) fn deliver(
+    secrets: &[Accepted<'_>],
+    place: &Place,
+    config: &Config,
+) -> Result<Delivered, Problem> {
+    match place {
         _ if secrets.is_empty() => Ok(Delivered::default()),
-        Place::Memory => {
-            let file_variables = secrets.iter().map(in_memory).collect::<Result<_, _>>()?;
-            Ok(Delivered { file_variables, ..Delivered::default() })
-        }
-        Place::Directory(run_dir) => in_directory(secrets, run_dir, config),
+        Place::Memory => all_in_memory(secrets),
+        Place::Named(run_dir) => in_directory(secrets, run_dir, config),
+        Place::Usual(run_dir) => in_directory(secrets, run_dir, config).or_else(|_| all_in_memory(secrets)),
     }
 }
 
 /// Whether the directory exists, is writable and in memory, where one is needed. Memory files are made, and let go
 /// by the caller: nothing else tells whether the limits allow them, and what comes after them.
-pub(super) fn check(secrets: &[Accepted<'_>], config: &Config) -> Result<Vec<OwnedFd>, Problem> {
-    let run_dir = match Place::new(config) {
-        _ if secrets.is_empty() => return Ok(Vec::new()),
-        Place::Memory => return secrets.iter().map(memory_file).collect(),
-        Place::Directory(run_dir) => run_dir,
-    };
+pub(super) fn check(
+    secrets: &[Accepted<'_>],
+    place: &Place,
+    config: &Config,
+) -> Result<Vec<OwnedFd>, Problem> {
+    let in_memory = || secrets.iter().map(memory_file).collect();
+    match place {
+        _ if secrets.is_empty() => Ok(Vec::new()),
+        Place::Memory => in_memory(),
+        Place::Named(run_dir) => check_directory(secrets, run_dir, config).map(|()| Vec::new()),
+        Place::Usual(run_dir) => {
+            check_directory(secrets, run_dir, config).map_or_else(|_| in_memory(), |()| Ok(Vec::new()))
+        }
+    }
+}
+
+fn check_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<(), Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let (parent, _) = open_run_dir(secrets, run_dir, config)?;
     // Beside it, delivering opens a directory and a file.
     let held: [Result<OwnedFd, Errno>; 2] =
         std::array::from_fn(|_| rustix::io::fcntl_dupfd_cloexec(&parent, 0));
     held.iter().try_for_each(|held| held.as_ref().map(drop).map_err(|errno| refused(*errno)))?;
-    rustix::fs::accessat(&parent, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
-        .map_err(refused)?;
-    Ok(Vec::new())
+    can_write(&parent).map_err(refused)
 }
 
 fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
     secrets.iter().map(|secret| secret.name.to_string()).collect()
+}
+
+fn all_in_memory(secrets: &[Accepted<'_>]) -> Result<Delivered, Problem> {
+    let file_variables = secrets.iter().map(in_memory).collect::<Result<_, _>>()?;
+    Ok(Delivered { file_variables, ..Delivered::default() })
 }
 
 fn in_memory(secret: &Accepted<'_>) -> Result<(String, PathBuf), Problem> {
@@ -93,7 +128,7 @@ fn memory_file(secret: &Accepted<'_>) -> Result<OwnedFd, Problem> {
 }
 
 fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = MemfdFlags::ALLOW_SEALING;
+    let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
     let label = format!("cryokey:{name}");
     let file = match rustix::fs::memfd_create(&label, flags | MemfdFlags::NOEXEC_SEAL) {
         // Before Linux 6.3 the flag is unknown.
@@ -108,7 +143,18 @@ fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
     )?;
     // Readers begin where the descriptor stands; /proc/self/fd/N opens anew, a plain `fd N` does not.
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
-    Ok(file)
+    numbered(&file)
+}
+
+/// The same file at a number that is high enough, and open for the app.
+fn numbered(file: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let high = rustix::io::fcntl_dupfd_cloexec(file, FIRST_MEMORY_FILE).map_err(|errno| match errno {
+        // The limit of open files is lower than the number.
+        Errno::INVAL => Errno::MFILE,
+        other => other,
+    })?;
+    rustix::io::fcntl_setfd(&high, FdFlags::empty())?;
+    Ok(high)
 }
 
 fn in_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<Delivered, Problem> {
@@ -161,6 +207,10 @@ fn open(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
+fn can_write(directory: &OwnedFd) -> Result<(), Errno> {
+    rustix::fs::accessat(directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+}
+
 /// Whether a file system shows the kernel's own state: no file can be made there, whatever its modes say.
 fn is_pseudo(file: &OwnedFd) -> Result<bool, Errno> {
     Ok(PSEUDO.contains(&rustix::fs::fstatfs(file)?.f_type))
@@ -210,6 +260,10 @@ fn memory_refused(name: &str, errno: Errno) -> Problem {
         Reason::Resource,
         name,
         format!("no memory file could be made for {name}: {why}"),
-        format!("raise the limit of open files or of memory, or name a tmpfs by {}", VARIABLE.run_dir),
+        format!(
+            "mount a tmpfs at /run or name one by {}, or raise the limit of memory and the limit of open files (above \
+             {FIRST_MEMORY_FILE})",
+            VARIABLE.run_dir
+        ),
     )
 }

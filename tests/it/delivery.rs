@@ -22,13 +22,16 @@ fn is_our_folder(path: &Path) -> bool {
 
 #[test]
 fn a_file_in_memory_has_the_exact_bytes_and_the_name_is_no_variable() {
+    if !require(Need::Mounts) {
+        return;
+    }
     let value = format!("{}\n\0\n", canary());
-    let test = Test::with(FILE).secret("TOKEN", &value);
+    let test = Test::with(FILE).secret("TOKEN", &value).without_tmpfs();
     let outcome = test.start();
     let app = outcome.app();
     let path = String::from_utf8(app.get("TOKEN_FILE").unwrap().to_vec()).unwrap();
     let descriptor = path.strip_prefix("/proc/self/fd/").unwrap().parse::<u32>().unwrap();
-    assert!(descriptor > 2);
+    assert!(descriptor >= 1_000, "{path}");
     app.has_no("TOKEN");
     // In the app, in its child, and again from the start.
     let outcome = test.shell("cat \"$TOKEN_FILE\"; read -r line < \"$TOKEN_FILE\"; cat \"$TOKEN_FILE\"");
@@ -37,8 +40,11 @@ fn a_file_in_memory_has_the_exact_bytes_and_the_name_is_no_variable() {
 
 #[test]
 fn a_file_in_memory_is_0400_and_sealed_against_its_owner_too() {
+    if !require(Need::Mounts) {
+        return;
+    }
     for test in [Test::with(FILE), Test::with(FILE).by_nobody()] {
-        let test = test.secret("TOKEN", canary());
+        let test = test.secret("TOKEN", canary()).without_tmpfs();
         assert_eq!(test.shell("stat -Lc %a \"$TOKEN_FILE\"").text().trim(), "400");
         let write = "chmod 600 \"$TOKEN_FILE\"; (echo x >> \"$TOKEN_FILE\") 2>/dev/null && exit 3; \
                      (: > \"$TOKEN_FILE\") 2>/dev/null && exit 4; exec wc -c < \"$TOKEN_FILE\"";
@@ -135,9 +141,7 @@ fn nothing_is_written_before_all_secrets_are_resolved() {
 
 #[test]
 fn check_makes_no_file_and_shows_how_it_would_be_delivered() {
-    let test = Test::with(FILE).secret("TOKEN", canary());
-    assert!(test.command(["check"]).text().contains("memory file (lost to an app that closes descriptors"));
-    let test = test.in_run_dir();
+    let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
     let outcome = test.command(["check"]);
     assert!(
         outcome.text().lines().any(|line| line.contains("TOKEN") && line.ends_with("file")),
@@ -145,6 +149,62 @@ fn check_makes_no_file_and_shows_how_it_would_be_delivered() {
         outcome.text()
     );
     assert!(delivered(&test).is_empty());
+}
+
+#[test]
+fn check_shows_and_advises_against_memory_files() {
+    if !require(Need::Mounts) {
+        return;
+    }
+    let outcome = Test::with(FILE).secret("TOKEN", canary()).without_tmpfs().command(["check"]);
+    assert!(outcome.text().contains("memory file (lost to an app that closes descriptors"));
+    assert!(outcome.text().contains("advice: no tmpfs is writable"), "{}", outcome.text());
+}
+
+#[test]
+fn without_a_named_folder_files_go_to_the_first_usual_one_in_memory() {
+    let value = canary();
+    let session = crate::support::memory();
+    let test = Test::with(FILE).secret("TOKEN", &value);
+    let path = |test: &Test| PathBuf::from(test.shell("echo \"$TOKEN_FILE\"").text().trim());
+    let shown =
+        test.shell("cat \"$TOKEN_FILE\"; dirname \"$TOKEN_FILE\"; rm -r \"$(dirname \"$TOKEN_FILE\")\"");
+    let (content, folder) = shown.text().split_once('/').unwrap();
+    assert_eq!(content, value);
+    assert!(folder.starts_with("run/cryokey-") || folder.starts_with("dev/shm/cryokey-"), "{folder}");
+    let test = test.variable("XDG_RUNTIME_DIR", session.path());
+    assert!(path(&test).starts_with(session.path()));
+    // Whoever may rename the folder away could put another in its place.
+    chmod(session.path(), 0o777);
+    assert!(!path(&test).starts_with(session.path()));
+    make_removable(&session);
+}
+
+#[test]
+fn where_the_usual_folder_is_full_files_are_in_memory_after_all() {
+    if !require(Need::Mounts) {
+        return;
+    }
+    let value = canary().repeat(400);
+    let script = "mount -t tmpfs -o size=8k none /dev/shm && mount --bind /etc /run && exec \"$@\"";
+    let test = Test::with(FILE).secret("TOKEN", &value).through_mounts(script);
+    assert_eq!(test.shell("cat \"$TOKEN_FILE\"; ls /dev/shm").text(), value);
+}
+
+#[test]
+fn a_child_that_opened_files_of_its_own_still_reads_the_secret() {
+    if !require(Need::Python) || !require(Need::Mounts) {
+        return;
+    }
+    let value = canary();
+    let child = "import os, subprocess, sys\n\
+                 own = [open('/etc/hostname') for _ in range(20)]\n\
+                 sys.stdout.write(open(os.environ['TOKEN_FILE']).read())";
+    for test in [Test::with(FILE), Test::with(FILE).without_tmpfs()] {
+        let test = test.secret("TOKEN", &value);
+        let script = format!("exec 3</etc/hostname; /usr/bin/python3 -c \"{child}\"");
+        assert_eq!(test.shell(&script).text(), value);
+    }
 }
 
 #[test]
@@ -193,8 +253,7 @@ fn c18_memory_needs_no_folder_at_all() {
     }
     let value = canary();
     let test = Test::with(FILE).secret("TOKEN", &value);
-    let test =
-        test.through_mounts("mount -o remount,bind,ro / && mount -o remount,bind,ro /dev/shm; exec \"$@\"");
+    let test = test.without_tmpfs();
     assert_eq!(test.shell("cat \"$TOKEN_FILE\"").text(), value);
 }
 

@@ -109,7 +109,8 @@ impl Directory {
 }
 
 /// Whether every user may put files into a directory and take others' files away.
-pub(super) fn is_open_to_all(mode: u32) -> bool {
+#[must_use]
+pub fn is_open_to_all(mode: u32) -> bool {
     mode & 0o002 != 0 && mode & 0o1000 == 0
 }
 

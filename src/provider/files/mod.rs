@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use rustix::fs::Stat;
 use rustix::io::Errno;
 
-use self::directory::{Directory, GENERATION, Generation, Pin, is_open_to_all};
+pub use self::directory::is_open_to_all;
+use self::directory::{Directory, GENERATION, Generation, Pin};
 use self::error::{FileError, Permission, mode};
 use self::listing::Listing;
 use super::{Answer, Deadline, Found, Key, Provider, ProviderError, Reading, Request, Value, Want};
