@@ -87,21 +87,22 @@ pub(super) fn check(
     match place {
         _ if secrets.is_empty() => Ok(Vec::new()),
         Place::Memory => in_memory(),
-        Place::Named(run_dir) => check_directory(secrets, run_dir, config).map(|()| Vec::new()),
+        Place::Named(run_dir) => Ok(vec![check_directory(secrets, run_dir, config)?]),
         Place::Usual(run_dir) => {
-            check_directory(secrets, run_dir, config).map_or_else(|_| in_memory(), |()| Ok(Vec::new()))
+            check_directory(secrets, run_dir, config).map_or_else(|_| in_memory(), |held| Ok(vec![held]))
         }
     }
 }
 
-fn check_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<(), Problem> {
+fn check_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<OwnedFd, Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let (parent, _) = open_run_dir(secrets, run_dir, config)?;
     // Beside it, delivering opens a directory and a file.
     let held: [Result<OwnedFd, Errno>; 2] =
         std::array::from_fn(|_| rustix::io::fcntl_dupfd_cloexec(&parent, 0));
     held.iter().try_for_each(|held| held.as_ref().map(drop).map_err(|errno| refused(*errno)))?;
-    can_write(&parent).map_err(refused)
+    can_write(&parent).map_err(refused)?;
+    Ok(parent)
 }
 
 fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
@@ -160,11 +161,12 @@ fn numbered(file: &OwnedFd) -> Result<OwnedFd, Errno> {
 fn in_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<Delivered, Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let (parent, warning) = open_run_dir(secrets, run_dir, config)?;
-    stale::remove_all(run_dir);
-    let (path, directory) = make_directory(run_dir, &parent).map_err(refused)?;
+    stale::remove_all(&parent);
+    let (name, directory) = make_directory(&parent).map_err(refused)?;
+    let path = run_dir.join(&name);
     let mut delivered = Delivered {
         warnings: warning.into_iter().collect(),
-        made: Made::one(Thing::DeliveryDirectory(path.clone())),
+        made: Made::one(Thing::DeliveryDirectory(parent, name)),
         ..Delivered::default()
     };
     stale::sign(&directory).map_err(refused)?;
@@ -195,12 +197,12 @@ fn open_run_dir(
     }
 }
 
-fn make_directory(run_dir: &Path, parent: &OwnedFd) -> Result<(PathBuf, OwnedFd), Errno> {
+fn make_directory(parent: &OwnedFd) -> Result<(String, OwnedFd), Errno> {
     let name = stale::directory_prefix() + &write::random_suffix()?;
     rustix::fs::mkdirat(parent, &name, Mode::RWXU)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(parent, &name, flags, Mode::empty())?;
-    Ok((run_dir.join(name), directory))
+    Ok((name, directory))
 }
 
 fn open(path: &Path) -> Result<OwnedFd, Errno> {

@@ -15,8 +15,8 @@ pub(super) struct Made(Vec<Thing>);
 
 #[derive(Debug)]
 pub(super) enum Thing {
-    /// A delivery directory with all that is in it.
-    DeliveryDirectory(PathBuf),
+    /// A delivery directory with all that is in it, by where it is and its name.
+    DeliveryDirectory(OwnedFd, String),
     /// A directory elsewhere; it stays if something else was put into it meanwhile.
     Directory(PathBuf),
     /// A file that did not exist before.
@@ -54,7 +54,7 @@ impl Drop for Made {
         for thing in self.0.drain(..).rev() {
             // What cannot be undone is not worth a report: the failure that led here is.
             let _ = match thing {
-                Thing::DeliveryDirectory(path) => stale::remove(&path),
+                Thing::DeliveryDirectory(run_dir, name) => stale::remove(&run_dir, &name).map_err(Into::into),
                 Thing::Directory(path) => std::fs::remove_dir(path),
                 Thing::File(path) => std::fs::remove_file(path),
                 Thing::Former(file) => file.write().map_err(Into::into),

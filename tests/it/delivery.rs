@@ -113,7 +113,8 @@ fn a_folder_of_a_start_that_is_over_is_removed_by_the_next_and_a_living_one_stay
     let first = delivered(&test);
     test.start().app();
     let second: Vec<PathBuf> = delivered(&test).into_iter().filter(|path| !first.contains(path)).collect();
-    assert_eq!((first.len(), second.len()), (1, 1), "the living one stays");
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert!(first[0].join("TOKEN").exists(), "the living one stays");
     fs::create_dir(test.run_dir().join("cryokey-999999-0123456789abcdef")).unwrap();
     fs::write(test.run_dir().join("theirs"), "").unwrap();
     alive.child.kill().unwrap();
@@ -122,6 +123,44 @@ fn a_folder_of_a_start_that_is_over_is_removed_by_the_next_and_a_living_one_stay
     let left = delivered(&test);
     assert!(!left.contains(&first[0]) && !left.contains(&second[0]), "{left:?}");
     assert_eq!(left.len(), 3, "what is not ours stays: {left:?}");
+}
+
+#[test]
+fn a_folder_whose_process_proc_hides_is_left_alone() {
+    if !require(Need::Mounts) {
+        return;
+    }
+    let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir().by_nobody();
+    let folder = test.run_dir().join("cryokey-65534-0123456789abcdef");
+    fs::create_dir(&folder).unwrap();
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
+    fs::write(folder.join(".owner"), format!("1 1 {}", namespace.display())).unwrap();
+    std::os::unix::fs::chown(&folder, Some(65_534), Some(65_534)).unwrap();
+    let test = test.through_mounts("mount -t proc -o hidepid=2 none /proc && exec \"$@\"");
+    test.start().app();
+    assert!(folder.join(".owner").exists(), "the process of pid 1 lives");
+}
+
+#[test]
+fn folders_of_others_that_bear_our_name_are_not_touched_and_cost_no_time() {
+    if !require(Need::Root) {
+        return;
+    }
+    let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
+    for number in 0..20_000 {
+        fs::write(test.run_dir().join(format!("cryokey-0-{number}")), "").unwrap();
+    }
+    // A tmpfs lists what was made last first.
+    let theirs = test.run_dir().join("cryokey-0-0123456789abcdef");
+    fs::create_dir(&theirs).unwrap();
+    let ours = fs::read_link("/proc/self/ns/pid").unwrap();
+    fs::write(theirs.join(".owner"), format!("4194305 1 {}", ours.display())).unwrap();
+    chmod(&theirs, 0o555);
+    std::os::unix::fs::chown(&theirs, Some(65_534), None).unwrap();
+    let outcome = test.start();
+    outcome.app();
+    assert!(outcome.took < std::time::Duration::from_secs(1), "{:?}", outcome.took);
+    assert_eq!((mode(&theirs), theirs.join(".owner").exists()), (0o555, true));
 }
 
 #[test]
