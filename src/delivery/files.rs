@@ -102,6 +102,8 @@ fn check_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) ->
         std::array::from_fn(|_| rustix::io::fcntl_dupfd_cloexec(&parent, 0));
     held.iter().try_for_each(|held| held.as_ref().map(drop).map_err(|errno| refused(*errno)))?;
     can_write(&parent).map_err(refused)?;
+    let sizes = secrets.iter().map(|secret| secret.value.secret.expose().len());
+    write::within_limit(sizes.max().unwrap_or_default().max(stale::LONGEST_OWNER)).map_err(refused)?;
     Ok(parent)
 }
 
@@ -226,7 +228,7 @@ pub(super) fn is_in_memory(file: &OwnedFd) -> Result<bool, Errno> {
 
 fn directory_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Problem {
     let path = escaped_path(run_dir);
-    let why = std::io::Error::from(errno);
+    let why = write::why(errno);
     Problem {
         reason: Reason::CannotCreate,
         what: format!("files cannot be delivered to {path}: {why} (for {})", names.join(", ")),
@@ -257,9 +259,9 @@ fn on_disk_allowed(run_dir: &Path, names: Vec<String>) -> Problem {
 }
 
 fn memory_refused(name: &str, errno: Errno) -> Problem {
-    let why = std::io::Error::from(errno);
+    let why = write::why(errno);
     Problem::new(
-        Reason::Resource,
+        if errno == Errno::FBIG { Reason::CannotCreate } else { Reason::Resource },
         name,
         format!("no memory file could be made for {name}: {why}"),
         format!(

@@ -29,6 +29,9 @@ const LONGEST: Duration = Duration::from_millis(500);
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// Three numbers and their names.
+pub(super) const LONGEST_OWNER: usize = 64;
+
 /// What a directory of this user begins with.
 pub(super) fn directory_prefix() -> String {
     format!("cryokey-{}-", rustix::process::geteuid().as_raw())

@@ -370,6 +370,43 @@ fn c28_an_owner_for_a_delivered_file_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn a_limit_of_file_sizes_is_named_by_check_and_run_and_nothing_is_left() {
+    let key = "[secret.KEY]\nrequired = true\ndeliver = \"ssh\"\n";
+    let tests = [
+        Test::with(FILE).secret("TOKEN", canary()).in_run_dir(),
+        Test::with(FILE).secret("TOKEN", canary()),
+        Test::with(key).public_file("secrets/KEY", include_str!("../data/id_ed25519"), 0o444),
+    ];
+    for test in tests {
+        let test = test.through_shell("ulimit -f 0; exec \"$@\"");
+        assert_eq!(test.command(["check"]).code, 73);
+        let outcome = test.start();
+        assert_eq!(outcome.code, 73, "{}", outcome.stderr);
+        outcome.nothing_happened().says("RLIMIT_FSIZE").says("exit code=73 phase=deliver");
+    }
+}
+
+#[test]
+fn told_to_stop_after_delivery_was_looked_at_and_before_the_app_runs_is_undone() {
+    if !require(Need::Trace) {
+        return;
+    }
+    let test = || Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
+    let calls = "trace=rt_sigaction,execve";
+    let counted = test().traced(["-e", calls]);
+    counted.run(["/bin/true"]).succeeded();
+    let trace = counted.trace();
+    let main = trace.split(' ').next().unwrap();
+    let of_main: Vec<&str> = trace.lines().filter(|line| line.starts_with(main)).collect();
+    let last = of_main.iter().rposition(|line| line.contains("execve(\"/bin/true\"")).unwrap();
+    let when = of_main[..last].iter().filter(|line| line.contains("rt_sigaction(")).count();
+    let inject = format!("inject=rt_sigaction:signal=SIGTERM:when={when}");
+    let outcome = test().traced(["-e", calls, "-e", &inject]).run(["/bin/true"]);
+    assert_eq!(outcome.code, 143, "{}", outcome.stderr);
+    outcome.nothing_happened().says("exit code=143 phase=deliver").says("reason=stopped");
+}
+
+#[test]
 fn told_to_stop_while_files_are_made_takes_them_away_again() {
     if !require(Need::Strace) {
         return;

@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::launch::Launch;
+use crate::stop::StopSignals;
 use crate::{search, signals, startup};
 
 /// The kernel looks at no more of a script (`BINPRM_BUF_SIZE`), so neither does the message.
@@ -39,6 +40,8 @@ pub enum Reason {
     NotADirectory,
     /// It does not exist.
     NotFound,
+    /// A stop signal arrived before it was tried.
+    Stopped(u8),
     /// Arguments and environment are larger than the kernel allows.
     TooBig,
     /// Any other answer of the kernel.
@@ -56,21 +59,24 @@ impl ExecError {
     }
 }
 
-/// Becomes the app. Returns only when that failed. Mask and descriptors stay as the app would have got them, since
-/// nothing but a message follows; SIGPIPE is ignored again so that it can be written.
+/// Becomes the app. Returns only when that failed. Descriptors stay as the app would have got them, since nothing but
+/// a message follows; the signals that could keep it from being written are ignored again.
 #[must_use]
-pub fn exec(launch: &Launch) -> ExecError {
+pub fn exec(launch: &Launch, held: &StopSignals) -> ExecError {
     startup::restore();
-    let error = try_each(launch);
-    signals::ignore_broken_pipes();
+    let error = try_each(launch, held);
+    signals::ignore_those_of_writes();
     error
 }
 
 /// The order of `execvp`: a missing file means the next directory, a forbidden one is remembered in case nothing
 /// better comes, everything else ends the search.
-fn try_each(launch: &Launch) -> ExecError {
+fn try_each(launch: &Launch, held: &StopSignals) -> ExecError {
     let mut forbidden = None;
     for path in search::candidates(launch.program(), launch.variable("PATH")) {
+        if let Some(signal) = held.pending() {
+            return ExecError { path: launch.program().into(), reason: Reason::Stopped(signal) };
+        }
         let errno = execve(&path, launch);
         match errno {
             libc::ENOENT if !exists(&path) => {}
@@ -85,10 +91,14 @@ fn try_each(launch: &Launch) -> ExecError {
 fn execve(path: &CStr, launch: &Launch) -> i32 {
     let arguments = pointers(launch.arguments.iter().map(CString::as_c_str));
     let environment = pointers(launch.environment());
+    let held = signals::mask();
+    signals::set_mask(signals::inherited_mask());
     // SAFETY: the path is a NUL-terminated string, the arrays end with a null pointer and hold such strings; `launch`
     // and the vectors live longer than the call.
     unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
-    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+    let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    signals::set_mask(held);
+    errno
 }
 
 fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {

@@ -10,18 +10,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const SET_SIZE: usize = size_of::<u64>();
 
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
-static PIPE_WAS_DEFAULT: AtomicBool = AtomicBool::new(false);
+
+/// What ends a process that writes where nobody reads, or beyond `RLIMIT_FSIZE`. Ignored, writing answers with an error.
+const OF_WRITES: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+static WERE_DEFAULT: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
 /// Must run before the Rust runtime does: that one ignores SIGPIPE.
 pub(crate) fn note_inherited() {
     INHERITED_MASK.store(mask(), Ordering::Relaxed);
-    PIPE_WAS_DEFAULT.store(disposition(libc::SIGPIPE) == libc::SIG_DFL, Ordering::Relaxed);
+    for (signal, was_default) in OF_WRITES.into_iter().zip(&WERE_DEFAULT) {
+        was_default.store(disposition(signal) == libc::SIG_DFL, Ordering::Relaxed);
+    }
 }
 
-pub(crate) fn restore_inherited() {
-    set_mask(inherited_mask());
-    if PIPE_WAS_DEFAULT.load(Ordering::Relaxed) {
-        set_disposition(libc::SIGPIPE, libc::SIG_DFL);
+pub(crate) fn restore_dispositions() {
+    for (signal, was_default) in OF_WRITES.into_iter().zip(&WERE_DEFAULT) {
+        if was_default.load(Ordering::Relaxed) {
+            set_disposition(signal, libc::SIG_DFL);
+        }
     }
 }
 
@@ -68,9 +74,11 @@ pub(crate) fn disposition(signal: c_int) -> libc::sighandler_t {
     }
 }
 
-/// After an execve that failed a message is written, and a reader that has gone must not end the process first.
-pub(crate) fn ignore_broken_pipes() {
-    set_disposition(libc::SIGPIPE, libc::SIG_IGN);
+/// Before anything is written, and again after an execve that failed: a message follows.
+pub(crate) fn ignore_those_of_writes() {
+    for signal in OF_WRITES {
+        set_disposition(signal, libc::SIG_IGN);
+    }
 }
 
 /// Runs the handler when the signal arrives. The handler must be async-signal-safe.
@@ -101,7 +109,9 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no sigaction, and nothing is noted before main")]
     fn the_start_was_noted_before_main() {
-        assert!(PIPE_WAS_DEFAULT.load(Ordering::Relaxed) || disposition(libc::SIGPIPE) == libc::SIG_IGN);
+        for (signal, was_default) in OF_WRITES.into_iter().zip(&WERE_DEFAULT) {
+            assert!(was_default.load(Ordering::Relaxed) || disposition(signal) == libc::SIG_IGN);
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ static NOTE: extern "C" fn() = note;
 #[cfg_attr(miri, expect(dead_code, reason = "see NOTE"))]
 extern "C" fn note() {
     signals::note_inherited();
+    signals::ignore_those_of_writes();
     for (descriptor, was_closed) in (0..).zip(&WAS_CLOSED) {
         was_closed.store(is_closed(descriptor), Ordering::Relaxed);
     }
@@ -70,9 +71,9 @@ unsafe fn strings(mut array: *const *const c_char) -> Vec<&'static CStr> {
     strings
 }
 
-/// Right before execve, so that the app starts as if cryokey had not been there.
+/// Right before execve, so that the app starts as if cryokey had not been there. The mask comes last of all.
 pub(crate) fn restore() {
-    signals::restore_inherited();
+    signals::restore_dispositions();
     for (descriptor, was_closed) in (0..).zip(&WAS_CLOSED) {
         if was_closed.load(Ordering::Relaxed) {
             // SAFETY: the runtime opened /dev/null here; no owned descriptor has this number.
