@@ -23,7 +23,7 @@ const NOT_YET: &[(&str, &str)] = &[
 ];
 
 /// Nobody reads more of them, and finding the place of each takes as long as the file is.
-const MOST_PROBLEMS: usize = 100;
+const MOST_PROBLEMS: usize = 20;
 
 /// A document and what is wrong with it so far.
 pub(super) struct Document<'a> {
@@ -52,7 +52,7 @@ impl<'a> Document<'a> {
             let problems = RefCell::default();
             return Ok(Self { file, text, table: table.into_inner(), problems });
         }
-        Err(errors.iter().map(|error| syntax(error, text, file)).collect())
+        Err(errors.iter().take(MOST_PROBLEMS).map(|error| syntax(error, text, file)).collect())
     }
 
     pub(super) fn root(&'a self) -> Table<'a> {
