@@ -55,6 +55,14 @@ impl Secret {
         }
     }
 
+    /// Whether it begins with the byte order mark of UTF-16, as what PowerShell's `>` writes does, and has the NULs
+    /// of its ASCII characters.
+    #[must_use]
+    pub fn is_utf16(&self) -> bool {
+        let has_mark = self.0.starts_with(b"\xff\xfe") || self.0.starts_with(b"\xfe\xff");
+        has_mark && self.0.contains(&0)
+    }
+
     /// The line end that the value closes with.
     #[must_use]
     pub fn line_end(&self) -> Option<&'static str> {
