@@ -176,6 +176,13 @@ fn nothing_is_written_before_all_secrets_are_resolved() {
     let manifest = format!("{FILE}[secret.OTHER]\nrequired = true\n");
     let test = Test::with(&manifest).secret("TOKEN", canary()).in_run_dir();
     test.start().refused(66, "resolve", "OTHER", "missing");
+    if !require(Need::Trace) {
+        return;
+    }
+    // What is made and taken away again is not there afterwards.
+    let test = test.traced(["-e", "trace=mkdir,mkdirat,memfd_create,linkat,/unlink.*"]);
+    test.start().refused(66, "resolve", "OTHER", "missing");
+    assert!(!test.trace().contains("cryokey"), "{}", test.trace());
 }
 
 #[test]
