@@ -1,12 +1,7 @@
-//! Turns the built-in profile into Rust, so that no start pays for parsing it. A test proves that the outcome
-//! equals what the manifest reader makes of the same file.
+//! Compiles the built-in profile to Rust, so that it is not parsed at startup. A test checks that the result equals
+//! what the manifest reader makes of the same file.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a build that cannot go on stops"
-)]
+#![allow(clippy::disallowed_methods, clippy::expect_used, clippy::panic, reason = "a build script may panic")]
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -18,10 +13,10 @@ const PROFILE: &str = "src/profile/cryoprotect.toml";
 
 fn main() {
     println!("cargo::rerun-if-changed={PROFILE}");
-    let text = fs::read_to_string(PROFILE).expect("the profile is there");
+    let text = fs::read_to_string(PROFILE).expect("the profile exists");
     let profile = DeTable::parse(&text).expect("the profile is TOML").into_inner();
     let target = Path::new(&env::var_os("OUT_DIR").expect("set by cargo")).join("profile.rs");
-    fs::write(target, manifest(&profile)).expect("cargo's folder can be written");
+    fs::write(target, manifest(&profile)).expect("OUT_DIR is writable");
 }
 
 fn manifest(profile: &DeTable<'_>) -> String {

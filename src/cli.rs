@@ -1,4 +1,4 @@
-//! The command line: what was typed, nothing else.
+//! The command line, parsed and not yet interpreted.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,10 +10,9 @@ use crate::error::{Failure, Phase, Problem, Reason};
 use crate::escape::escaped;
 use crate::suggest::did_you_mean;
 
-/// The help text.
 pub const HELP: &str = include_str!("cli/help.txt");
 
-const COMMANDS: [&str; 6] = ["run", "check", "explain", "init", "help", "version"];
+pub const COMMANDS: [&str; 6] = ["run", "check", "explain", "init", "help", "version"];
 const OPTIONS: [&str; 13] = [
     "--compose",
     "--dev",
@@ -30,51 +29,41 @@ const OPTIONS: [&str; 13] = [
     "--version",
 ];
 
-/// What was asked for.
 #[derive(Debug)]
 pub enum Command {
-    /// Load, check, deliver, and become this.
+    /// The app and its arguments.
     Run(Flags, Vec<OsString>),
-    /// Everything `run` does short of delivering and starting.
     Check(Flags, ReportFormat),
-    /// Where these names come from.
     Explain(Flags, ReportFormat, Vec<String>),
-    /// Write a manifest.
     Init(Init),
-    /// Print the help.
     Help,
-    /// Print the version.
     Version,
 }
 
-/// How a report is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReportFormat {
-    /// For people.
     #[default]
     Table,
-    /// For machines.
     Json,
 }
 
-/// What `init` was told.
+/// The options of `init`.
 #[derive(Debug, Default)]
 pub struct Init {
-    /// Where the manifest is written.
+    /// `-` is standard output.
     pub output: Option<PathBuf>,
-    /// The compose file to read, instead of the usual names; `-` for standard input.
+    /// The Compose file, instead of the usual names; `-` for standard input.
     pub compose: Option<PathBuf>,
-    /// The service of the compose file that the manifest is for.
+    /// The service of the Compose file that the manifest is for.
     pub service: Option<String>,
-    /// The example of variables to read, instead of `.env.example`.
+    /// Instead of `.env.example`.
     pub env_example: Option<PathBuf>,
-    /// The folder of secrets whose names are read.
+    /// Only the names of its files are read.
     pub secrets_dir: Option<PathBuf>,
-    /// Whether an existing manifest is replaced.
+    /// Replaces an existing manifest.
     pub force: bool,
 }
 
-/// Reads a command line.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if asks_for_help(&arguments) {
@@ -94,7 +83,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
     }
 }
 
-/// Whether help is asked for anywhere on a line that starts no app.
+/// Whether `--help` is anywhere on a line that starts no app.
 fn asks_for_help(arguments: &[OsString]) -> bool {
     let starts_app = arguments.first().is_some_and(|first| first == "run" || first == "--");
     !starts_app && arguments.iter().any(|argument| argument == "--help" || argument == "-h")
@@ -111,9 +100,7 @@ fn subcommand(command: &OsString, parser: Parser) -> Result<Command, Failure> {
         _ => {
             let typed = escaped(command.as_encoded_bytes());
             let hint = did_you_mean(&typed, COMMANDS);
-            Err(usage(&format!(
-                "there is no command `{typed}`{hint}; an app is started by `cryokey run -- {typed}`"
-            )))
+            Err(usage(&format!("unknown command `{typed}`{hint}")))
         }
     }
 }
@@ -122,7 +109,7 @@ fn run(mut parser: Parser) -> Result<Command, Failure> {
     let mut flags = Flags::default();
     let mut command = Vec::new();
     loop {
-        // What is behind `--` belongs to the app, also where it looks like an option of ours.
+        // What follows `--` belongs to the app, even if it looks like an option of cryokey.
         if let Some(mut rest) = parser.try_raw_args()
             && rest.peek().is_some_and(|argument| argument == "--")
         {
@@ -133,7 +120,7 @@ fn run(mut parser: Parser) -> Result<Command, Failure> {
         match parser.next().map_err(|error| wrong(&error))? {
             None => break,
             Some(Arg::Long("exec")) => {}
-            Some(Arg::Long("supervise")) => return Err(usage("this version has no supervising mode")),
+            Some(Arg::Long("supervise")) => return Err(usage("the supervising mode does not exist yet")),
             Some(Arg::Long("dev")) => flags.dev = true,
             Some(Arg::Long("run-dir")) => flags.settings.run_dir = Some(path(&mut parser)?),
             Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Command::Help),
@@ -150,7 +137,7 @@ fn run(mut parser: Parser) -> Result<Command, Failure> {
         }
     }
     if command.is_empty() {
-        return Err(usage("no app to start was given; write it after `--`"));
+        return Err(usage("no app was given; write its command line after `--`"));
     }
     Ok(Command::Run(flags, command))
 }
@@ -159,7 +146,7 @@ fn check(mut parser: Parser) -> Result<Command, Failure> {
     let (flags, format, names) = report(&mut parser)?;
     match names.first() {
         None => Ok(Command::Check(flags, format)),
-        Some(name) => Err(usage(&format!("`check` takes no name, and got `{}`", escaped(name)))),
+        Some(name) => Err(usage(&format!("`check` takes no names, but got `{}`", escaped(name)))),
     }
 }
 
@@ -227,9 +214,10 @@ fn report_format(parser: &mut Parser) -> Result<ReportFormat, Failure> {
     match value.to_str() {
         Some("table") => Ok(ReportFormat::Table),
         Some("json") => Ok(ReportFormat::Json),
-        _ => {
-            Err(usage(&format!("--format is `table` or `json`, not `{}`", escaped(value.as_encoded_bytes()))))
-        }
+        _ => Err(usage(&format!(
+            "invalid value `{}` for --format: use table or json",
+            escaped(value.as_encoded_bytes())
+        ))),
     }
 }
 
@@ -239,8 +227,11 @@ fn unexpected(argument: &Arg<'_>) -> Failure {
         Arg::Short(name) => format!("-{name}"),
         Arg::Value(value) => String::from_utf8_lossy(value.as_encoded_bytes()).into_owned(),
     };
+    if OPTIONS.contains(&typed.as_str()) {
+        return usage(&format!("this command has no option `{typed}`"));
+    }
     let hint = did_you_mean(&typed, OPTIONS);
-    usage(&format!("`{}` is not expected here{hint}", escaped(&typed)))
+    usage(&format!("unexpected argument `{}`{hint}", escaped(&typed)))
 }
 
 fn wrong(error: &lexopt::Error) -> Failure {
@@ -248,7 +239,7 @@ fn wrong(error: &lexopt::Error) -> Failure {
 }
 
 fn usage(what: &str) -> Failure {
-    let fix = "see `cryokey --help`; an app is started by `cryokey run -- COMMAND`";
+    let fix = "see `cryokey --help`; to start an app, use `cryokey run -- COMMAND`";
     Failure::one(Phase::Usage, Problem::new(Reason::Usage, "command-line", what, fix))
 }
 
@@ -268,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn k01_the_app_is_what_stands_after_the_dashes_whatever_it_looks_like() {
+    fn k01_everything_after_the_dashes_is_the_app_whatever_it_looks_like() {
         assert_eq!(app(&["run", "--", "app", "--dev"]), ["app", "--dev"]);
         assert_eq!(app(&["--", "app", "--", "x"]), ["app", "--", "x"]);
         assert_eq!(app(&["run", "--exec", "app", "--help"]), ["app", "--help"]);
@@ -276,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn k01_every_wrong_line_is_a_usage_error() {
+    fn k01_every_invalid_line_is_a_usage_error() {
         let lines: [&[&str]; 11] = [
             &[],
             &["--"],
@@ -298,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_option_is_told_with_the_right_one() {
+    fn a_misspelt_option_is_reported_with_a_suggestion() {
         let failure = parsed(&["run", "--manifset", "x", "--", "y"]).unwrap_err();
         assert!(failure.problems[0].what.contains("did you mean `--manifest`"), "{}", failure.problems[0]);
     }

@@ -1,4 +1,4 @@
-//! Defaults, manifest, environment and flags merged into what is in force.
+//! Merges defaults, manifest, environment and flags into the effective configuration.
 
 mod selection;
 
@@ -20,34 +20,28 @@ use crate::suggest::{did_you_mean, similar};
 use crate::syntax::Syntax;
 pub use selection::Selection;
 
-/// Where the development mode looks for secrets, as the contract has it.
+/// The secrets directory of `--dev`.
 pub const DEVELOPMENT_DIRECTORY: &str = "./.secrets";
 
-/// What was asked for on the command line; wins over everything else.
+/// The flags of the command line; they override everything else.
 #[derive(Debug, Default)]
 pub struct Flags {
-    /// `--manifest`.
     pub manifest: Option<PathBuf>,
-    /// The settings that have a flag.
     pub settings: Layer,
-    /// `--dev`.
     pub dev: bool,
 }
 
-/// What is in force.
+/// The effective configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// The declared secrets and variables.
     pub manifest: Manifest,
-    /// Where the manifest was.
     pub origin: Origin,
-    /// Which environment and color were selected.
     pub selection: Selection,
-    /// The settings in force; `config.run_dir` is short for `config.settings.run_dir`.
+    /// `config.run_dir` is short for `config.settings.run_dir`.
     pub settings: Settings,
-    /// Plain variables that are called like a declared secret behind a prefix, and that secret: they never count.
+    /// Plain variables with the name of a declared secret behind a prefix, and that secret: they are never used.
     pub prefixed: BTreeMap<String, EnvName>,
-    /// Things to tell that are no problem.
+    /// To be logged.
     pub notices: Vec<Notice>,
 }
 
@@ -59,28 +53,25 @@ impl Deref for Config {
     }
 }
 
-/// Something to tell.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// For people who look closely.
     Info(String),
-    /// For everybody.
     Warning(String),
 }
 
 impl Config {
-    /// What is in force, or everything that is wrong with what was asked for.
+    /// `Err` holds every problem, not only the first.
     pub fn load(flags: Flags, environ: &Environ) -> Result<Self, Failure> {
         let failed = |problems| Failure { phase: Phase::Configure, problems };
         let mut located = locate(flags.manifest.as_deref(), environ).map_err(failed)?;
         if flags.dev {
-            // A key that opens another machine has no place on a developer's.
+            // A key that opens another machine does not belong on a developer's.
             located.manifest.secrets.retain(|_, rule| rule.deliver != Deliver::Ssh);
         }
         let mut notices = misspelt(environ);
         if located.skipped {
             notices.push(Notice::Info(
-                "./cryokey.toml is not read as root or as PID 1; name it by --manifest to use it".into(),
+                "./cryokey.toml is ignored, because cryokey runs as root or as PID 1; to use it, pass --manifest".into(),
             ));
         }
         let variables = Variables { environ, problems: RefCell::default() };
@@ -101,7 +92,7 @@ impl Config {
 }
 
 impl Config {
-    /// The places that are read: those that names are looked for in, and those that only references name.
+    /// The sources that are read: those in which names are looked up, and those that only references name.
     #[must_use]
     pub fn all_sources(&self) -> Vec<Source> {
         let mut sources = self.sources();
@@ -113,7 +104,7 @@ impl Config {
         sources
     }
 
-    /// The places that names are looked for in, in rising priority.
+    /// The sources in which names are looked up, in ascending order of precedence.
     #[must_use]
     pub fn sources(&self) -> Vec<Source> {
         let local = [Source::Environment, Source::FileVariables, Source::Files];
@@ -122,17 +113,17 @@ impl Config {
     }
 }
 
-/// What `--dev` sets, whatever variables and manifest say.
+/// The settings of `--dev`, which override variables and manifest.
 fn development() -> Layer {
     Layer {
         secrets_dir: Some(DEVELOPMENT_DIRECTORY.into()),
-        // A developer's own variables are as good as a made-up file.
+        // On a developer's machine, a variable is as good as a generated file.
         allow_plain_env: Some(true),
         ..Layer::default()
     }
 }
 
-/// Reads settings from variables and collects those that cannot be meant.
+/// Reads settings from variables, and collects the invalid ones.
 struct Variables<'a> {
     environ: &'a Environ,
     problems: RefCell<Vec<Problem>>,
@@ -161,7 +152,7 @@ impl Variables<'_> {
     }
 }
 
-/// A namespace alone names no Secret.
+/// A namespace without a name does not identify a Secret.
 fn check_kubernetes(settings: &Settings, variables: &Variables<'_>) {
     let (name, namespace) = (VARIABLE.kubernetes_secret, VARIABLE.kubernetes_namespace);
     if settings.kubernetes_namespace.is_some() && settings.kubernetes_secret.is_none() {
@@ -182,7 +173,7 @@ fn prefix_meets(manifest: &Manifest, settings: &Settings) -> Option<Problem> {
     };
     let (name, behind) = secrets.keys().find_map(|name| Some((name, behind(name)?)))?;
     let what =
-        format!("with the name prefix `{}`, one file stands for {name} and for {behind}", escaped(prefix));
+        format!("with the name prefix `{}`, one file maps to both {name} and {behind}", escaped(prefix));
     Some(Problem::configuration(
         VARIABLE.name_prefix,
         what,
@@ -205,8 +196,8 @@ fn prefixed(manifest: &Manifest, environ: &Environ) -> BTreeMap<String, EnvName>
     names.filter_map(|name| Some((name.to_owned(), behind(name)?))).collect()
 }
 
-/// Variables that look like one of ours and are none. To compare a name with all known ones takes time, so only the
-/// first few are.
+/// Unknown variables that look like a setting of cryokey. Comparing a name with all known ones takes time, so only the
+/// first few are compared.
 fn misspelt(environ: &Environ) -> Vec<Notice> {
     const MOST: usize = 20;
     const CONTRACT: [&str; 4] = ["STRICT_", "SECRET_ROTATION_", "EXTERNAL_SECRET_", "K8S_SECRET_"];
@@ -217,16 +208,19 @@ fn misspelt(environ: &Environ) -> Vec<Notice> {
         let names = names.filter(|name| begins(name, prefixes));
         names.filter(|name| !known().any(|known| known == *name)).collect()
     };
-    let (ours, contract) = (unknown(&[variable::OURS]), unknown(&CONTRACT));
+    let (ours, contract) = (unknown(&[variable::OWN_PREFIX]), unknown(&CONTRACT));
     let alike = contract.into_iter().take(MOST).filter(|name| similar(name, known()).is_some());
     let notice = |name: &str| {
         let hint = did_you_mean(name, known());
-        Notice::Warning(format!("unknown variable {}: it changes nothing{hint}", escaped(name)))
+        Notice::Warning(format!("unknown variable {} has no effect{hint}", escaped(name)))
     };
     let mut notices: Vec<Notice> = ours.iter().copied().take(MOST).chain(alike).map(notice).collect();
     let more = ours.len().saturating_sub(MOST);
     if more > 0 {
-        notices.push(Notice::Warning(format!("{more} more unknown variables begin with {}", variable::OURS)));
+        notices.push(Notice::Warning(format!(
+            "{more} more unknown variables begin with {}",
+            variable::OWN_PREFIX
+        )));
     }
     notices
 }
@@ -242,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_variables_and_variables_over_the_manifest() {
+    fn flags_override_variables_and_variables_override_the_manifest() {
         let manifest = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(
             manifest.path(),
@@ -265,10 +259,10 @@ mod tests {
     fn all_invalid_variables_are_reported_at_once() {
         let failure =
             load(&["CRYOKEY_ALLOW_DISK=maybe", "CRYOKEY_START_TIMEOUT=30", "CRYOKEY_UNDECLARED=Deliver"]);
-        let told: Vec<String> = failure.unwrap_err().problems.iter().map(ToString::to_string).collect();
-        assert_eq!(told.len(), 3, "{told:?}");
-        assert!(told[0].contains("invalid value `maybe` for CRYOKEY_ALLOW_DISK"), "{}", told[0]);
-        assert!(told[0].contains("true or false"), "{}", told[0]);
+        let reported: Vec<String> = failure.unwrap_err().problems.iter().map(ToString::to_string).collect();
+        assert_eq!(reported.len(), 3, "{reported:?}");
+        assert!(reported[0].contains("invalid value `maybe` for CRYOKEY_ALLOW_DISK"), "{}", reported[0]);
+        assert!(reported[0].contains("true or false"), "{}", reported[0]);
     }
 
     #[test]

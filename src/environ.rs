@@ -1,4 +1,4 @@
-//! The process environment: captured once in `main`, never written, passed on byte for byte.
+//! The process environment: captured once in `main`, never changed, passed on byte for byte.
 
 use std::ffi::{CStr, CString, OsString};
 use std::fmt;
@@ -6,30 +6,24 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::escape::escaped;
 
-/// Names of the variables that cryokey reads and that are no settings; those are in `setting`.
+/// The variables that cryokey reads, except the settings, which are in `setting`.
 pub mod variable {
-    /// Path of the manifest.
     pub const MANIFEST: &str = "CRYOKEY_MANIFEST";
-    /// Which environment's secrets override the plain ones; read before `APP_ENV` and `FLASK_ENV`.
+    /// The environment whose secrets override the plain ones; read before `APP_ENV` and `FLASK_ENV`.
     pub const ENVIRONMENT: &str = "CRYOKEY_ENVIRONMENT";
-    /// The environment, as many frameworks name it.
     pub const APP_ENV: &str = "APP_ENV";
-    /// The environment, as Flask names it.
     pub const FLASK_ENV: &str = "FLASK_ENV";
-    /// Which color's secrets override the environment's.
+    /// The color whose secrets override the environment's.
     pub const DEPLOYMENT_COLOR: &str = "DEPLOYMENT_COLOR";
-    /// How much is logged: `error`, `warn`, `info` or `debug`.
     pub const LOG: &str = "CRYOKEY_LOG";
-    /// `text` or `json`.
     pub const LOG_FORMAT: &str = "CRYOKEY_LOG_FORMAT";
-    /// When the secrets were last rotated; a file of this name, or a variable.
+    /// When the secrets were last rotated: a variable, or usually a secret file of this name.
     pub const SECRET_ROTATION_TIMESTAMP: &str = "SECRET_ROTATION_TIMESTAMP";
-    /// The home directory, where SSH keys go.
     pub const HOME: &str = "HOME";
     /// A user session's directory in memory, where files go if it will do.
     pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 
-    /// All of them, to tell a misspelt one from one of ours.
+    /// All of them, to find misspelt variables.
     pub const ALL: &[&str] = &[
         MANIFEST,
         ENVIRONMENT,
@@ -43,15 +37,15 @@ pub mod variable {
         XDG_RUNTIME_DIR,
     ];
 
-    /// What every variable of our own begins with; none of them reaches the app.
-    pub const OURS: &str = "CRYOKEY_";
+    /// The app inherits no variable that begins with this.
+    pub const OWN_PREFIX: &str = "CRYOKEY_";
 }
 
-/// The environment as the kernel handed it over. It may hold secrets, which are not copied: names only in `Debug`.
+/// The environment as the kernel passed it. It may contain secrets, so it is not copied, and `Debug` shows only names.
 pub struct Environ {
-    /// In the order in which the app gets them.
+    /// In the order in which the app inherits them.
     entries: Vec<Entry>,
-    /// By name, those of one name in their order: a startup asks for some hundred names.
+    /// Sorted by name, because startup looks up a few hundred names; duplicates keep their order.
     by_name: Vec<Entry>,
 }
 
@@ -59,18 +53,17 @@ pub struct Environ {
 #[derive(Clone, Copy)]
 pub struct Entry {
     string: &'static CStr,
-    /// Where the `=` is; a string without one has a name and no value.
+    /// The position of `=`; a string without one has a name and no value.
     equals: Option<usize>,
 }
 
 impl Environ {
-    /// The environment of this process.
     #[must_use]
     pub fn capture() -> Self {
         Self::of(init::environment().into_iter().map(Entry::new).collect())
     }
 
-    /// An environment made of strings, for tests. They are leaked, since those of a process live as long as it does.
+    /// For tests. The strings are leaked: those of a process live as long as the process.
     pub fn new(strings: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let leaked = |string: CString| -> &'static CStr { Box::leak(string.into_boxed_c_str()) };
         let strings = strings.into_iter().filter_map(|string| CString::new(string.into().into_vec()).ok());
@@ -78,26 +71,25 @@ impl Environ {
     }
 
     fn of(entries: Vec<Entry>) -> Self {
-        // A string without `=` is nobody's value: `getenv` passes over it too.
+        // A string without `=` is not a variable: `getenv` passes over it too.
         let mut by_name: Vec<Entry> = entries.iter().copied().filter(|it| it.equals.is_some()).collect();
-        // Stable: of a name given twice the first stays the first.
+        // A stable sort keeps duplicates in their order.
         by_name.sort_by_key(Entry::name);
         Self { entries, by_name }
     }
 
-    /// The strings, in their order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
     }
 
-    /// Of the first, where a name is given twice, as `getenv` does.
+    /// The first value if the name occurs twice, as with `getenv`.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&[u8]> {
         let first = self.by_name.partition_point(|entry| entry.name() < name.as_bytes());
         self.by_name.get(first).filter(|entry| entry.name() == name.as_bytes()).and_then(Entry::value)
     }
 
-    /// The value, where it is not empty: an empty variable means not set, for every setting.
+    /// The value, unless it is empty: for every setting, an empty variable counts as not set.
     #[must_use]
     pub fn set(&self, name: &str) -> Option<&[u8]> {
         self.value(name).filter(|value| !value.is_empty())
@@ -123,20 +115,18 @@ impl Entry {
         Self { string, equals }
     }
 
-    /// As `Launch::inherit` takes it: the app gets the string that the kernel put there, byte for byte.
+    /// For `Launch::inherit`: the app gets the kernel's string, byte for byte.
     #[must_use]
     pub fn string(&self) -> &'static CStr {
         self.string
     }
 
-    /// What is before the `=`.
     #[must_use]
     pub fn name(&self) -> &'static [u8] {
         let bytes = self.string.to_bytes();
         self.equals.and_then(|at| bytes.get(..at)).unwrap_or(bytes)
     }
 
-    /// What is after the `=`.
     #[must_use]
     pub fn value(&self) -> Option<&'static [u8]> {
         self.equals.and_then(|at| self.string.to_bytes().get(at + 1..))

@@ -1,48 +1,33 @@
-//! What went wrong before the app ran: what happened, how to fix it, and the exit code.
+//! Errors before the app is started: what happened, how to fix it, and the exit code.
 //!
-//! The texts are made of names, paths, sizes and kinds. A value cannot get into them: `Secret` has no `Display`.
+//! The texts consist of names, paths, sizes and kinds. They cannot contain a value: `Secret` has no `Display`.
 
 use std::fmt;
 
-/// Why cryokey ends without having started the app. The numbers are those of BSD's `sysexits.h`, and of POSIX
-/// shells for the last three.
+/// The exit codes of BSD's `sysexits.h`; the last three are those of POSIX shells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 64: the command line is wrong.
     Usage,
-    /// 65: a value breaks its rule.
     Value,
-    /// 66: a required secret or variable does not exist.
     Missing,
-    /// 69: a provider cannot be trusted or addressed.
     Untrusted,
-    /// 70: a bug in cryokey.
     Bug,
-    /// 71: the kernel refused a resource.
     Resource,
-    /// 73: a delivery file cannot be made.
     CannotCreate,
-    /// 74: an I/O error half-way.
     Io,
-    /// 75: only temporary failures until the startup timeout expired.
     Temporary,
-    /// 76: a provider answered nonsense.
     Nonsense,
-    /// 77: denied.
     Denied,
-    /// 78: the configuration is wrong.
     Configuration,
-    /// 126: the app was found but cannot be executed.
     CannotExecute,
-    /// 127: the app was not found.
     NotFound,
-    /// 128+n: stopped by signal n before the app ran.
+    /// 128 plus the signal.
     Stopped(u8),
 }
 
 impl Exit {
-    /// With several problems the first of these decides (docs/rules.md). What is not in the list comes alone.
-    const BY_WEIGHT: [Self; 11] = [
+    /// With several problems, the first of these is the exit code (docs/rules.md). The others never occur together.
+    const BY_SEVERITY: [Self; 11] = [
         Self::Configuration,
         Self::Denied,
         Self::Missing,
@@ -56,7 +41,6 @@ impl Exit {
         Self::Usage,
     ];
 
-    /// The number that the process ends with.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
@@ -78,78 +62,52 @@ impl Exit {
         }
     }
 
-    fn weight(self) -> usize {
-        Self::BY_WEIGHT.iter().position(|exit| *exit == self).unwrap_or(Self::BY_WEIGHT.len())
+    fn severity(self) -> usize {
+        Self::BY_SEVERITY.iter().position(|exit| *exit == self).unwrap_or(Self::BY_SEVERITY.len())
     }
 }
 
-/// What kind of problem it is. The word is for the last log line and for machines; the exit code follows from it.
+/// The kind of a problem, which determines the exit code. docs/messages.md explains each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// A bug in cryokey.
     Bug,
-    /// A value begins with a byte order mark; only ever a warning.
+    /// Only ever a warning.
     ByteOrderMark,
-    /// A file or directory cannot be made.
     CannotCreate,
-    /// The app was found but cannot be executed.
     CannotExecute,
-    /// A value ends in a Windows line end; only ever a warning.
+    /// Only ever a warning.
     CarriageReturn,
-    /// Settings, manifest, collisions, selection.
     Configuration,
-    /// Owner and mode, a link out of the directory, a policy.
     Denied,
-    /// A delivery file would be on a disk.
     Disk,
-    /// A required value is empty.
     Empty,
-    /// A file in the way that cryokey did not write.
     ForeignFile,
-    /// A value is not of its format.
     Format,
-    /// Something that cannot be a secret: a directory, or too large.
     Invalid,
-    /// Reading broke off.
     Io,
-    /// A required secret or variable does not exist.
     Missing,
-    /// There is no home directory.
     NoHome,
-    /// A provider answered what it must not.
     Nonsense,
-    /// The app was not found.
     NotFound,
-    /// A value has a NUL byte.
     Nul,
-    /// A value is a placeholder.
     Placeholder,
-    /// A required secret is only a plain variable.
     PlainEnv,
-    /// A file that another user may have put there; only ever a warning.
+    /// Only ever a warning.
     Planted,
-    /// The kernel refused a resource.
     Resource,
-    /// A secret is too old, or its age is unknown.
     Rotation,
-    /// A value is too large for its delivery.
     Size,
-    /// Stopped by a signal.
     Stopped(u8),
-    /// The startup timeout expired.
     Timeout,
-    /// HOME and the account's home directory differ; only ever a warning.
+    /// Only ever a warning.
     TwoHomes,
-    /// A provider could not be reached.
     Unreachable,
-    /// A provider cannot be trusted or addressed.
     Untrusted,
-    /// The command line.
     Usage,
 }
 
 impl Reason {
-    /// Every reason, in the order of its word, for documents and tests.
+    /// In the order of their words, for documents and tests.
     pub const ALL: &[Self] = &[
         Self::Bug,
         Self::ByteOrderMark,
@@ -183,7 +141,7 @@ impl Reason {
         Self::Usage,
     ];
 
-    /// The word, and the exit code for when it stops startup.
+    /// The word, and the exit code if it stops startup.
     const fn facts(self) -> (&'static str, Exit) {
         match self {
             Self::Bug => ("bug", Exit::Bug),
@@ -219,34 +177,30 @@ impl Reason {
         }
     }
 
-    /// The word for the last log line and for machines.
+    /// As in the last log line and in JSON.
     #[must_use]
     pub const fn word(self) -> &'static str {
         self.facts().0
     }
 
-    /// The exit code, should this stop startup.
     #[must_use]
     pub const fn exit(self) -> Exit {
         self.facts().1
     }
 }
 
-/// One thing that is wrong, in two parts.
+/// One thing that is wrong: what happened, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What kind of problem it is; the exit code follows from it.
     pub reason: Reason,
-    /// The secrets, variables or settings that it is about.
+    /// The secrets, variables or settings concerned.
     pub names: Vec<String>,
     /// What happened, with name, source and cause.
     pub what: String,
-    /// How to fix it.
     pub fix: String,
 }
 
 impl Problem {
-    /// A problem with one name.
     pub fn new(
         reason: Reason,
         name: impl Into<String>,
@@ -256,7 +210,7 @@ impl Problem {
         Self { reason, names: vec![name.into()], what: what.into(), fix: fix.into() }
     }
 
-    /// A setting, variable or manifest entry that cannot be meant as it is: exits with 78.
+    /// An invalid setting, variable or manifest entry.
     pub fn configuration(name: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::new(Reason::Configuration, name, what, fix)
     }
@@ -268,18 +222,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Where on the way the start ended.
+/// The phase of startup, as the last log line names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Reading the command line.
     Usage,
-    /// Reading the manifest and the settings.
     Configure,
-    /// Reading the secrets and checking them.
     Resolve,
-    /// Placing files and keys, building the environment.
     Deliver,
-    /// Becoming the app.
     Exec,
 }
 
@@ -295,31 +244,29 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Why the start ended: everything that is wrong at that point, not only the first thing.
+/// Why startup failed: everything that is wrong in that phase, not only the first problem.
 #[derive(Debug)]
 pub struct Failure {
-    /// Where.
     pub phase: Phase,
-    /// What; never empty.
+    /// Never empty.
     pub problems: Vec<Problem>,
 }
 
 impl Failure {
-    /// A failure with one problem.
     #[must_use]
     pub fn one(phase: Phase, problem: Problem) -> Self {
         Self { phase, problems: vec![problem] }
     }
 
-    /// The code that the heaviest problem asks for.
+    /// The exit code of the most severe problem.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        let heaviest =
-            self.problems.iter().map(|problem| problem.reason.exit()).min_by_key(|exit| exit.weight());
-        heaviest.unwrap_or(Exit::Configuration)
+        let most_severe =
+            self.problems.iter().map(|problem| problem.reason.exit()).min_by_key(|exit| exit.severity());
+        most_severe.unwrap_or(Exit::Configuration)
     }
 
-    /// The last line on stderr, for people who read only that one and for machines.
+    /// The last line on stderr, for scripts and for readers of that line alone.
     #[must_use]
     pub fn summary(&self) -> String {
         let exit = self.exit();
@@ -339,8 +286,7 @@ impl Failure {
     }
 }
 
-/// A line names no more than these, and in no more bytes, so that what follows them stays; `+N` says how many more there
-/// are.
+/// Longer lists, in words or bytes, end in `+N`, the number of words left out, so that the rest of the line is kept.
 const MOST_WORDS: usize = 20;
 const LONGEST_LIST: usize = 1_000;
 
@@ -374,16 +320,16 @@ mod tests {
 
     fn failure(exits: &[Exit]) -> Failure {
         let reason = |exit: Exit| *Reason::ALL.iter().find(|reason| reason.exit() == exit).unwrap();
-        let problem = |exit: &Exit| Problem::new(reason(*exit), format!("{exit:?}"), "it broke", "mend it");
+        let problem = |exit: &Exit| Problem::new(reason(*exit), format!("{exit:?}"), "it broke", "fix it");
         Failure { phase: Phase::Resolve, problems: exits.iter().map(problem).collect() }
     }
 
     #[test]
-    fn with_several_problems_the_heaviest_decides_whatever_the_order() {
+    fn with_several_problems_the_most_severe_decides_whatever_the_order() {
         use Exit::{
             CannotCreate, Configuration, Denied, Io, Missing, Nonsense, Resource, Temporary, Untrusted, Value,
         };
-        let by_weight = [
+        let by_severity = [
             Configuration,
             Denied,
             Missing,
@@ -395,10 +341,10 @@ mod tests {
             Nonsense,
             Temporary,
         ];
-        for (at, heavier) in by_weight.iter().enumerate() {
-            for lighter in &by_weight[at..] {
-                assert_eq!(failure(&[*heavier, *lighter]).exit(), *heavier);
-                assert_eq!(failure(&[*lighter, *heavier]).exit(), *heavier);
+        for (at, worse) in by_severity.iter().enumerate() {
+            for milder in &by_severity[at..] {
+                assert_eq!(failure(&[*worse, *milder]).exit(), *worse);
+                assert_eq!(failure(&[*milder, *worse]).exit(), *worse);
             }
         }
     }

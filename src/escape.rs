@@ -1,20 +1,20 @@
-//! Text from outside in a message of ours: escaped, and cut.
+//! External text in messages: escaped and truncated.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// No text from outside takes more room than this in a message, in characters before escaping.
+/// The longest external text in a message, in characters before escaping.
 const LONGEST: usize = 200;
 
-/// The text with everything escaped that could steer a terminal, a log or a reader's eye: control characters,
-/// bytes that are not UTF-8, and the characters that change the direction of writing.
+/// Escapes everything that could control a terminal, forge a log line or mislead a reader: control characters, bytes
+/// that are not UTF-8, and characters that are invisible or change the writing direction.
 #[must_use]
 pub fn escaped(text: impl AsRef<[u8]>) -> String {
     let text = text.as_ref();
     plain(text).map_or_else(|| rewritten(text), str::to_owned)
 }
 
-/// Almost every text is short and plain.
+/// The fast path: almost every text is short printable ASCII.
 fn plain(text: &[u8]) -> Option<&str> {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
     if text.len() <= LONGEST && text.iter().all(is_plain) { std::str::from_utf8(text).ok() } else { None }
@@ -43,7 +43,6 @@ fn rewritten(text: &[u8]) -> String {
     shown
 }
 
-/// The same for a path.
 #[must_use]
 pub fn escaped_path(path: &Path) -> String {
     escaped(path.as_os_str().as_encoded_bytes())
@@ -57,7 +56,7 @@ fn push(shown: &mut String, character: char) {
     }
 }
 
-/// Marks of direction, joiners and other format characters that a reader does not see.
+/// Direction marks, joiners and other format characters that a reader does not see.
 fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -69,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a33_escape_sequences_line_ends_and_direction_marks_are_shown_not_obeyed() {
+    fn a33_escape_sequences_newlines_and_direction_marks_are_escaped() {
         assert_eq!(escaped("a\u{1b}[31mb\nc\u{202e}d"), "a\\u{1b}[31mb\\u{a}c\\u{202e}d");
     }
 

@@ -1,12 +1,12 @@
 //! cryokey: collects an app's secrets, checks them, delivers them, and becomes the app.
 //!
-//! `ARCHITECTURE.md` shows how the modules fit together. They are public for the tests and fuzz targets; the product
-//! is the binary, and nothing here is a promise to other programs.
+//! `ARCHITECTURE.md` shows how the modules fit together. They are public for the tests and fuzz targets only; the
+//! product is the binary, and this library has no stable interface.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
-    allow(clippy::disallowed_methods, clippy::cast_possible_wrap, reason = "tests make their own files")
+    allow(clippy::disallowed_methods, clippy::cast_possible_wrap, reason = "tests create their own files")
 )]
 
 pub mod cli;
@@ -44,7 +44,7 @@ use environ::Environ;
 use error::{Failure, Phase, Problem, Reason};
 use logger::Logger;
 
-/// Runs a command line, without the program's own name. The only place that turns values into exit codes.
+/// Runs a command line, given without the program's name. Only this function turns a failure into an exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environ = Environ::capture();
     let (log, problems) = Logger::new(&environ);
@@ -62,7 +62,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// A panic ends in a failure that names the place. Its own text is dropped: it could hold a value.
+/// Turns a panic into a failure that names its place in the source. The panic's text could contain a value, so it is
+/// dropped.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     static PLACE: OnceLock<String> = OnceLock::new();
     panic::set_hook(Box::new(|panic| {
@@ -71,7 +72,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let place = PLACE.get().map_or("an unknown place", String::as_str);
         let what = format!("a bug in cryokey {} at {place}", env!("CARGO_PKG_VERSION"));
-        let fix = "report it with this line; no value is in it";
+        let fix = "report this line; it contains no secret value";
         Err(Failure::one(Phase::Resolve, Problem::new(Reason::Bug, "cryokey", what, fix)))
     })
 }

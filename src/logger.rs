@@ -1,7 +1,8 @@
-//! One line an event to stderr, as text or JSON, and never waiting long for a reader.
+//! The log: one line per event on stderr, as text or JSON. A stalled reader cannot block startup.
 
 use std::cell::Cell;
 use std::fmt::Display;
+use std::io::IsTerminal as _;
 
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,31 +11,28 @@ use serde::Serialize;
 
 use crate::environ::{Environ, variable};
 use crate::error::{Failure, Problem};
+use crate::escape::escaped;
 use crate::suggest::did_you_mean;
 
-/// The most a line may be: POSIX promises that a pipe with room for `PIPE_BUF` bytes takes them at once, and
-/// `poll` says that there is this room.
+/// `PIPE_BUF`: POSIX promises that a pipe for which `poll` reports room takes this much at once.
 const LONGEST_LINE: usize = 4_096;
 
-/// The longest parts of a line, in bytes, so that a JSON line with them is whole.
+/// The longest parts of a line, in bytes, chosen so that a JSON line of them is complete.
 const LONGEST_MESSAGE: usize = 1_500;
 const LONGEST_FIX: usize = 600;
 const MOST_NAMES: usize = 20;
 
-/// How long a full pipe may hold up a line before it is dropped.
+/// How long to wait for a full pipe before the line is dropped.
 const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// How important a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// The start ends.
+    /// The app is not started.
     Error,
-    /// It goes on, but somebody should look.
+    /// Startup continues, but needs attention.
     Warn,
-    /// What was done.
     Info,
-    /// How it was done.
     Debug,
 }
 
@@ -47,13 +45,14 @@ impl Level {
     }
 }
 
-/// Writes the log.
 #[derive(Debug)]
 pub struct Logger {
     level: Level,
     is_json: bool,
-    /// Set once a line was dropped: the reader has gone, so no later line waits for it.
+    /// Set once a line was dropped; later lines do not wait.
     is_stuck: Cell<bool>,
+    /// Set if a report on the same terminal shows the problems of a failure, so that they are not repeated.
+    is_reported: Cell<bool>,
 }
 
 #[derive(Clone, Serialize)]
@@ -72,17 +71,22 @@ struct Line<'a> {
 }
 
 impl Logger {
-    /// A logger as the environment asks for; with what was wrong about that.
+    /// The logger that the environment configures, and every invalid setting of it.
     #[must_use]
     pub fn new(environ: &Environ) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
         let level = choice(environ, variable::LOG, &Level::WORDS, &mut problems);
         let format = choice(environ, variable::LOG_FORMAT, &[("text", false), ("json", true)], &mut problems);
-        let is_stuck = Cell::new(false);
-        (Self { level: level.unwrap_or(Level::Info), is_json: format.unwrap_or(false), is_stuck }, problems)
+        let logger = Self {
+            level: level.unwrap_or(Level::Info),
+            is_json: format.unwrap_or(false),
+            is_stuck: Cell::new(false),
+            is_reported: Cell::new(false),
+        };
+        (logger, problems)
     }
 
-    /// What was done. Give it `format_args!`, not `format!`: below the level, nothing is put together.
+    /// Pass `format_args!`, not `format!`: a line below the level is then never formatted.
     pub fn info(&self, message: impl Display) {
         self.write(Level::Info, message, None);
     }
@@ -104,24 +108,28 @@ impl Logger {
         self.send(block.as_bytes());
     }
 
-    /// How it was done.
     pub fn debug(&self, message: impl Display) {
         self.write(Level::Debug, message, None);
     }
 
-    /// Something that somebody should look at, although the start goes on.
     pub fn warn(&self, message: impl Display) {
         self.write(Level::Warn, message, None);
     }
 
-    /// A problem that does not stop the start.
+    /// A problem that does not stop startup.
     pub fn tolerated(&self, problem: &Problem) {
         self.write(Level::Warn, &problem.what, Some(problem));
     }
 
-    /// Every problem, and the last line.
+    /// Leaves the problems of a failure to the report on standard output, if both go to a terminal.
+    pub fn leave_problems_to_report(&self) {
+        self.is_reported.set(std::io::stdout().is_terminal() && std::io::stderr().is_terminal());
+    }
+
+    /// Every problem, then the summary as the last line.
     pub fn failure(&self, failure: &Failure) {
-        for problem in &failure.problems {
+        let problems = failure.problems.iter().filter(|_| !self.is_reported.get());
+        for problem in problems {
             self.write(Level::Error, &problem.what, Some(problem));
         }
         self.line(&Line {
@@ -147,8 +155,8 @@ impl Logger {
         text
     }
 
-    /// Writes only where the kernel says that it will not block: stderr may be a pipe that nobody reads, and its
-    /// flags are not ours to change.
+    /// Writes only when `poll` reports room: stderr may be a pipe without a reader, and its flags (`O_NONBLOCK`) are
+    /// shared with other processes, so they must not be changed.
     fn send(&self, mut bytes: &[u8]) {
         while !bytes.is_empty() && self.can_write() {
             match rustix::io::write(rustix::stdio::stderr(), bytes) {
@@ -180,7 +188,7 @@ fn choice<T: Copy>(
     if found.is_none() {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let hint = did_you_mean(&text, known.iter().copied());
-        let what = format!("{name} has a value that it does not take{hint}");
+        let what = format!("invalid value `{}` for {name}{hint}", escaped(&text));
         problems.push(Problem::configuration(name, what, format!("set it to one of {}", known.join(", "))));
     }
     found
@@ -211,7 +219,7 @@ fn plain(line: &Line<'_>) -> String {
 }
 
 fn json(line: &Line<'_>) -> String {
-    // Names are the part that can be left out: what is cut off anywhere else is no JSON any more.
+    // Names can be left out; cut anywhere else, the line would not be JSON.
     let fits = |text: &String| text.len() < LONGEST_LINE;
     let with = |names| serialized(&Line { names, ..line.clone() });
     let counts = (0..=line.names.len()).rev();
@@ -223,11 +231,11 @@ fn json(line: &Line<'_>) -> String {
 }
 
 fn serialized(line: &Line<'_>) -> String {
-    // Only texts and numbers are in it; serialising them cannot fail.
+    // Serialising strings and numbers cannot fail.
     serde_json::to_string(line).unwrap_or_default()
 }
 
-/// The text up to a length in bytes, cut at a character.
+/// The text up to a length in bytes, cut at a character boundary.
 fn shortened(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.get(..end).unwrap_or(text)
@@ -239,19 +247,19 @@ mod tests {
 
     #[test]
     fn a_line_has_time_level_and_message_in_two_parts() {
-        let problem = Problem::configuration("A", "A is wrong", "mend it");
+        let problem = Problem::configuration("A", "A is wrong", "fix it");
         let text = plain(&line(Level::Error, &problem.what, Some(&problem)));
         let (time, rest) = text.split_once(' ').unwrap();
         assert!(time.ends_with('Z') && time.parse::<Timestamp>().is_ok(), "{time}");
-        assert_eq!(rest, "error A is wrong; fix: mend it");
+        assert_eq!(rest, "error A is wrong; fix: fix it");
     }
 
     #[test]
-    fn a_line_below_the_level_is_never_put_together() {
+    fn a_line_below_the_level_is_never_formatted() {
         struct Unwanted;
         impl Display for Unwanted {
             fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                panic!("put together")
+                panic!("formatted")
             }
         }
         let (log, _) = Logger::new(&Environ::new(["CRYOKEY_LOG=error"]));
@@ -262,17 +270,17 @@ mod tests {
 
     #[test]
     fn json_lines_carry_the_parts_by_name() {
-        let problem = Problem::configuration("A", "A is \"wrong\"", "mend it");
+        let problem = Problem::configuration("A", "A is \"wrong\"", "fix it");
         let text = json(&line(Level::Warn, &problem.what, Some(&problem)));
         let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(parsed["message"], "A is \"wrong\"");
-        assert_eq!(parsed["fix"], "mend it");
+        assert_eq!(parsed["fix"], "fix it");
         assert_eq!(parsed["level"], "warn");
         assert_eq!(parsed["names"][0], "A");
     }
 
     #[test]
-    fn the_longest_json_line_is_whole_and_fits_into_a_pipe() {
+    fn the_longest_json_line_is_complete_and_fits_into_a_pipe() {
         let problem = Problem {
             names: vec!["N".repeat(30); 1_000],
             ..Problem::configuration("A", "ä\"".repeat(5_000), "\"".repeat(5_000))

@@ -1,4 +1,4 @@
-//! The manifest: which secrets the app has, and what is asked of each.
+//! The manifest: the app's secrets, with a rule for each.
 
 pub mod locate;
 mod reader;
@@ -18,7 +18,7 @@ use crate::setting::Layer;
 use crate::syntax::{AbsolutePath, Boolean, Choice, Days, Integer};
 use reader::{Document, Table};
 
-/// The versions of the manifest's language that this cryokey reads.
+/// The versions of the manifest format that are supported.
 pub const VERSIONS: std::ops::RangeInclusive<u64> = 1..=1;
 
 /// Environments and colors together.
@@ -28,14 +28,14 @@ const MOST_SPELLINGS: usize = 50_000;
 /// Variables that must be set.
 const MOST_REQUIRED: usize = 10_000;
 
-/// What a manifest says.
+/// A manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Manifest {
-    /// The environments whose names may stand before a secret's name, as `STAGING_`.
+    /// The environments whose names may prefix a secret's name, such as `STAGING_`.
     #[cfg_attr(test, schemars(with = "Vec<String>", default))]
     pub environments: Vec<Variant>,
-    /// The colors whose names may stand before a secret's name, as `BLUE_`.
+    /// The colors whose names may prefix a secret's name, such as `BLUE_`.
     #[cfg_attr(test, schemars(with = "Vec<String>", default))]
     pub colors: Vec<Variant>,
     /// The declared secrets.
@@ -49,38 +49,38 @@ pub struct Manifest {
     pub settings: Layer,
 }
 
-/// What is asked of one secret.
+/// The rule of one secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct SecretRule {
     /// Whether the app must not start without it. Default false.
     #[cfg_attr(test, schemars(default))]
     pub required: bool,
-    /// What the value must be.
+    /// The format that the value must have.
     pub format: Option<Format>,
-    /// The least length of the value in bytes.
+    /// The minimum length of the value in bytes.
     pub min_length: Option<u64>,
-    /// Whether an empty value is a value. Default false.
+    /// Whether the value may be empty. Default false.
     #[cfg_attr(test, schemars(default))]
     pub allow_empty: bool,
-    /// What happens to one final line end when the value becomes a variable. Default `strip-one`.
+    /// What happens to one trailing newline when the value becomes a variable. Default `strip-one`.
     #[cfg_attr(test, schemars(default))]
     pub newline: Newline,
-    /// The age from which the value is too old, as `90d`. Default: `SECRET_ROTATION_THRESHOLD_DAYS`.
+    /// The age at which the value is too old, such as `90d`. Default: `SECRET_ROTATION_THRESHOLD_DAYS`.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub rotate_every: Option<Duration>,
     /// How the app gets it. Default `env`.
     #[cfg_attr(test, schemars(default))]
     pub deliver: Deliver,
-    /// Where an SSH key goes instead of `$HOME/.ssh/id_<algorithm>`; an absolute path.
+    /// Where an SSH key is written, instead of `$HOME/.ssh/id_<algorithm>`; an absolute path.
     pub path: Option<PathBuf>,
-    /// Where it is read from instead of looking for its name everywhere; the first that exists wins.
+    /// Where it is read from, instead of looking up its name in every source; the first that exists is used.
     #[cfg_attr(test, schemars(with = "Vec<String>", default))]
     pub from: Vec<Reference>,
 }
 
 impl SecretRule {
-    /// An optional secret, delivered by variable.
+    /// An optional secret, delivered as a variable.
     pub const DEFAULT: Self = Self {
         required: false,
         format: None,
@@ -101,9 +101,9 @@ pub enum Deliver {
     /// As the variable NAME.
     #[default]
     Env,
-    /// As a file that the variable `NAME_FILE` names.
+    /// As a file, and the variable `NAME_FILE` with its path.
     File,
-    /// As both.
+    /// As variable and file.
     Both,
     /// As an SSH key in the home directory; never as a variable.
     Ssh,
@@ -114,7 +114,7 @@ impl Choice for Deliver {
         &[("env", Self::Env), ("file", Self::File), ("both", Self::Both), ("ssh", Self::Ssh)];
 }
 
-/// What a value must be.
+/// The format of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "kebab-case"))]
 pub enum Format {
@@ -132,7 +132,7 @@ pub enum Format {
     SshKey,
     /// UTF-8.
     Text,
-    /// `scheme://` and what is behind it, without white space.
+    /// `scheme://` and something after it, without white space.
     Url,
 }
 
@@ -155,7 +155,7 @@ impl Manifest {
         self.environments.iter().chain(&self.colors)
     }
 
-    /// Reads a manifest. `file` is its name for messages. All that is wrong is reported, not only the first.
+    /// `file` is the name for messages. `Err` holds every problem, not only the first.
     pub fn parse(text: &str, file: &str) -> Result<Self, Vec<Problem>> {
         let document = Document::parse(text, file)?;
         let root = document.root();
@@ -171,11 +171,7 @@ fn read(root: &Table<'_>) -> Manifest {
     let colors = root.variants("colors");
     variant_mistakes(root, &environments, &colors);
     if let Some(both) = environments.iter().find(|environment| colors.contains(environment)) {
-        root.wrong(
-            "colors",
-            &format!("`{both}` is an environment and a color"),
-            "give one of them another name",
-        );
+        root.wrong("colors", &format!("`{both}` is both an environment and a color"), "rename one of them");
     }
     let secrets =
         root.table("secret").map(|table| secrets(&table, &environments, &colors)).unwrap_or_default();
@@ -194,12 +190,12 @@ fn version(root: &Table<'_>) {
         Some(version) if VERSIONS.contains(&version) => {}
         Some(version) if version > *VERSIONS.end() => root.wrong(
             "version",
-            &format!("version {version} is newer than this cryokey, which reads {range}"),
+            &format!("version {version} is newer than this cryokey supports ({range})"),
             "use a newer cryokey",
         ),
         Some(version) => root.wrong(
             "version",
-            &format!("version {version} is not one that this cryokey reads ({range})"),
+            &format!("version {version} is not supported ({range})"),
             "write `version = 1`",
         ),
         None if root.has("version") => {}
@@ -210,7 +206,7 @@ fn version(root: &Table<'_>) {
 fn required_variables(table: &Table<'_>) -> Vec<EnvName> {
     let names = table.names("required");
     if names.len() > MOST_REQUIRED {
-        let what = format!("{} names, and cryokey takes {MOST_REQUIRED}", names.len());
+        let what = format!("{} names, but cryokey accepts at most {MOST_REQUIRED}", names.len());
         table.wrong("required", &what, "list only what the app needs");
     }
     table.finish();
@@ -221,12 +217,12 @@ fn secrets(table: &Table<'_>, environments: &[Variant], colors: &[Variant]) -> B
     let mut secrets = BTreeMap::new();
     for (key, rule) in table.tables() {
         match EnvName::parse(key) {
-            Ok(name) if name.as_str().starts_with(variable::OURS) => {
-                let what = format!("the app gets no variable that begins with {}", variable::OURS);
+            Ok(name) if name.as_str().starts_with(variable::OWN_PREFIX) => {
+                let what = format!("the app gets no variable that begins with {}", variable::OWN_PREFIX);
                 table.wrong(name.as_str(), &what, "give it another name");
             }
             Ok(name) => drop(secrets.insert(name, secret(&rule))),
-            Err(why) => rule.wrong_name(&format!("it is no name of a variable: {}", why.0)),
+            Err(why) => rule.wrong_name(&format!("invalid name: {}", why.0)),
         }
     }
     meetings(table, &secrets, environments.iter().chain(colors));
@@ -252,7 +248,7 @@ fn meetings<'a>(
     for (name, other, variant) in same_spelling(secrets, variants) {
         table.wrong(
             name.as_str(),
-            &format!("`{name}` is also what `{other}` is called in `{variant}`"),
+            &format!("`{name}` is also the `{variant}` variant of `{other}`"),
             "rename one of the two, or the environment or color",
         );
     }
@@ -270,7 +266,7 @@ fn meetings<'a>(
 }
 
 /// Pairs of secrets of which the first, under some prefix or none, is spelt like the second under this longer one: one
-/// file would then stand for both.
+/// file would then map to both.
 fn same_spelling<'a>(
     secrets: &'a BTreeMap<EnvName, SecretRule>,
     variants: impl Iterator<Item = &'a Variant> + Clone,
@@ -293,7 +289,7 @@ fn same_spelling<'a>(
 fn variant_mistakes(root: &Table<'_>, environments: &[Variant], colors: &[Variant]) {
     if environments.len() + colors.len() > MOST_VARIANTS {
         let what = format!(
-            "{} environments and {} colors, and cryokey takes {MOST_VARIANTS} of both together",
+            "{} environments and {} colors, but cryokey accepts at most {MOST_VARIANTS} of both together",
             environments.len(),
             colors.len()
         );
@@ -304,8 +300,8 @@ fn variant_mistakes(root: &Table<'_>, environments: &[Variant], colors: &[Varian
         if let Some(twice) = list.iter().find(|variant| !seen.insert(variant.as_str())) {
             root.wrong(key, &format!("`{twice}` is listed twice"), "list it once");
         }
-        if let Some(ours) = list.iter().find(|variant| variant.prefix().starts_with(variable::OURS)) {
-            let what = format!("`{ours}` stands for names that begin with {}", variable::OURS);
+        if let Some(ours) = list.iter().find(|variant| variant.prefix().starts_with(variable::OWN_PREFIX)) {
+            let what = format!("`{ours}` stands for names that begin with {}", variable::OWN_PREFIX);
             root.wrong(key, &what, "give it another name");
         }
     }
@@ -331,7 +327,7 @@ fn secret(table: &Table<'_>) -> SecretRule {
     rule
 }
 
-/// Shapes that only the schema has: a manifest's tables are not all types of ours.
+/// Types for the schema only: not every table of the manifest has a Rust type of its own.
 #[cfg(test)]
 pub(crate) mod schema {
     #![expect(dead_code, reason = "only their schema is used")]
@@ -342,7 +338,7 @@ pub(crate) mod schema {
     #[derive(JsonSchema)]
     #[schemars(title = "cryokey.toml", deny_unknown_fields)]
     pub(crate) struct File {
-        /// The version of the manifest's language: 1.
+        /// The version of the manifest format: 1.
         version: u8,
         #[schemars(flatten)]
         manifest: super::Manifest,
@@ -400,11 +396,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_and_a_wrong_value_are_told_apart() {
+    fn a_wrong_type_and_an_invalid_value_have_different_messages() {
         let found = problems("version = 1\nallow_disk = 3\nstart_timeout = \"30\"\nstrict_secrets = false\n");
         assert!(found[0].contains("`allow_disk`: expected a boolean, found an integer"), "{}", found[0]);
         assert!(found[1].contains("`start_timeout`: invalid value `30`"), "{}", found[1]);
-        assert!(found[2].contains("`strict_secrets`: there is no such key"), "{}", found[2]);
+        assert!(found[2].contains("`strict_secrets`: unknown key"), "{}", found[2]);
     }
 
     #[test]
@@ -420,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn one_file_cannot_stand_for_two_secrets() {
+    fn one_file_cannot_map_to_two_secrets() {
         let found = problems("version=1\nenvironments=[\"staging\"]\n[secret.A]\n[secret.STAGING_A]\n");
         assert!(found[0].contains("STAGING_A") && found[0].contains("staging"), "{found:?}");
     }

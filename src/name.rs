@@ -1,9 +1,9 @@
-//! Names: of the app's variables, of environments and colors, and how other names map to them.
+//! Names of the app's variables, environments and colors, and how other names map to them.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
 
-/// The longest name. Longer ones are mistakes; the kernel itself has no limit below 128 KiB.
+/// Longer names are mistakes; the kernel's own limit is 128 KiB.
 const LONGEST: usize = 255;
 
 /// The name of a variable of the app: `[A-Z_][A-Z0-9_]*`, at most 255 bytes.
@@ -12,25 +12,24 @@ const LONGEST: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvName(Cow<'static, str>);
 
-/// Why a text is no name, for a message.
+/// Why a text is not a valid name, for a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotAName(pub &'static str);
 
 impl EnvName {
-    /// The text as a name.
     pub fn parse(text: &str) -> Result<Self, NotAName> {
         check(text)?;
         Ok(Self(Cow::Owned(text.to_owned())))
     }
 
-    /// A name known when cryokey was built. The tests parse every one of them.
+    /// For names known at build time; a test parses every one of them.
     #[must_use]
     pub const fn built_in(text: &'static str) -> Self {
         Self(Cow::Borrowed(text))
     }
 
-    /// The name that a key, a file or a compose secret stands for: its prefix taken off, then one separator,
-    /// upper-cased, and every byte outside `[A-Za-z0-9_]` made `_`.
+    /// The name to which a key, a file or a Compose secret maps: without the prefix and one separator after it, in upper
+    /// case, and with `_` for every byte outside `[A-Za-z0-9_]`.
     pub fn from_key(key: &str, prefix: &str) -> Result<Self, NotAName> {
         let rest = key.strip_prefix(prefix).unwrap_or(key);
         let rest = if prefix.is_empty() || rest.len() == key.len() { rest } else { without_separator(rest) };
@@ -39,14 +38,13 @@ impl EnvName {
         Self::parse(&mapped)
     }
 
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether a variable of this name changes what a program does before the program looks at it: the loader's,
-    /// the shells', the interpreters', and the proxies' names. Such a name is delivered only when it is declared.
+    /// Whether a variable of this name changes what a process does before the program itself reads it, as those of the
+    /// loader, shells, interpreters and proxies do. Such a name is delivered only if it is declared.
     #[must_use]
     pub fn is_dangerous(&self) -> bool {
         let name = self.as_str();
@@ -68,7 +66,7 @@ impl fmt::Display for EnvName {
     }
 }
 
-/// Names that steer a process, in order. `docs/names.md` explains each group.
+/// Sorted. `docs/names.md` explains each group.
 pub const DANGEROUS: &[&str] = &[
     "BASH_ENV",
     "CDPATH",
@@ -129,7 +127,6 @@ pub const DANGEROUS: &[&str] = &[
     "_JAVA_OPTIONS",
 ];
 
-/// Beginnings of names that steer a process.
 pub const DANGEROUS_PREFIXES: &[&str] =
     &["BASH_FUNC_", "COR_PROFILER", "CRYOKEY_", "DYLD_", "GIT_", "LD_", "PYTHON"];
 
@@ -138,7 +135,6 @@ pub const DANGEROUS_PREFIXES: &[&str] =
 pub struct Variant(Cow<'static, str>);
 
 impl Variant {
-    /// The text as the name of an environment or color.
     pub fn parse(text: &str) -> Result<Self, NotAName> {
         if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
             return Err(NotAName("it must begin with a letter"));
@@ -152,13 +148,12 @@ impl Variant {
         Ok(Self(Cow::Owned(text.to_ascii_lowercase())))
     }
 
-    /// One known when cryokey was built.
     #[must_use]
     pub const fn built_in(text: &'static str) -> Self {
         Self(Cow::Borrowed(text))
     }
 
-    /// The name in lower case.
+    /// In lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -233,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn b01_b02_b03_names_that_steer_a_process_are_known() {
+    fn b01_b02_b03_dangerous_names_are_known() {
         let names = [
             "LD_PRELOAD",
             "LD_LIBRARY_PATH",

@@ -1,4 +1,4 @@
-//! Which names are wanted, where each is looked for and in which order, and what is asked of it. No I/O.
+//! Which secrets are wanted, and where each is looked up, in which order. No I/O.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,86 +13,75 @@ use crate::provider::reference::Reference;
 use crate::provider::{Key, Source, Want, file_variables};
 use crate::setting::Undeclared;
 
-/// What will be looked for.
 #[derive(Debug)]
 pub struct Plan {
-    /// The declared secrets.
     pub entries: Vec<Entry>,
-    /// When the secrets were last rotated; `None` where the manifest declares that name as a secret of the app.
+    /// `SECRET_ROTATION_TIMESTAMP`; `None` if the manifest declares it as a secret of the app.
     pub rotation_stamp: Option<Entry>,
-    /// What happens to the other keys of bulk sources.
     pub bulk: Bulk,
 }
 
-/// What happens to keys of bulk sources that nobody declared.
+/// What happens to undeclared keys of bulk sources.
 #[derive(Debug, Default)]
 pub struct Bulk {
-    /// Whether the app gets them.
     pub deliver: bool,
-    /// The places in force, in rising priority.
+    /// In ascending order of precedence.
     pub sources: Vec<Source>,
-    /// The environments and colors, each with how specific it is and whether it may be used.
+    /// The spellings for each environment and color.
     pub variants: Vec<Spelling>,
 }
 
-/// One name and what is asked of it.
+/// One secret, with its rule and its candidates.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The app's name for it.
     pub name: EnvName,
-    /// What is asked of it.
     pub rule: SecretRule,
-    /// Where it is looked for, the place with the highest rank first.
+    /// The one with the highest rank first.
     pub candidates: Vec<Candidate>,
 }
 
-/// One place where an entry is looked for.
+/// One source and spelling to look up an entry by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Where.
     pub source: Source,
-    /// What is looked for there.
     pub sought: Sought,
-    /// The higher one wins.
     pub rank: Rank,
-    /// For which environment or color, if it is not for all.
+    /// The environment or color that it is for; `None` for all.
     pub variant: Option<Variant>,
-    /// Whether its value may be used.
     pub use_of: Use,
 }
 
-/// What is looked for in a place.
+/// What is looked up in a source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Sought {
-    /// Exactly this key.
+    /// This exact key.
     Key(Key),
-    /// Whatever maps to this name.
+    /// Every key that maps to this name.
     Name(Arc<str>),
 }
 
-/// Which of two candidates wins. The more specific name wins whatever its place; then the later place.
+/// Which of two candidates takes precedence: the more specific name, whatever its source; then the later source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
     /// 0 for the plain name, 1 for an environment's, 2 for a color's.
     pub specificity: u8,
-    /// The place's position in the order in force.
+    /// The position of the source in their order.
     pub priority: u16,
 }
 
 /// Whether a candidate's value may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// Yes.
     Always,
-    /// Only if no other environment has secrets here either, since none was selected.
+    /// No environment is selected: only if no other environment has secrets here.
     IfOnlyEnvironment,
-    /// Never, since no color was selected, an environment that is not declared was, or it is a key for an environment
-    /// that was not selected; its existence is reported.
+    /// No color is selected, an environment that is not declared is, or it is an SSH key whose environment is not
+    /// selected; only its existence is reported.
     Never,
 }
 
 impl Use {
-    /// What is asked of the place: a value that will not be used is not even loaded.
+    /// A value that will not be used is not even loaded.
     #[must_use]
     pub fn want(self) -> Want {
         if self == Self::Never { Want::Existence } else { Want::Value }
@@ -100,7 +89,7 @@ impl Use {
 }
 
 impl Candidate {
-    /// The place for a message: `files DB_PASSWORD`.
+    /// Source and name for a message: `files DB_PASSWORD`.
     #[must_use]
     pub fn label(&self) -> String {
         format!("{} {}", self.source.text(), self.sought)
@@ -116,28 +105,24 @@ impl fmt::Display for Sought {
     }
 }
 
-/// A spelling of every name: its prefix, and how specific it is.
+/// One way to spell every name.
 #[derive(Debug, Clone)]
 pub struct Spelling {
-    /// `STAGING_`, or nothing.
+    /// Such as `STAGING_`; empty for the plain name.
     pub prefix: String,
-    /// The environment or color.
     pub variant: Option<Variant>,
-    /// See [`Rank`].
     pub specificity: u8,
-    /// Whether values under it may be used.
     pub use_of: Use,
 }
 
 impl Plan {
-    /// What a configuration asks for.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let places = Places::new(config);
+        let lookup = Lookup::new(config);
         let entry = |name: &EnvName, rule: &SecretRule| Entry {
             name: name.clone(),
             rule: rule.clone(),
-            candidates: places.candidates(name, rule),
+            candidates: lookup.candidates(name, rule),
         };
         let stamp = EnvName::built_in(variable::SECRET_ROTATION_TIMESTAMP);
         let is_declared = config.manifest.secrets.contains_key(&stamp);
@@ -155,13 +140,13 @@ impl Plan {
         }
     }
 
-    /// Every entry that is looked for.
+    /// Every entry that is looked up.
     pub fn all(&self) -> impl Iterator<Item = &Entry> + Clone {
         self.entries.iter().chain(&self.rotation_stamp)
     }
 }
 
-/// The stamp is looked for where secrets are, and is no reason to ask another remote source.
+/// The stamp is looked up where secrets are, and is no reason to ask another remote source.
 fn beside(entries: &[Entry], mut stamp: Entry) -> Entry {
     let is_by_name = |candidate: &Candidate| matches!(candidate.sought, Sought::Name(_));
     let by_name =
@@ -171,15 +156,15 @@ fn beside(entries: &[Entry], mut stamp: Entry) -> Entry {
     stamp
 }
 
-/// Where a configuration looks for every name.
-struct Places {
+/// Where every name is looked up.
+struct Lookup {
     /// With their priority, the highest first.
     sources: Vec<(u16, Source)>,
     usual: Vec<Spelling>,
     ssh_keys: Vec<Spelling>,
 }
 
-impl Places {
+impl Lookup {
     fn new(config: &Config) -> Self {
         let mut sources: Vec<(u16, Source)> = (0..).zip(config.sources()).collect();
         sources.reverse();
@@ -187,7 +172,7 @@ impl Places {
         Self { sources, usual: of(Deliver::Env), ssh_keys: of(Deliver::Ssh) }
     }
 
-    /// Where a name is looked for, the place with the highest rank first.
+    /// The candidates of a name, the one with the highest rank first.
     fn candidates(&self, name: &EnvName, rule: &SecretRule) -> Vec<Candidate> {
         let spellings = if rule.deliver == Deliver::Ssh { &self.ssh_keys } else { &self.usual };
         if rule.from.is_empty() {
@@ -202,9 +187,9 @@ impl Places {
 
     fn spelt(&self, name: &EnvName, spelling: &Spelling) -> impl Iterator<Item = Candidate> {
         let full: Arc<str> = [spelling.prefix.as_str(), name.as_str()].concat().into();
-        // A prefixed name is taken from places for secrets only.
-        let is_looked_for = |source: &Source| spelling.variant.is_none() || source.is_for_secrets();
-        let sources = self.sources.iter().filter(move |(_, source)| is_looked_for(source));
+        // Prefixed names are looked up only in sources for secrets, not in plain variables.
+        let is_looked_up = |source: &Source| spelling.variant.is_none() || source.is_for_secrets();
+        let sources = self.sources.iter().filter(move |(_, source)| is_looked_up(source));
         sources.map(move |(priority, source)| Candidate {
             source: *source,
             sought: sought(*source, &full),
@@ -233,7 +218,8 @@ fn referenced(reference: &Reference, priority: u16) -> Candidate {
     }
 }
 
-/// `<COLOR>_NAME`, `<ENVIRONMENT>_NAME`, `NAME`: those that are looked for, the most specific first. Where one is selected, the others are not.
+/// `<COLOR>_NAME`, `<ENVIRONMENT>_NAME` and `NAME`, the most specific first. If an environment or color is selected, the
+/// others are left out.
 fn spellings(config: &Config, deliver: Deliver) -> Vec<Spelling> {
     let plain = Spelling { prefix: String::new(), variant: None, specificity: 0, use_of: Use::Always };
     let is_decided = |spelling: &Spelling| match spelling.specificity {
@@ -241,10 +227,10 @@ fn spellings(config: &Config, deliver: Deliver) -> Vec<Spelling> {
         _ => config.selection.color.is_some(),
     };
     let is_other = |spelling: &Spelling| spelling.use_of == Use::Never && is_decided(spelling);
-    let looked_for = variants(config).into_iter().filter(|spelling| !is_other(spelling));
-    let mut spellings: Vec<Spelling> = looked_for.chain([plain]).collect();
+    let looked_up = variants(config).into_iter().filter(|spelling| !is_other(spelling));
+    let mut spellings: Vec<Spelling> = looked_up.chain([plain]).collect();
     if deliver == Deliver::Ssh {
-        // A key that opens another machine is never guessed at.
+        // Which machine a key opens must never be guessed.
         let guessed = spellings.iter_mut().filter(|spelling| spelling.use_of == Use::IfOnlyEnvironment);
         guessed.for_each(|spelling| spelling.use_of = Use::Never);
     }
@@ -300,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_more_specific_name_comes_first_whatever_its_provider() {
+    fn the_more_specific_name_takes_precedence_whatever_its_provider() {
         let plan = plan(&["APP_ENV=production", "DEPLOYMENT_COLOR=blue"]);
         assert_eq!(
             order(&plan, "API_KEY"),
@@ -317,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn another_environment_is_not_even_looked_for() {
+    fn another_environment_is_not_even_looked_up() {
         let plan = plan(&["APP_ENV=production"]);
         assert!(!candidates(&plan).any(|candidate| candidate.sought.to_string().starts_with("STAGING")));
     }
@@ -350,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn external_places_have_the_priority_that_their_order_gives() {
+    fn external_sources_take_precedence_in_the_order_given() {
         let plan = plan(&["EXTERNAL_SECRET_PROVIDER=vault, aws", "K8S_SECRET_NAME=app"]);
         let expected = ["Kubernetes API_KEY", "AWS API_KEY", "Vault API_KEY", "files API_KEY"];
         assert_eq!(order(&plan, "API_KEY")[..4], expected);

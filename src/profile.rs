@@ -1,4 +1,4 @@
-//! The built-in profile, turned into Rust when cryokey was built.
+//! The built-in profile, compiled to Rust by build.rs.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::manifest::{Deliver, Format, Manifest, SecretRule};
 use crate::name::{EnvName, Variant};
 use crate::setting::{Layer, Undeclared};
 
-/// The profile that is in force when no manifest is found.
+/// The profile that applies when no manifest is found.
 #[must_use]
 pub fn built_in() -> Manifest {
     include!(concat!(env!("OUT_DIR"), "/profile.rs"))

@@ -9,17 +9,18 @@ use crate::syntax::Choice;
 
 /// A secret value: bytes that are wiped when dropped.
 ///
-/// No `Display`, no `Serialize`, no `Clone`; `Debug` is a fixed text. [`Secret::expose`] is the one door.
+/// It has no `Display`, `Serialize` or `Clone`, and a fixed `Debug`. [`Secret::expose`] and [`Secret::expose_as`] are
+/// the only ways to its bytes.
 pub struct Secret(Zeroizing<Vec<u8>>);
 
-/// What to do with one final line end of a value that becomes a variable.
+/// What to do with one trailing newline of a value that becomes a variable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "kebab-case"))]
 pub enum Newline {
-    /// Taken off: `echo` and editors put it there, and no password ends in one.
+    /// Strip it: `echo` and editors add one, and no password ends in one.
     #[default]
     StripOne,
-    /// Part of the value.
+    /// It is part of the value.
     Keep,
 }
 
@@ -28,25 +29,24 @@ impl Choice for Newline {
 }
 
 impl Secret {
-    /// Takes the bytes over; they are wiped with this value.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// A second value of the same bytes, wiped by itself. No `Clone`, so that no copy is made by accident.
+    /// An explicit copy. There is no `Clone`, so that no copy is made by accident.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         Self::new(self.0.to_vec())
     }
 
-    /// The bytes. Every use of this function is a place where a value could get out: keep them few.
+    /// The bytes. A value could leak wherever this is called, so keep the calls few.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes without one final LF or CRLF, where the rule says so.
+    /// The bytes, without one trailing LF or CRLF if it is to be stripped.
     #[must_use]
     pub fn expose_as(&self, newline: Newline) -> &[u8] {
         match (newline, self.line_end()) {
@@ -55,7 +55,7 @@ impl Secret {
         }
     }
 
-    /// Whether it begins with the byte order mark of UTF-16, as what PowerShell's `>` writes does, and has the NULs
+    /// Whether it begins with the byte order mark of UTF-16, as files written by PowerShell's `>` do, and contains the NULs
     /// of its ASCII characters.
     #[must_use]
     pub fn is_utf16(&self) -> bool {
@@ -63,7 +63,7 @@ impl Secret {
         has_mark && self.0.contains(&0)
     }
 
-    /// The line end that the value closes with.
+    /// The trailing newline, if the value has one.
     #[must_use]
     pub fn line_end(&self) -> Option<&'static str> {
         match self.0.as_slice() {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a08_a09_a10_exactly_one_final_line_end_is_taken_off() {
+    fn a08_a09_a10_exactly_one_trailing_newline_is_stripped() {
         assert_eq!(stripped(b"a\n"), b"a");
         assert_eq!(stripped(b"a\n\n"), b"a\n");
         assert_eq!(stripped(b"a\r\n"), b"a");

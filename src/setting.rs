@@ -1,5 +1,5 @@
-//! The settings. Each is one row of the table below, and what reads, merges, writes and documents it is made from
-//! that row.
+//! The settings. Each is one row of the table below; the code that reads, merges, writes and documents it is generated
+//! from that row.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,16 +19,15 @@ macro_rules! settings {
         $(#[doc = $doc:literal])+
         $name:ident: $type:ty as $syntax:ty = $default:expr, variable $variable:literal $(or $other:literal)? $(, key $key:literal)?;
     )+) => {
-        /// What is in force.
+        /// The effective settings.
         #[derive(Debug)]
         pub struct Settings { $( $(#[doc = $doc])+ pub $name: $type, )+ }
 
-        /// What one source says about the settings; `None` where it says nothing.
+        /// The settings of one source; `None` where it does not set one.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         pub struct Layer { $( $(#[doc = $doc])+ pub $name: Option<<$syntax as Syntax>::Value>, )+ }
 
         impl Layer {
-            /// What a source says.
             pub fn read(reader: &impl Reader) -> Self {
                 Self { $(
                     $name: reader.read::<$syntax>($variable, [$($key)?].first().copied())
@@ -36,19 +35,19 @@ macro_rules! settings {
                 )+ }
             }
 
-            /// This layer, and the one below where it says nothing.
+            /// Fills the gaps of this layer from the one below.
             #[must_use]
             pub fn or(self, below: Self) -> Self {
                 Self { $( $name: self.$name.or(below.$name), )+ }
             }
 
-            /// This layer, and the defaults where it says nothing.
+            /// Fills the gaps of this layer with the defaults.
             #[must_use]
             pub fn or_default(self) -> Settings {
                 Settings { $( $name: self.$name.map_or_else(|| $default, Into::into), )+ }
             }
 
-            /// The manifest's keys and their values as TOML.
+            /// Keys and values of the manifest, as TOML.
             #[must_use]
             pub fn to_toml(&self) -> Vec<(&'static str, String)> {
                 let lines = [$($( self.$name.as_ref().map(|value| ($key, <$syntax>::to_toml(value))), )?)+];
@@ -56,14 +55,12 @@ macro_rules! settings {
             }
         }
 
-        /// The name of each setting's variable.
         #[derive(Debug)]
         pub struct Variables { $( $(#[doc = $doc])+ pub $name: &'static str, )+ }
 
         /// The name of each setting's variable.
         pub const VARIABLE: Variables = Variables { $( $name: $variable, )+ };
 
-        /// The names of all settings' variables.
         pub const VARIABLES: &[&str] = &[$( $variable, $($other,)? )+];
 
         /// The table, for documents and tests.
@@ -96,7 +93,7 @@ settings! {
     /// What the names of secret files may begin with, such as `cryoprotect_`.
     name_prefix: String as Text = String::new(), variable "CRYOKEY_NAME_PREFIX", key "name_prefix";
     /// Where files are delivered: a directory on a tmpfs, absolute in the manifest. Without it, the first writable tmpfs
-    /// of `$XDG_RUNTIME_DIR`, `/run` and `/dev/shm`; if there is none, memory files.
+    /// of `$XDG_RUNTIME_DIR`, `/run` and `/dev/shm`; if there is none, in-memory files.
     run_dir: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_RUN_DIR", key "run_dir";
     /// Where secret files are; `./.secrets` with `--dev`, whatever the variable and the manifest say.
     secrets_dir: PathBuf as Path = SECRETS_DIR.into(), variable "CRYOKEY_SECRETS_DIR", key "secrets_dir";
@@ -158,9 +155,8 @@ settings! {
     rotation_threshold: Option<u64> as Integer<1> = None, variable "SECRET_ROTATION_THRESHOLD_DAYS";
 }
 
-/// What reads settings: from variables or from the manifest.
+/// Reads settings from variables or from the manifest.
 pub trait Reader {
-    /// What is said about the setting that has this variable and this key.
     fn read<S: Syntax>(&self, variable: &'static str, key: Option<&'static str>) -> Option<S::Value>;
 }
 

@@ -1,11 +1,11 @@
-//! "Did you mean": the known word that a mistyped one is nearest to.
+//! "Did you mean": suggestions for mistyped words.
 
 use crate::escape::escaped;
 
-/// A near one of the known words, for "did you mean".
+/// The most similar of the known words.
 #[must_use]
 pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    /// Below this, a proposal confuses more than it helps.
+    /// Less similar suggestions confuse more than they help.
     const ALIKE: f64 = 0.75;
     let word = word.to_lowercase();
     let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(&word, &candidate.to_lowercase());
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_near_word_is_proposed_and_a_far_one_is_not() {
+    fn a_similar_word_is_suggested_and_another_is_not() {
         assert_eq!(similar("requird", ["required", "format"]), Some("required"));
         assert_eq!(similar("zzz", ["required", "format"]), None);
     }

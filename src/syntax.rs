@@ -8,39 +8,36 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-/// One way to write values of one type.
+/// How values of one type are written.
 pub trait Syntax {
-    /// What is read.
     type Value;
 
-    /// The type in TOML, as the parser names it.
+    /// The TOML type, as the parser names it.
     const TOML_TYPE: &'static str = "string";
 
-    /// What to write, for messages.
+    /// What to write, for the `fix` of a message.
     fn usage() -> String;
 
-    /// The value that a text means.
     fn from_text(text: &str) -> Option<Self::Value>;
 
-    /// What may have been meant instead of a text that means nothing: `; did you mean X?`, or nothing.
+    /// `; did you mean X?` for an invalid text, or nothing.
     #[must_use]
     fn hint(_text: &[u8]) -> String {
         String::new()
     }
 
-    /// The value that a variable means. Bytes that are not UTF-8 are replaced, so that only free text accepts them.
+    /// Bytes that are not UTF-8 are replaced, so that only free text accepts them.
     #[must_use]
     fn from_variable(bytes: &[u8]) -> Option<Self::Value> {
         Self::from_text(&String::from_utf8_lossy(bytes))
     }
 
-    /// The value that TOML means.
     #[must_use]
     fn from_toml(value: &DeValue<'_>) -> Option<Self::Value> {
         value.as_str().and_then(Self::from_text)
     }
 
-    /// The value as TOML; reading it gives the same value.
+    /// Reading the result gives the same value.
     fn to_toml(value: &Self::Value) -> String;
 
     /// The JSON Schema of the TOML value.
@@ -51,7 +48,7 @@ pub trait Syntax {
     }
 }
 
-/// true/false, 1/0, yes/no, on/off in any case; nothing else, so that `True` never means false.
+/// true/false, 1/0, yes/no, on/off, in any case. Anything else is an error, so that a typo never means false.
 #[derive(Debug)]
 pub struct Boolean;
 
@@ -80,7 +77,6 @@ impl Syntax for Boolean {
     }
 }
 
-/// A whole number within bounds.
 #[derive(Debug)]
 pub struct Integer<const LEAST: u64, const MOST: u64 = { u64::MAX }>;
 
@@ -120,7 +116,6 @@ impl<const LEAST: u64, const MOST: u64> Syntax for Integer<LEAST, MOST> {
     }
 }
 
-/// Any text.
 #[derive(Debug)]
 pub struct Text;
 
@@ -140,7 +135,7 @@ impl Syntax for Text {
     }
 }
 
-/// Names with commas between them; in the manifest an array.
+/// Names separated by commas; in the manifest, an array.
 #[derive(Debug)]
 pub struct List;
 
@@ -172,7 +167,7 @@ impl Syntax for List {
     }
 }
 
-/// A path; in a variable any bytes.
+/// A path; in a variable, any bytes.
 #[derive(Debug)]
 pub struct Path;
 
@@ -196,8 +191,8 @@ impl Syntax for Path {
     }
 }
 
-/// A path that is absolute in the manifest, whose author does not know the working directory. Who sets a variable
-/// does.
+/// A path that must be absolute in the manifest, whose author does not know the working directory. In a variable it may
+/// be relative.
 #[derive(Debug)]
 pub struct AbsolutePath;
 
@@ -225,7 +220,7 @@ impl Syntax for AbsolutePath {
 #[derive(Debug)]
 pub struct TimeSpan;
 
-/// The units from the largest, in milliseconds.
+/// In milliseconds, the largest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Syntax for TimeSpan {
@@ -242,7 +237,7 @@ impl Syntax for TimeSpan {
         number.parse::<u64>().ok()?.checked_mul(*length).map(Duration::from_millis)
     }
 
-    /// In the largest unit that needs no fraction.
+    /// In the largest unit that divides it.
     fn to_toml(value: &Duration) -> String {
         let milliseconds = value.as_millis();
         let is_exact = |length: u64| milliseconds > 0 && milliseconds.is_multiple_of(length.into());
@@ -272,12 +267,10 @@ impl Syntax for Days {
     }
 }
 
-/// A type with few values, each written as one word.
+/// A type with a few values, each written as one word.
 pub trait Choice: Copy + PartialEq + 'static {
-    /// Each value and its word.
     const WORDS: &'static [(&'static str, Self)];
 
-    /// The word of a value.
     fn text(self) -> &'static str {
         Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| *word)
     }

@@ -1,6 +1,6 @@
 //! Measures cryokey against a floor, a shell entrypoint and other tools; prints the tables of `bench/RESULTS.md`.
 //!
-//! Every comparison is made of pairs: ours, theirs, ours, theirs, … so that whatever else the machine does hits both.
+//! Every comparison consists of pairs: ours, theirs, ours, theirs, …, so that other load on the machine affects both.
 //! Standard output is the report, standard error the progress.
 
 mod measure;
@@ -18,7 +18,7 @@ use lexopt::prelude::Long;
 
 use crate::measure::Pairs;
 use crate::report::{Figure, Row};
-use crate::secrets::Folder;
+use crate::secrets::Directory;
 use crate::subject::Subject;
 
 /// Twice the size of the figures demanded, so that a median is worth its name.
@@ -70,8 +70,8 @@ impl Setup {
 }
 
 fn run(setup: &Setup) -> Result<(), String> {
-    let folder = Folder::create()?;
-    let secrets = folder.sixteen()?;
+    let directory = Directory::create()?;
+    let secrets = directory.sixteen()?;
     let ours = subject::ours(&setup.ours, &secrets);
     ours.must_deliver(&secrets)?;
 
@@ -80,7 +80,7 @@ fn run(setup: &Setup) -> Result<(), String> {
         (subject::shell(&setup.shell, &secrets), None),
     ];
     for (name, program) in &setup.peers {
-        others.push((peers::subject(name, program, &folder, &secrets)?, Some(0.25)));
+        others.push((peers::subject(name, program, &directory, &secrets)?, Some(0.25)));
     }
     let mut rows = Vec::new();
     for (other, must_be) in &others {
@@ -89,7 +89,7 @@ fn run(setup: &Setup) -> Result<(), String> {
     }
     report::comparisons(&rows, &setup.absent);
     report::figures(&figures(setup, &ours, &others)?);
-    report::scale(&scale::measure(&setup.ours, &setup.trivial, &folder)?);
+    report::scale(&scale::measure(&setup.ours, &setup.trivial, &directory)?);
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Pairs {
     pub(crate) ratio: f64,
     /// The same of the processor time, which does not count how long others had the processor.
     pub(crate) processor_ratio: f64,
-    /// Pairs that were taken again, since the other side ended badly. Ours never may.
+    /// Pairs that were repeated because the other program failed. cryokey must never fail.
     pub(crate) again: usize,
 }
 
@@ -78,10 +78,10 @@ pub(crate) struct Run {
     /// The most resident memory that the process ever had, in bytes; for a subject that starts the app instead of
     /// becoming it, the larger of the two.
     ///
-    /// The kernel counts from the moment of the fork, when the child still shares our memory. So the figure is never
+    /// The kernel counts from the moment of the fork, when the child still shares this process's memory. So the figure is never
     /// below this driver's own, which the line "the trivial app alone" in the report shows.
     pub(crate) memory: u64,
-    /// Pages that were not there when they were used.
+    /// Page faults.
     pub(crate) faults: u64,
 }
 
@@ -110,7 +110,7 @@ fn wait_for_usage(mut command: Command) -> io::Result<libc::rusage> {
     let mut status = 0;
     // SAFETY: all zeroes is a valid rusage: it is made of integers only.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to live, exclusively borrowed values of the right type; the child is ours and nobody
+    // SAFETY: both pointers are to live, exclusively borrowed values of the right type; the child was started here and nothing
     // else waits for it, since `child` is not used after this.
     let ended = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
     if ended == pid && status == 0 {

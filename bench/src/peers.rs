@@ -4,24 +4,24 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::names::NAMES;
-use crate::secrets::{self, Folder, Secrets};
+use crate::secrets::{self, Directory, Secrets};
 use crate::subject::Subject;
 
 /// The tool by its name, with the configuration it needs written beside the secrets.
 pub(crate) fn subject(
     name: &str,
     program: &Path,
-    folder: &Folder,
+    directory: &Directory,
     from: &Secrets,
 ) -> Result<Subject, String> {
-    let own = folder.path.join(name);
+    let own = directory.path.join(name);
     std::fs::create_dir(&own).map_err(|error| format!("{}: {error}", own.display()))?;
     match name {
         "fnox" => fnox(program, &own),
         "secretspec" => secretspec(program, &own),
         "teller" => teller(program, &own),
         unknown => {
-            Err(format!("{unknown} is not known here, so nothing was made of {}", from.folder.display()))
+            Err(format!("{unknown} is unknown, so nothing was created from {}", from.directory.display()))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::measure::{self, Spread};
-use crate::secrets::Folder;
+use crate::secrets::Directory;
 use crate::subject::{self, Subject};
 
 /// Numbers of files.
@@ -22,9 +22,9 @@ pub(crate) struct Size {
 ///
 /// 10,000 secrets of 100 bytes are about 1.2 MB of environment: under the kernel's limit of a quarter of the stack
 /// limit, which is 2 MiB at the usual 8 MiB.
-pub(crate) fn measure(program: &Path, app: &Path, folder: &Folder) -> Result<Vec<Size>, String> {
+pub(crate) fn measure(program: &Path, app: &Path, directory: &Directory) -> Result<Vec<Size>, String> {
     eprintln!("{ROUNDS} rounds: {SIZES:?} files");
-    let subjects = SIZES.map(|files| with_files(program, folder, files).map(|subject| (files, subject)));
+    let subjects = SIZES.map(|files| with_files(program, directory, files).map(|subject| (files, subject)));
     let subjects = subjects.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut times = vec![Vec::new(); subjects.len()];
     for _ in 0..=ROUNDS {
@@ -39,8 +39,8 @@ pub(crate) fn measure(program: &Path, app: &Path, folder: &Folder) -> Result<Vec
     subjects.iter().zip(times).map(size).collect()
 }
 
-fn with_files(program: &Path, folder: &Folder, files: u32) -> Result<Subject, String> {
-    let (secrets, manifest) = folder.many(usize::try_from(files).map_err(|error| error.to_string())?)?;
+fn with_files(program: &Path, directory: &Directory, files: u32) -> Result<Subject, String> {
+    let (secrets, manifest) = directory.many(usize::try_from(files).map_err(|error| error.to_string())?)?;
     Ok(subject::ours(program, &secrets).env("CRYOKEY_MANIFEST", manifest))
 }
 

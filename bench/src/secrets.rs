@@ -1,4 +1,4 @@
-//! The secrets that are measured with: made up, valid for the built-in profile, gone afterwards.
+//! The secrets used for measuring: generated, valid for the built-in profile, removed afterwards.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::Write;
@@ -7,41 +7,41 @@ use std::path::{Path, PathBuf};
 
 use crate::names::NAMES;
 
-/// A private folder for everything that the measurement writes; removed at the end.
-pub(crate) struct Folder {
+/// A private directory for everything that the benchmark writes; removed at the end.
+pub(crate) struct Directory {
     pub(crate) path: PathBuf,
 }
 
-/// A folder of secret files, as a platform mounts it.
+/// A directory of secret files, as a platform mounts it.
 pub(crate) struct Secrets {
-    pub(crate) folder: PathBuf,
+    pub(crate) directory: PathBuf,
 }
 
-impl Folder {
+impl Directory {
     pub(crate) fn create() -> Result<Self, String> {
         let path = std::env::temp_dir().join(format!("cryokey-bench-{}", std::process::id()));
-        make_folder(&path)?;
+        make_directory(&path)?;
         Ok(Self { path })
     }
 
     /// The built-in profile's 16 secrets.
     pub(crate) fn sixteen(&self) -> Result<Secrets, String> {
-        let secrets = Secrets { folder: self.path.join("profile") };
-        make_folder(&secrets.folder)?;
+        let secrets = Secrets { directory: self.path.join("profile") };
+        make_directory(&secrets.directory)?;
         for name in NAMES {
-            write(&secrets.folder.join(name), &format!("{}\n", value(name)))?;
+            write(&secrets.directory.join(name), &format!("{}\n", value(name)))?;
         }
         Ok(secrets)
     }
 
     /// `count` secrets of 100 bytes, and the manifest that declares them.
     pub(crate) fn many(&self, count: usize) -> Result<(Secrets, PathBuf), String> {
-        let secrets = Secrets { folder: self.path.join(format!("many-{count}")) };
-        make_folder(&secrets.folder)?;
+        let secrets = Secrets { directory: self.path.join(format!("many-{count}")) };
+        make_directory(&secrets.directory)?;
         let mut manifest = "version = 1\n".to_owned();
         for number in 0..count {
             let name = format!("SECRET_{number:05}");
-            write(&secrets.folder.join(&name), &format!("{number:0100}"))?;
+            write(&secrets.directory.join(&name), &format!("{number:0100}"))?;
             manifest.extend(["[secret.", name.as_str(), "]\nrequired = true\n"]);
         }
         let path = self.path.join(format!("many-{count}.toml"));
@@ -50,7 +50,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for Directory {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
             eprintln!("{} stays behind: {error}", self.path.display());
@@ -67,7 +67,7 @@ pub(crate) fn value(name: &str) -> String {
     }
 }
 
-fn make_folder(path: &Path) -> Result<(), String> {
+fn make_directory(path: &Path) -> Result<(), String> {
     DirBuilder::new().mode(0o700).create(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 

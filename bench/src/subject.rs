@@ -14,17 +14,17 @@ pub(crate) struct Subject {
     program: Option<PathBuf>,
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Subject {
-    pub(crate) fn new(name: &str, program: &Path, folder: &Path) -> Self {
+    pub(crate) fn new(name: &str, program: &Path, directory: &Path) -> Self {
         Self {
             name: name.to_owned(),
             program: Some(program.to_owned()),
             arguments: Vec::new(),
             variables: Vec::new(),
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
         }
     }
 
@@ -50,9 +50,9 @@ impl Subject {
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
-            .env("HOME", &self.folder)
+            .env("HOME", &self.directory)
             .envs(self.variables.iter().cloned());
-        command.current_dir(&self.folder).stdin(null()?).stdout(null()?).stderr(null()?);
+        command.current_dir(&self.directory).stdin(null()?).stdout(null()?).stderr(null()?);
         Ok(command)
     }
 
@@ -75,7 +75,7 @@ impl Subject {
                 "{} ({}) did not deliver {missing:?} of {}: {}",
                 self.name,
                 output.status,
-                secrets.folder.display(),
+                secrets.directory.display(),
                 String::from_utf8_lossy(&output.stderr)
             )),
         }
@@ -88,21 +88,23 @@ fn null() -> Result<File, String> {
 }
 
 pub(crate) fn ours(program: &Path, secrets: &Secrets) -> Subject {
-    Subject::new("cryokey", program, &secrets.folder)
+    Subject::new("cryokey", program, &secrets.directory)
         .args(&["run", "--exec", "--"])
-        .env("CRYOKEY_SECRETS_DIR", &secrets.folder)
+        .env("CRYOKEY_SECRETS_DIR", &secrets.directory)
 }
 
 pub(crate) fn floor(program: &Path, secrets: &Secrets) -> Subject {
-    Subject::new("floor", program, &secrets.folder).arg(&secrets.folder)
+    Subject::new("floor", program, &secrets.directory).arg(&secrets.directory)
 }
 
 pub(crate) fn shell(script: &Path, secrets: &Secrets) -> Subject {
-    Subject::new("shell entrypoint", Path::new("/bin/sh"), &secrets.folder).arg(script).arg(&secrets.folder)
+    Subject::new("shell entrypoint", Path::new("/bin/sh"), &secrets.directory)
+        .arg(script)
+        .arg(&secrets.directory)
 }
 
 /// The app by itself.
 pub(crate) fn alone() -> Subject {
-    let (name, program, folder) = ("the app alone".to_owned(), None, PathBuf::from("/"));
-    Subject { name, program, arguments: Vec::new(), variables: Vec::new(), folder }
+    let (name, program, directory) = ("the app alone".to_owned(), None, PathBuf::from("/"));
+    Subject { name, program, arguments: Vec::new(), variables: Vec::new(), directory }
 }

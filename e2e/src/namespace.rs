@@ -53,7 +53,7 @@ impl Namespace {
         &self.directory
     }
 
-    /// An empty directory that goes away with the namespace.
+    /// An empty directory that is removed with the namespace.
     pub fn scratch(&self) -> PathBuf {
         let number = self.scratches.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(format!("scratch/{number}"));

@@ -1,7 +1,7 @@
 //! What each target asks of the code. A target is a plain function, so that the tests here replay the corpora with any
 //! compiler; the programs in `fuzz_targets` hand the same functions to libFuzzer.
 //!
-//! A finding is a panic: of the code, or of an assertion here.
+//! A finding is a panic, in the code or in an assertion here.
 
 use std::fmt::Debug;
 
@@ -94,7 +94,7 @@ pub fn vault(bytes: &[u8]) {
     }
 }
 
-/// A key is a key whatever its line ends and the white space around it, and what is written is read as the same key.
+/// A key is a key whatever its newlines and the white space around it, and what is written is read as the same key.
 pub fn ssh_key(bytes: &[u8]) {
     let unix: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
     let windows: Vec<u8> = unix
@@ -176,18 +176,18 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Every file of a corpus goes through its target once. A corpus that is not there proves nothing.
+    /// Every file of a corpus goes through its target once. An empty corpus would prove nothing.
     fn replay(name: &str, target: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
         let mut count = 0;
-        for entry in fs::read_dir(&folder).unwrap() {
+        for entry in fs::read_dir(&directory).unwrap() {
             let path = entry.unwrap().path();
             let bytes = fs::read(&path).unwrap();
             let outcome = std::panic::catch_unwind(|| target(&bytes));
             assert!(outcome.is_ok(), "{} is a finding", path.display());
             count += 1;
         }
-        assert!(count > 0, "{} is empty", folder.display());
+        assert!(count > 0, "{} is empty", directory.display());
     }
 
     macro_rules! replayed {

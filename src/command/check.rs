@@ -1,4 +1,4 @@
-//! `cryokey check`: everything `run` does short of delivering and starting.
+//! `cryokey check`: what `run` does, without delivering and starting anything.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ use crate::report::{self, Report};
 use crate::rules;
 use crate::rules::rotation::Ages;
 
-/// Reports on every declared secret; ends with the code that `run` would end with.
+/// Reports on every declared secret, and exits as `run` would.
 pub(super) fn run(
     flags: Flags,
     format: ReportFormat,
@@ -34,7 +34,10 @@ pub(super) fn run(
     let failure = is_refused.then(|| pipeline::refuse(findings.errors.clone(), &config, log));
     let report = Report::new(&resolution, &findings, &delivery, &config, ages, failure.as_ref());
     print(&match format {
-        ReportFormat::Table => report.table(report::is_terminal()),
+        ReportFormat::Table => {
+            log.leave_problems_to_report();
+            report.table(report::is_terminal())
+        }
         ReportFormat::Json => report.json(),
     })?;
     failure.map_or(Ok(()), Err)

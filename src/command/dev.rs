@@ -1,4 +1,4 @@
-//! `--dev`: an app on a developer's machine, with nothing set up. What is missing in `./.secrets` is generated there.
+//! `--dev`: runs an app on a developer's machine without any setup. Missing secrets are generated in `./.secrets`.
 
 mod generated;
 mod ignore;
@@ -23,10 +23,10 @@ use crate::system::write;
 
 const GITIGNORE: &str = ".gitignore";
 
-/// Refuses wherever this could be more than a try, before anything is read.
+/// Fails before anything is read if this may be more than a developer's machine.
 pub(super) fn admit(config: &Config) -> Result<(), Failure> {
     if init::is_pid_1() {
-        return Err(refused("this is PID 1, so this is a container"));
+        return Err(refused("cryokey is PID 1, so this is a container"));
     }
     if let Some(environment) = config.selection.environment.as_ref().filter(|it| is_production(it)) {
         return Err(refused(&format!("the environment is {environment}")));
@@ -51,13 +51,13 @@ pub(super) fn make_way(config: &Config, environ: &Environ, log: &Logger) {
     }
 }
 
-/// Makes the required secrets that are missing, and says whether any was.
+/// Generates the required secrets that are missing. Returns whether there were any.
 pub(super) fn complete(resolution: &Resolution, config: &Config, log: &Logger) -> Result<bool, Failure> {
     let failed = |problem| Failure::one(Phase::Configure, problem);
-    // Referenced files may be anywhere in the directory; making one would guess at what the author meant.
+    // A reference names an existing file; generating it would only guess at what the author meant.
     let mut secrets = resolution.secrets.iter();
     if let Some(referenced) = secrets.find(|it| it.rule.required && !it.rule.from.is_empty()) {
-        return Err(refused(&format!("{} says where it comes from (`from`)", referenced.name)));
+        return Err(refused(&format!("{} has `from` in the manifest", referenced.name)));
     }
     let existing = match &resolution.assumed {
         Assumed::Nothing => &[],
@@ -72,22 +72,23 @@ pub(super) fn complete(resolution: &Resolution, config: &Config, log: &Logger) -
         return Ok(false);
     }
     let shown = |name: &str| escaped_path(&config.secrets_dir.join(name));
-    let directory = directory(&config.secrets_dir).map_err(|errno| failed(cannot_make(&shown(""), errno)))?;
+    let directory =
+        directory(&config.secrets_dir).map_err(|errno| failed(cannot_create(&shown(""), errno)))?;
     ignore::ignore(&config.secrets_dir, log);
     let mut values = Vec::new();
     for resolved in missing {
         let name = resolved.name.as_str();
-        let value = value(&resolved.rule).map_err(|errno| failed(cannot_make(name, errno)))?;
-        values.push((name, value.ok_or_else(|| failed(cannot_invent(name, &shown(name))))?));
+        let value = value(&resolved.rule).map_err(|errno| failed(cannot_create(name, errno)))?;
+        values.push((name, value.ok_or_else(|| failed(cannot_generate(name, &shown(name))))?));
     }
     let mut generated = generated::Record::read(&config.secrets_dir);
     for (name, value) in values {
         write::write(&directory, name, value.as_bytes(), 0o600)
-            .map_err(|errno| failed(cannot_make(name, errno)))?;
+            .map_err(|errno| failed(cannot_create(name, errno)))?;
         generated.add(name, &config.secrets_dir.join(name));
         log.info(format_args!("{name}: generated for development in {}", shown(name)));
     }
-    generated.write(&directory).map_err(|errno| failed(cannot_make(&shown(""), errno)))?;
+    generated.write(&directory).map_err(|errno| failed(cannot_create(&shown(""), errno)))?;
     Ok(true)
 }
 
@@ -98,10 +99,10 @@ fn is_production(environment: &Variant) -> bool {
 }
 
 fn refused(why: &str) -> Failure {
-    let what = format!("--dev is refused: {why}");
+    let what = format!("--dev is not allowed: {why}");
     Failure::one(
         Phase::Configure,
-        Problem::configuration("--dev", what, "leave --dev out, and provide the secrets"),
+        Problem::configuration("--dev", what, "remove --dev, and provide the secrets"),
     )
 }
 
@@ -109,7 +110,7 @@ fn is_missing(resolved: &Resolved) -> bool {
     resolved.rule.required && resolved.rule.deliver != Deliver::Ssh && resolved.decisive().is_none()
 }
 
-/// A value that the secret's own rules accept. `None`: a format that nobody can make up.
+/// A value that satisfies the secret's own rule. `None`: one that cannot be generated.
 fn value(rule: &SecretRule) -> Result<Option<String>, Errno> {
     let random = write::random_suffix()?;
     let value = match rule.format {
@@ -124,13 +125,13 @@ fn value(rule: &SecretRule) -> Result<Option<String>, Errno> {
     Ok(lengthened(value, rule))
 }
 
-/// Long enough for the rule; more of a document would not be one.
+/// Pads the value to `min_length`. JSON cannot be padded.
 fn lengthened(mut value: String, rule: &SecretRule) -> Option<String> {
     let least = usize::try_from(rule.min_length.unwrap_or(0)).ok().filter(|least| *least <= 1 << 16)?;
     if value.len() < least && matches!(rule.format, Some(Format::Json)) {
         return None;
     }
-    // Base64 and hex have lengths that are no value's.
+    // Not every length is valid base64 or hex.
     while value.len() < least
         || (matches!(rule.format, Some(Format::Base64 | Format::Hex)) && !value.len().is_multiple_of(4))
     {
@@ -145,22 +146,22 @@ fn directory(path: &Path) -> Result<OwnedFd, Errno> {
     fs::File::open(path).map(OwnedFd::from).map_err(io)
 }
 
-fn cannot_make(name: &str, errno: Errno) -> Problem {
+fn cannot_create(name: &str, errno: Errno) -> Problem {
     let why = std::io::Error::from(errno);
     Problem::new(
         Reason::CannotCreate,
         name,
-        format!("{name} could not be generated for development: {why}"),
-        "run it in a directory that you can write",
+        format!("cannot generate {name} for development: {why}"),
+        "run cryokey in a directory that you can write to",
     )
 }
 
-fn cannot_invent(name: &str, path: &str) -> Problem {
+fn cannot_generate(name: &str, path: &str) -> Problem {
     Problem::new(
         Reason::Missing,
         name,
-        format!("{name} is required, and a value of its format and length cannot be made up"),
-        format!("put one into {path}"),
+        format!("{name} is required, but a value of its format and length cannot be generated"),
+        format!("write one to {path}"),
     )
 }
 
@@ -169,14 +170,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_up_is_long_enough_and_begins_with_dev() {
+    fn a_generated_value_is_long_enough_and_begins_with_dev() {
         let rule = SecretRule { min_length: Some(64), ..SecretRule::DEFAULT };
         let value = value(&rule).unwrap().unwrap();
         assert!(value.starts_with("dev-") && value.len() >= 64, "{value}");
     }
 
     #[test]
-    fn keys_and_certificates_are_not_made_up() {
+    fn keys_and_certificates_are_not_generated() {
         let rule = SecretRule { format: Some(Format::Pem), ..SecretRule::DEFAULT };
         assert_eq!(value(&rule).unwrap(), None);
     }

@@ -1,4 +1,4 @@
-//! `cryokey explain`: where a name came from, which places lost, and why.
+//! `cryokey explain`: where a value comes from, and which sources it overrides.
 
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ use crate::report::explanation::Explanation;
 use crate::rules::rotation::Ages;
 use crate::suggest::did_you_mean;
 
-/// Explains names. One that is not declared is an error, but the others are explained all the same.
+/// An undeclared name is an error, but the others are still explained.
 pub(super) fn run(
     flags: Flags,
     format: ReportFormat,
@@ -58,11 +58,10 @@ fn spelling(spelling: &str, config: &Config) -> Option<(String, String)> {
     let is_declared = |name: &str| config.manifest.secrets.contains_key(name);
     let stems = [Some(mapped), mapped.strip_suffix(file_variables::SUFFIX)];
     for stem in stems.into_iter().flatten() {
-        let plain =
-            is_declared(stem).then(|| (stem.to_owned(), format!("{} stands for it", escaped(spelling))));
+        let plain = is_declared(stem).then(|| (stem.to_owned(), format!("{} maps to it", escaped(spelling))));
         let behind = |variant: &Variant| {
             let name = stem.strip_prefix(&variant.prefix()).filter(|name| is_declared(name))?;
-            Some((name.to_owned(), format!("{} stands for it in `{variant}`", escaped(spelling))))
+            Some((name.to_owned(), format!("{} maps to it in `{variant}`", escaped(spelling))))
         };
         if let Some(found) = plain.or_else(|| config.manifest.variants().find_map(behind)) {
             return Some(found);
@@ -75,7 +74,7 @@ fn undeclared(name: &str, config: &Config) -> Problem {
     let hint = did_you_mean(name, config.manifest.secrets.keys().map(EnvName::as_str));
     Problem::configuration(
         escaped(name),
-        format!("{} is not declared, so nothing looks for it{hint}", escaped(name)),
-        format!("declare it in the manifest: `[secret.{}]`", escaped(name)),
+        format!("{} is not declared{hint}", escaped(name)),
+        format!("correct the name, or declare it in the manifest as `[secret.{}]`", escaped(name)),
     )
 }

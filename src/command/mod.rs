@@ -1,4 +1,4 @@
-//! The commands: one file each.
+//! The commands, one file each.
 
 mod check;
 mod dev;
@@ -30,11 +30,14 @@ pub fn run(command: Command, environ: &Environ, log: &Logger) -> Result<(), Fail
     }
 }
 
-/// Writes to stdout; the one place that does.
+/// Only this function writes to stdout.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
-        let what = format!("the output could not be written: {error}");
-        Failure::one(Phase::Usage, Problem::new(Reason::Io, "stdout", what, "check where stdout leads"))
+        let what = format!("cannot write to standard output: {error}");
+        Failure::one(
+            Phase::Usage,
+            Problem::new(Reason::Io, "stdout", what, "check where standard output is redirected to"),
+        )
     })
 }

@@ -138,7 +138,7 @@ fn vault_proxies(config: &Config, environ: &Environ) -> Result<Proxies, SetupErr
 /// Why a source cannot be opened: its settings.
 #[derive(Debug)]
 enum SetupError {
-    /// A provider that cryokey knows and cannot read yet. To leave it out in silence would start an app without its
+    /// A provider that is not implemented yet. Ignoring it silently would start the app without its
     /// secrets.
     NotBuilt,
     /// Nothing says where Vault is.
@@ -162,12 +162,12 @@ impl Cause for SetupError {
         Kind::Misconfigured
     }
 
-    fn what(&self, place: &str) -> String {
+    fn what(&self, _place: &str) -> String {
         match self {
-            Self::NotBuilt => format!("cryokey cannot read from {place} yet"),
+            Self::NotBuilt => "cryokey does not support it yet".into(),
             Self::NoVaultAddress => format!("{} is not set", VARIABLE.vault_address),
             Self::SkipVerify => {
-                format!("{} is true, and cryokey always verifies certificates", VARIABLE.vault_skip_verify)
+                format!("{} is true, but cryokey always verifies certificates", VARIABLE.vault_skip_verify)
             }
             Self::HalfAnIdentity => format!(
                 "only one of {} and {} is set",

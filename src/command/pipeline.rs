@@ -1,4 +1,4 @@
-//! What `run`, `check` and `explain` have in common: from the configuration to what the rules find.
+//! The steps that `run`, `check` and `explain` have in common.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::provider::Deadline;
 use crate::provider::vault::identity::SingleUse;
 use crate::resolve::{Resolution, resolve};
 
-/// What is in force, with what there is to say about it.
+/// Loads the configuration, and logs it.
 pub(super) fn configure(flags: Flags, environ: &Environ, log: &Logger) -> Result<Config, Failure> {
     let config = Config::load(flags, environ)?;
     announce(&config, log);
@@ -40,7 +40,7 @@ fn announce(config: &Config, log: &Logger) {
     log.debug(format_args!("environment: {}; color: {}", or_none(environment), or_none(color)));
 }
 
-/// Reads everything that the plan asks for. The clock starts before the first place is opened.
+/// Reads all secrets of the plan. The startup timeout begins before the first source is opened.
 pub(super) fn read(
     plan: Plan,
     config: &Config,
@@ -54,11 +54,11 @@ pub(super) fn read(
     let opened = config.all_sources().into_iter().map(|source| (source, opening.open(source)));
     let resolution = resolve(plan, opened.collect(), deadline);
     resolution.notes.iter().for_each(|note| log.info(note));
-    log.debug(format_args!("{} names looked for in {:?}", resolution.secrets.len(), start.elapsed()));
+    log.debug(format_args!("{} names looked up in {:?}", resolution.secrets.len(), start.elapsed()));
     resolution
 }
 
-/// The end of a start that must not go on.
+/// The failure for these errors. Without a manifest, their cause is often the built-in profile, so a warning names it.
 pub(super) fn refuse(errors: Vec<Problem>, config: &Config, log: &Logger) -> Failure {
     if config.origin == Origin::BuiltIn {
         log.warn(

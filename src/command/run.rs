@@ -1,4 +1,4 @@
-//! `cryokey run`: the whole story.
+//! `cryokey run`, from the configuration to execve.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use init::{ExecError, Launch, StopSignals};
 
 use super::{dev, pipeline};
+use crate::cli::COMMANDS;
 use crate::config::Flags;
 use crate::delivery::{Delivered, Delivery};
 use crate::environ::Environ;
@@ -20,7 +21,7 @@ use crate::resolve::Resolution;
 use crate::rules;
 use crate::rules::rotation::Ages;
 
-/// Loads, checks, delivers, and becomes the app. Returns only when that is not possible.
+/// Loads, checks and delivers secrets, then becomes the app. Returns only on failure.
 pub(super) fn run(
     flags: Flags,
     command: &[OsString],
@@ -48,7 +49,7 @@ pub(super) fn run(
     }
     log_sources(&resolution, ages, log);
 
-    // Dropped on every way out from here, `delivered` takes away what was made; execve drops nothing.
+    // From here on, every return drops `delivered`, which removes what was created; execve drops nothing.
     let signals = StopSignals::hold();
     let ending = Ending::begin(sessions);
     let delivered = delivery.deliver().map_err(cannot_deliver)?;
@@ -70,11 +71,11 @@ fn cannot_deliver(problem: Problem) -> Failure {
 
 fn warn_about_root(log: &Logger) {
     if rustix::process::geteuid().is_root() {
-        log.warn("the app will run as root; fix: set `USER` in the image, or `user:` where it is started");
+        log.warn("the app will run as root; fix: set `USER` in the image, or `user:` in the Compose file");
     }
 }
 
-/// One line a secret: name, place, age.
+/// One line per secret: name, source, age.
 fn log_sources(resolution: &Resolution, ages: Ages, log: &Logger) {
     log.info_all(resolution.secrets.iter().filter_map(|resolved| {
         let (tried, _) = resolved.found()?;
@@ -98,13 +99,18 @@ fn log_delivery(delivered: &Delivered, log: &Logger) {
 fn stopped(signal: u8) -> Failure {
     let what = format!("stopped by signal {signal} before the app was started");
     let problem =
-        Problem::new(Reason::Stopped(signal), "-", what, "none needed; start it again when you want it");
+        Problem::new(Reason::Stopped(signal), "-", what, "none needed; start it again if you want it to run");
     Failure::one(Phase::Deliver, problem)
 }
 
 fn not_started(launch: &Launch, error: &ExecError) -> Failure {
-    let (why, fix) = exec_message::of(&error.reason);
+    let (why, mut fix) = exec_message::of(&error.reason);
     let program = escaped(launch.program().as_encoded_bytes());
+    if error.reason == init::Reason::NotFound && COMMANDS.contains(&program.as_str()) {
+        fix = format!(
+            "`{program}` is a command of cryokey: `docker compose run --entrypoint cryokey SERVICE {program}`"
+        );
+    }
     let path = escaped_path(&error.path);
     let reason = if error.exit_code() == 127 { Reason::NotFound } else { Reason::CannotExecute };
     let found = if path == program { String::new() } else { format!(" ({path})") };
@@ -112,41 +118,46 @@ fn not_started(launch: &Launch, error: &ExecError) -> Failure {
     Failure::one(Phase::Exec, Problem::new(reason, program, what, fix))
 }
 
-/// Words for the reasons that a program does not start.
+/// Why a program cannot be executed, and how to fix it.
 mod exec_message {
     use init::Reason;
 
     use crate::escape::escaped;
 
-    pub(super) fn of(reason: &Reason) -> (String, &'static str) {
+    pub(super) fn of(reason: &Reason) -> (String, String) {
+        let (why, fix) = parts(reason);
+        (why, fix.into())
+    }
+
+    fn parts(reason: &Reason) -> (String, &'static str) {
         match reason {
-            Reason::Directory => ("it is a directory".into(), "name the program in it"),
+            Reason::Directory => ("it is a directory".into(), "give the path of the program in it"),
             Reason::Denied => ("permission denied".into(), "make it executable for this user: `chmod a+rx`"),
             Reason::Format => (
-                "it is neither a program for this machine nor a script with `#!` in its first line".into(),
+                "it is neither a program for this machine nor a script that begins with `#!`".into(),
                 "build it for this architecture, or begin the script with `#!/bin/sh`",
             ),
-            Reason::Loop => ("its links lead in a circle".into(), "correct the links"),
+            Reason::Loop => ("its symbolic links form a loop".into(), "correct the links"),
             Reason::MissingInterpreter(Some(interpreter)) => (
                 format!("its interpreter `{}` does not exist", escaped(interpreter.as_encoded_bytes())),
-                "install the interpreter; a `\\u{d}` at its end means that the script has Windows line ends",
+                "install the interpreter; a `\\u{d}` at its end means that the script uses CRLF newlines",
             ),
             Reason::MissingInterpreter(None) => (
-                "the loader that it was linked for does not exist".into(),
-                "link it statically, or use a base image with that C library",
+                "the loader that it is linked against does not exist".into(),
+                "link it statically, or use a base image with its C library",
             ),
             Reason::Stopped(signal) => (format!("signal {signal} arrived"), "none needed"),
             Reason::NoExecMount => {
                 ("its file system is mounted noexec".into(), "put it on another file system")
             }
-            Reason::NotADirectory => ("a part of its path is a file".into(), "correct the path"),
+            Reason::NotADirectory => ("a part of its path is not a directory".into(), "correct the path"),
             Reason::NotFound => ("it does not exist".into(), "correct the name, or PATH, or install it"),
             Reason::TooBig => (
                 "arguments and environment are larger than the kernel accepts".into(),
                 "deliver the largest secrets as files: `deliver = \"file\"`",
             ),
             Reason::Other(kind, errno) => {
-                (format!("{kind} (error {errno})"), "check what it is and where it is")
+                (format!("{kind} (error {errno})"), "check the file and its file system")
             }
         }
     }

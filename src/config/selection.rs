@@ -116,7 +116,7 @@ fn wrapped(name: &str, text: &str, meant: &Variant) -> Problem {
     Problem::configuration(
         name,
         format!("{name}=`{}` is `{meant}` with quotes, white space or a CR around it", escaped(text)),
-        format!("set {name} to {meant}, without quotes; save env files with Unix line ends"),
+        format!("set {name} to {meant}, without quotes; save env files with Unix line endings"),
     )
 }
 

@@ -1,7 +1,7 @@
-//! Delivery by file: in a directory in memory, or where there is none as a sealed memfd.
+//! Delivery as files: in a run directory, or as sealed memfds if there is none.
 //!
-//! A directory comes first: its paths mean the same file in every process. `/proc/self/fd/N` is whatever the process
-//! that opens it has there.
+//! A directory is preferred because its paths name the same file in every process. `/proc/self/fd/N` depends on the
+//! process that opens it.
 
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -21,29 +21,27 @@ use crate::resolve::Accepted;
 use crate::setting::VARIABLE;
 use crate::system::write;
 
-/// `f_type` of file systems that are in memory (statfs(2)).
+/// `f_type` of in-memory file systems (statfs(2)).
 const TMPFS: i64 = 0x0102_1994;
 const RAMFS: i64 = 0x8584_58f6;
 
 /// `f_type` of proc, sysfs and both cgroup file systems (statfs(2)).
 const PSEUDO: [i64; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
 
-/// Memory files get the lowest free number from here: what a child opens itself has a small one.
+/// In-memory files get the lowest free number from here on, because files that a child opens itself have small ones.
 const FIRST_MEMORY_FILE: i32 = 1_000;
 
-/// How files will be delivered.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Place {
-    /// As sealed memfds: readable at `/proc/self/fd/N`, gone with the app.
+    /// Sealed memfds, readable at `/proc/self/fd/N`.
     Memory,
-    /// Below a directory that the operator named: there or nowhere.
+    /// A directory that the operator named; there is no alternative to it.
     Named(PathBuf),
-    /// Below the first usual directory that will do; if it fails after all, in memory.
+    /// The first usable directory of the usual ones. If it fails, sealed memfds.
     Usual(PathBuf),
 }
 
 impl Place {
-    /// Where files go.
     #[must_use]
     pub fn new(config: &Config, environ: &Environ) -> Self {
         if let Some(named) = &config.run_dir {
@@ -55,14 +53,13 @@ impl Place {
     }
 }
 
-/// Whether a directory is in memory, writable, and safe from those who may write there too.
+/// Whether a directory is in memory, writable, and safe from other users who can write to it.
 fn will_do(path: &Path) -> bool {
     let Ok(directory) = open(path) else { return false };
     let is_safe = rustix::fs::fstat(&directory).is_ok_and(|stat| !is_open_to_all(stat.st_mode));
     is_safe && is_in_memory(&directory).unwrap_or(false) && can_write(&directory).is_ok()
 }
 
-/// Delivers secrets as files.
 pub(super) fn deliver(
     secrets: &[Accepted<'_>],
     place: &Place,
@@ -76,8 +73,8 @@ pub(super) fn deliver(
     }
 }
 
-/// Whether the directory exists, is writable and in memory, where one is needed. Memory files are made, and let go
-/// by the caller: nothing else tells whether the limits allow them, and what comes after them.
+/// Whether the run directory, if one is needed, exists, is writable and is in memory. In-memory files are created, and
+/// dropped by the caller: only that shows whether the limits allow them, and what comes after them.
 pub(super) fn check(
     secrets: &[Accepted<'_>],
     place: &Place,
@@ -120,7 +117,7 @@ fn in_memory(secret: &Accepted<'_>) -> Result<(String, PathBuf), Problem> {
     let name = secret.name.as_str();
     let file = memory_file(secret)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    // It stays open for the app; everything else of cryokey's closes at execve.
+    // It stays open for the app; execve closes all other descriptors of cryokey.
     let _ = file.into_raw_fd();
     Ok((file_variables::of(name), path))
 }
@@ -134,7 +131,7 @@ fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
     let label = format!("cryokey:{name}");
     let file = match rustix::fs::memfd_create(&label, flags | MemfdFlags::NOEXEC_SEAL) {
-        // Before Linux 6.3 the flag is unknown.
+        // Linux before 6.3 does not know the flag.
         Err(Errno::INVAL) => rustix::fs::memfd_create(&label, flags)?,
         other => other?,
     };
@@ -144,7 +141,7 @@ fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
         &file,
         SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
     )?;
-    // Readers begin where the descriptor stands; /proc/self/fd/N opens anew, a plain `fd N` does not.
+    // Opening /proc/self/fd/N starts at offset 0, but reading descriptor N itself starts at its current offset.
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
     numbered(&file)
 }
@@ -181,7 +178,7 @@ fn in_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Re
     Ok(delivered)
 }
 
-/// Opens the directory that the operator named; a disk is refused unless that is allowed, and then warned of.
+/// Opens the run directory. A disk is an error, or a warning if it is allowed.
 fn open_run_dir(
     secrets: &[Accepted<'_>],
     run_dir: &Path,
@@ -215,12 +212,12 @@ fn can_write(directory: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::accessat(directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
 }
 
-/// Whether a file system shows the kernel's own state: no file can be made there, whatever its modes say.
+/// Whether a file system shows the kernel's own state: no file can be created there, whatever its modes say.
 fn is_pseudo(file: &OwnedFd) -> Result<bool, Errno> {
     Ok(PSEUDO.contains(&rustix::fs::fstatfs(file)?.f_type))
 }
 
-/// Whether a file system is in memory: what is written there is never on a disk, save for swap.
+/// Whether a file system is in memory: what is written to it never reaches a disk, except through swap.
 pub(super) fn is_in_memory(file: &OwnedFd) -> Result<bool, Errno> {
     let kind = rustix::fs::fstatfs(file)?.f_type;
     Ok(kind == TMPFS || kind == RAMFS)
@@ -229,13 +226,14 @@ pub(super) fn is_in_memory(file: &OwnedFd) -> Result<bool, Errno> {
 fn directory_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Problem {
     let path = escaped_path(run_dir);
     let why = write::why(errno);
+    let uid = rustix::process::geteuid().as_raw();
     Problem {
         reason: Reason::CannotCreate,
         what: format!("files cannot be delivered to {path}: {why} (for {})", names.join(", ")),
         names,
         fix: format!(
-            "mount a tmpfs there that uid {} can write (`--tmpfs {path}`), or unset {} to deliver without a directory",
-            rustix::process::geteuid().as_raw(),
+            "mount a tmpfs there that uid {uid} can write to (`--tmpfs {path}:uid={uid}`), or unset {} to deliver the \
+             files in memory",
             VARIABLE.run_dir
         ),
     }
@@ -245,29 +243,36 @@ fn on_disk(run_dir: &Path, names: Vec<String>) -> Problem {
     let path = escaped_path(run_dir);
     Problem {
         reason: Reason::Disk,
-        what: format!("{path} is not in memory, so {} would be written to a disk", names.join(", ")),
+        what: format!("{path} is on a disk, so {} would be written to it", names.join(", ")),
         names,
         fix: format!(
-            "mount a tmpfs there (`--tmpfs {path}`), or accept a disk with {}=true",
+            "mount a tmpfs there (`--tmpfs {path}`), or allow a disk with {}=true",
             VARIABLE.allow_disk
         ),
     }
 }
 
 fn on_disk_allowed(run_dir: &Path, names: Vec<String>) -> Problem {
-    Problem { fix: "mount a tmpfs there to keep them in memory".into(), ..on_disk(run_dir, names) }
+    Problem {
+        what: format!(
+            "{} is on a disk, and {} will be written to it",
+            escaped_path(run_dir),
+            names.join(", ")
+        ),
+        fix: "mount a tmpfs there to keep secrets in memory".into(),
+        ..on_disk(run_dir, names)
+    }
 }
 
 fn memory_refused(name: &str, errno: Errno) -> Problem {
-    let why = write::why(errno);
-    Problem::new(
-        if errno == Errno::FBIG { Reason::CannotCreate } else { Reason::Resource },
-        name,
-        format!("no memory file could be made for {name}: {why}"),
-        format!(
-            "mount a tmpfs at /run or name one by {}, or raise the limit of memory and the limit of open files (above \
-             {FIRST_MEMORY_FILE})",
-            VARIABLE.run_dir
-        ),
-    )
+    let what = format!("cannot create an in-memory file for {name}: {}", write::why(errno));
+    if errno == Errno::FBIG {
+        return Problem::new(Reason::CannotCreate, name, what, "raise the limit of file sizes");
+    }
+    let fix = format!(
+        "mount a tmpfs at /run, or set {} to a tmpfs, or raise the limit of open files (to more than \
+         {FIRST_MEMORY_FILE}) or of memory",
+        VARIABLE.run_dir
+    );
+    Problem::new(Reason::Resource, name, what, fix)
 }

@@ -1,4 +1,4 @@
-//! The app's environment: what was inherited, byte for byte, with secrets put in and what is cryokey's own taken out.
+//! The app's environment: the inherited one, byte for byte, plus secrets, minus cryokey's own variables.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,14 +10,14 @@ use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 use crate::resolve::Accepted;
 
-/// The longest `NAME=value` that execve takes: 32 pages with the final NUL (`MAX_ARG_STRLEN`, execve(2)).
+/// The longest `NAME=value` that execve accepts: 32 pages including the NUL (`MAX_ARG_STRLEN`, execve(2)).
 pub const LONGEST_VARIABLE: usize = 131_071;
 
-/// The kernel's limits for all strings together: a quarter of the stack, at least and at most these (execve(2)).
+/// The kernel limits all strings together to a quarter of the stack, but never to less or more than these (execve(2)).
 const LEAST_TOTAL: u64 = 128 << 10;
 const MOST_TOTAL: u64 = 6 << 20;
 
-/// What the kernel needs besides the strings: the program's path twice, auxiliary values, alignment.
+/// For the kernel's own data: the program's path twice, auxiliary values, alignment.
 const RESERVE: u64 = 4_096;
 
 const AS_FILE: &str = "deliver it as a file: `deliver = \"file\"`";
@@ -44,12 +44,12 @@ pub(super) fn launch(
 }
 
 impl Delivery<'_> {
-    /// Reports values that cannot be a variable.
+    /// Reports values that no variable can hold.
     pub fn check_variables(&self) -> impl Iterator<Item = Problem> {
         self.variables.values().filter_map(check)
     }
 
-    /// Variables that a secret of the same name, with another value, takes the place of.
+    /// Inherited variables that a secret with another value overrides.
     pub(super) fn overridden(&self) -> impl Iterator<Item = Problem> {
         let differs = |name: &str, secret: &Accepted<'_>| {
             self.environ.value(name).is_some_and(|inherited| inherited != secret.variable_bytes())
@@ -62,7 +62,7 @@ impl Delivery<'_> {
                     "{name} is also a plain variable with another value; the secret ({}) overrides it",
                     secret.tried.label()
                 ),
-                "remove the plain variable: everyone who may inspect the container sees it",
+                "remove the plain variable; anyone who can inspect the container can see it",
             )
         })
     }
@@ -83,13 +83,13 @@ fn check(secret: &Accepted<'_>) -> Option<Problem> {
         return Some(Problem::new(Reason::Nul, name, what, "save the file as UTF-8 without BOM"));
     }
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-        let what = format!("{name} ({}) has a NUL at byte {at}, which no variable can hold", place());
+        let what = format!("{name} ({}) contains a NUL at byte {at}, which a variable cannot hold", place());
         return Some(Problem::new(Reason::Nul, name, what, AS_FILE));
     }
     let size = name.len() + 1 + bytes.len();
     (size > LONGEST_VARIABLE).then(|| {
         let what = format!(
-            "{name} ({}) is too large for a variable: `{name}=…` has {size} bytes, the kernel takes {LONGEST_VARIABLE}",
+            "{name} ({}) is too large for a variable: `{name}=…` has {size} bytes, but the kernel allows {LONGEST_VARIABLE}",
             place()
         );
         Problem::new(Reason::Size, name, what, AS_FILE)
@@ -98,7 +98,7 @@ fn check(secret: &Accepted<'_>) -> Option<Problem> {
 
 fn variable(name: &str, secret: &Accepted<'_>) -> Vec<u8> {
     let bytes = secret.variable_bytes();
-    // The right size at once: growing would leave a copy of the value behind.
+    // Allocated at its final size: growing would leave a copy of the value behind.
     let mut entry = Vec::with_capacity(name.len() + 1 + bytes.len() + 1);
     entry.extend_from_slice(name.as_bytes());
     entry.push(b'=');
@@ -122,13 +122,13 @@ fn check_total(launch: &Launch, variables: &BTreeMap<&str, Accepted<'_>>) -> Res
         reason: Reason::Size,
         names: sizes.iter().take(3).map(|(_, name)| (*name).to_owned()).collect(),
         what: format!(
-            "arguments and environment have {size} bytes together, the kernel takes {limit}; the largest secrets are {}",
+            "arguments and environment have {size} bytes in total, but the kernel allows {limit}; the largest secrets are {}",
             largest.join(", ")
         ),
-        fix: "deliver the largest as files: `deliver = \"file\"`".into(),
+        fix: "deliver the largest secrets as files: `deliver = \"file\"`".into(),
     })
 }
 
 fn nul(what: &str) -> Problem {
-    Problem::new(Reason::Nul, what, format!("{what} has a NUL in it"), "remove it")
+    Problem::new(Reason::Nul, what, format!("{what} contains a NUL"), "remove it")
 }

@@ -1,4 +1,4 @@
-//! What was changed on the file system on the way to the app, to be undone if the app does not start.
+//! What cryokey has changed on the file system, to be undone if the app is not started.
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use zeroize::Zeroizing;
 use super::{note, stale};
 use crate::system::write;
 
-/// What was changed. Dropped, it is undone, the last change first; `execve` drops nothing.
+/// What was changed. Dropping this undoes it, the last change first; after `execve`, nothing is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Made(Vec<Thing>);
 
 #[derive(Debug)]
 pub(super) enum Thing {
-    /// A delivery directory with all that is in it, by where it is and its name.
+    /// The directory it is in, and its name. Removed with its content.
     DeliveryDirectory(OwnedFd, String),
-    /// A directory elsewhere; it stays if something else was put into it meanwhile.
+    /// Removed only if it is empty: another process may have written to it since.
     Directory(PathBuf),
     /// A file that did not exist before.
     File(PathBuf),
@@ -52,7 +52,7 @@ impl Made {
 impl Drop for Made {
     fn drop(&mut self) {
         for thing in self.0.drain(..).rev() {
-            // What cannot be undone is not worth a report: the failure that led here is.
+            // An error here is not reported: the failure that led here is.
             let _ = match thing {
                 Thing::DeliveryDirectory(run_dir, name) => stale::remove(&run_dir, &name).map_err(Into::into),
                 Thing::Directory(path) => std::fs::remove_dir(path),

@@ -1,5 +1,5 @@
-//! How the app gets its secrets: variables, files, SSH keys. What goes where is decided once, before the rules, which
-//! ask it; nothing is made before every rule holds.
+//! How the app gets its secrets: variables, files, SSH keys. This is decided once, before the rules, which consult the
+//! decision. Nothing is created before every rule holds.
 
 pub mod files;
 pub mod launch;
@@ -24,42 +24,37 @@ use crate::system::accounts::{self, Home};
 use files::Place;
 use made::Made;
 
-/// What goes where: the app's environment, files and keys, as they will be.
+/// The app's environment, files and keys as they will be.
 #[derive(Debug)]
 pub struct Delivery<'a> {
     config: &'a Config,
     environ: &'a Environ,
-    /// Secrets that become variables.
     variables: BTreeMap<&'a str, Accepted<'a>>,
-    /// Secrets that become files.
     files: Vec<Accepted<'a>>,
-    /// Secrets that become SSH keys, read.
+    /// Each with its parsed key, or why it is not one.
     keys: Vec<(Accepted<'a>, Result<Key, NotAKey>)>,
     /// The rules of all secrets that are SSH keys, also of those without a value.
     key_rules: Vec<&'a SecretRule>,
-    /// The home directory, where keys go.
+    /// Where keys are written.
     home: Home,
     /// Variables that the app does not inherit.
     removed: BTreeSet<String>,
-    /// `NAME_FILE` variables that the app gets in place of inherited ones.
+    /// `NAME_FILE` variables of delivered files, which replace inherited ones.
     file_variables: BTreeSet<String>,
 }
 
-/// What was delivered outside the app's environment. What was made for it is taken away when this is dropped, and
-/// `execve` drops nothing: a startup that fails leaves nothing behind.
+/// What was delivered outside the environment. Dropping this removes the files again, so a failed startup leaves nothing
+/// behind; after `execve`, nothing is dropped.
 #[derive(Debug, Default)]
 pub struct Delivered {
-    /// `NAME_FILE` variables for the app.
     pub file_variables: Vec<(String, PathBuf)>,
-    /// What does not stop startup.
     pub warnings: Vec<Problem>,
-    /// What was done, for the log.
+    /// For the log.
     pub notes: Vec<String>,
     made: Made,
 }
 
 impl<'a> Delivery<'a> {
-    /// What the app gets of a resolution.
     #[must_use]
     pub fn new(resolution: &'a Resolution, config: &'a Config, environ: &'a Environ) -> Self {
         let accepted: Vec<Accepted<'_>> = resolution.accepted().collect();
@@ -87,7 +82,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Whether the app will have a variable with a value, as NAME or as `NAME_FILE`.
+    /// Whether the app will have the variable NAME or `NAME_FILE`, with a value.
     #[must_use]
     pub fn sets(&self, name: &str) -> bool {
         let inherits = |name: &str| !self.removed.contains(name) && self.environ.set(name).is_some();
@@ -97,14 +92,14 @@ impl<'a> Delivery<'a> {
         has(name) || has(&file_variables::of(name))
     }
 
-    /// Why a secret that becomes an SSH key is none.
+    /// Why a secret to be delivered as an SSH key is not one.
     #[must_use]
     pub fn not_a_key(&self, name: &str) -> Option<NotAKey> {
         let key = self.keys.iter().find(|(secret, _)| secret.name.as_str() == name);
         key.and_then(|(_, key)| key.as_ref().err().copied())
     }
 
-    /// What stands in the way of delivering and of starting any app at all, as far as it can be told without doing it.
+    /// What would make delivery fail, as far as that can be checked without writing.
     #[must_use]
     pub fn obstacles(&self) -> Vec<Problem> {
         let launch = self.launch(&["app".into()], &Delivered::default()).err();
@@ -114,7 +109,7 @@ impl<'a> Delivery<'a> {
         launch.into_iter().chain(files.err()).chain(keys).collect()
     }
 
-    /// Makes the files and keys. On failure nothing that was made stays.
+    /// Writes the files and keys. If that fails, those already written are removed.
     pub fn deliver(&self) -> Result<Delivered, Problem> {
         let mut delivered = files::deliver(&self.files, &self.place(), self.config)?;
         delivered.add(ssh::deliver(&self.usable_keys(), &self.key_rules, self.config, &self.home)?);
@@ -123,7 +118,7 @@ impl<'a> Delivery<'a> {
         Ok(delivered)
     }
 
-    /// Puts together what will run. `Err`: it is larger than the kernel takes.
+    /// Builds the arguments and environment of the app. `Err`: they are larger than the kernel allows.
     pub fn launch(&self, command: &[OsString], delivered: &Delivered) -> Result<init::Launch, Problem> {
         launch::launch(self, command, delivered)
     }
@@ -157,16 +152,16 @@ impl Delivered {
     }
 }
 
-/// Whether a secret is the plain variable of its own name: it is passed on as it is.
+/// Whether a secret is the plain variable of its own name, which is passed on unchanged.
 fn is_inherited(secret: &Accepted<'_>) -> bool {
     secret.tried.candidate.source == Source::Environment && secret.tried.key_text() == secret.name.as_str()
 }
 
-/// What the app does not inherit: cryokey's own variables, those that were read, those that signed cryokey in and are
-/// no secret of the app, those that a secret with another delivery took the place of, and SSH keys, under every name.
+/// The variables that the app does not inherit: cryokey's own, those that were read, credentials of cryokey that are no
+/// secret of the app, those that a secret replaces without becoming a variable, and SSH keys, under every name.
 fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTreeSet<String> {
     let own = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
-    let own = own.filter(|name| name.starts_with(variable::OURS)).map(str::to_owned);
+    let own = own.filter(|name| name.starts_with(variable::OWN_PREFIX)).map(str::to_owned);
     let secrets = &config.manifest.secrets;
     let consumed = resolution.secrets.iter().flat_map(|resolved| consumed(resolved, config, environ));
     let signed_in = resolution.consumed.iter().filter(|name| !secrets.contains_key(name.as_str())).cloned();
@@ -182,8 +177,8 @@ fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTree
     removed
 }
 
-/// `NAME_FILE` variables that were read, and the variable that an empty secret took the place of. What came to no
-/// value takes the place of nothing.
+/// `NAME_FILE` variables that were read, and a variable that an empty secret replaces. A secret without a value
+/// replaces nothing.
 fn consumed(resolved: &Resolved, config: &Config, environ: &Environ) -> Vec<String> {
     if resolved.found().is_none() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Where the manifest is, and whether it can be trusted.
+//! Finds the manifest, and checks that it can be trusted.
 
 use std::path::{Path, PathBuf};
 
@@ -12,33 +12,28 @@ use crate::escape::escaped_path;
 use crate::profile;
 use crate::system::read::{self, ReadError};
 
-/// The manifest beside the app's code; for development.
+/// Beside the app's code, for development.
 const LOCAL: &str = "./cryokey.toml";
-/// The manifest of an image.
+/// For images.
 const SYSTEM: &str = "/etc/cryokey/cryokey.toml";
 
-/// Where the manifest in force comes from.
+/// Where the manifest comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// No manifest was found.
+    /// No manifest was found: the built-in profile.
     BuiltIn,
-    /// This file.
     File(PathBuf),
 }
 
-/// A manifest and where it comes from.
 #[derive(Debug)]
 pub struct Located {
-    /// What it says.
     pub manifest: Manifest,
-    /// Where it was.
     pub origin: Origin,
-    /// A `./cryokey.toml` that was left alone.
+    /// Whether a `./cryokey.toml` was ignored.
     pub skipped: bool,
 }
 
-/// Finds and reads the manifest: the one that is named, else `./cryokey.toml`, else the image's, else the built-in
-/// profile.
+/// Reads the configured manifest, or else `./cryokey.toml`, or else the image's, or else the built-in profile.
 pub fn locate(named: Option<&Path>, environ: &Environ) -> Result<Located, Vec<Problem>> {
     if let Some(path) = named.map(Path::to_owned).or_else(|| environ.path(variable::MANIFEST)) {
         return Ok(found(read(&path)?, path, false));
@@ -77,7 +72,7 @@ fn unreadable(path: &str, error: ReadError) -> Problem {
     )
 }
 
-/// As root, a manifest that another user can write would let that user run what he likes.
+/// If root used a manifest that another user can change, that user could make root do anything.
 fn untrusted(path: &str, stat: &Stat) -> Option<Problem> {
     let is_foreign = stat.st_uid != 0 && stat.st_uid != geteuid().as_raw();
     let is_open = stat.st_mode & 0o022 != 0;
@@ -86,11 +81,11 @@ fn untrusted(path: &str, stat: &Stat) -> Option<Problem> {
             Reason::Denied,
             path,
             format!(
-                "the manifest {path} can be written by others (owner {}, mode {:04o}); cryokey runs as root",
+                "the manifest {path} can be changed by other users (owner uid {}, mode {:04o}), and cryokey runs as root",
                 stat.st_uid,
                 stat.st_mode & 0o7777
             ),
-            format!("run `chown root {path}; chmod go-w {path}` when the image is built"),
+            format!("run `chown root {path}; chmod go-w {path}` in the image's build"),
         )
     })
 }

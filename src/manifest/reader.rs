@@ -1,4 +1,4 @@
-//! Reads tables of a TOML document, remembers which keys were asked for, and collects what is wrong.
+//! Reads tables of a TOML document, records which keys were read, and collects problems.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -15,17 +15,17 @@ use crate::setting::Reader;
 use crate::suggest::did_you_mean;
 use crate::syntax::{List, Syntax};
 
-/// Keys that are read by a later version; saying so helps more than "unknown".
+/// Keys of a later version: that is more helpful than "unknown key".
 const NOT_YET: &[(&str, &str)] = &[
     ("process", "dropping to a user and a grace period need the supervising mode"),
-    ("references", "references in plain variables come with the remote providers"),
-    ("allow_http", "it is for the remote providers"),
+    ("references", "references in plain variables need the remote providers"),
+    ("allow_http", "it needs the remote providers"),
 ];
 
-/// Nobody reads more of them, and finding the place of each takes as long as the file is.
+/// More would not be read, and finding line and column of each takes time proportional to the file.
 const MOST_PROBLEMS: usize = 20;
 
-/// A document and what is wrong with it so far.
+/// A document and the problems found in it so far.
 pub(super) struct Document<'a> {
     file: &'a str,
     text: &'a str,
@@ -33,15 +33,14 @@ pub(super) struct Document<'a> {
     problems: RefCell<Vec<(usize, Problem)>>,
 }
 
-/// One table of it.
 pub(super) struct Table<'a> {
     document: &'a Document<'a>,
     keys: &'a DeTable<'a>,
-    /// As `secret.DATABASE_URL`; empty at the top.
+    /// Such as `secret.DATABASE_URL`; empty at the top level.
     path: String,
-    /// Where its name stands.
+    /// Byte offset of its name.
     position: usize,
-    /// A list: it is short, and made anew for every table.
+    /// A list, because it is short and created for every table.
     asked: RefCell<Vec<&'static str>>,
 }
 
@@ -65,7 +64,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// What was read, unless something was wrong: then all of it, in the order of the file.
+    /// `Err` holds every problem, in the order of the file.
     pub(super) fn into_result<T>(self, read: T) -> Result<T, Vec<Problem>> {
         let mut problems = self.problems.into_inner();
         if problems.is_empty() {
@@ -92,7 +91,7 @@ fn syntax(error: &toml::de::Error, text: &str, file: &str) -> Problem {
     Problem::configuration(
         escaped(file),
         format!("{file}:{place}: {message}"),
-        "mend the file; it is TOML 1.0, and `cryokey init` writes an example",
+        "correct the file; it must be TOML 1.0, and `cryokey init` writes an example",
     )
 }
 
@@ -104,7 +103,7 @@ fn place(text: &str, position: usize) -> String {
     format!("{line}:{column}")
 }
 
-/// A key as the file must have it: in quotes, unless it is a bare key (TOML 1.0, "Keys").
+/// A key as it must be written: quoted, unless it is a bare key (TOML 1.0, "Keys").
 fn as_written(key: &str) -> Cow<'_, str> {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let is_all_bare = !key.is_empty() && key.bytes().all(is_bare);
@@ -138,7 +137,7 @@ impl<'a> Table<'a> {
         self.child(key, item)
     }
 
-    /// The tables in this one, whatever their names.
+    /// The tables in this one, of any name.
     pub(super) fn tables(&self) -> impl Iterator<Item = (&'a str, Table<'a>)> {
         self.keys.iter().filter_map(|(key, value)| {
             let table = self.child(key.get_ref(), (key.span(), value))?;
@@ -150,7 +149,7 @@ impl<'a> Table<'a> {
         self.keys.contains_key(key)
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that were not read.
     pub(super) fn finish(&self) {
         let asked = self.asked.borrow();
         for (key, _) in self.keys {
@@ -160,17 +159,17 @@ impl<'a> Table<'a> {
             }
             let not_yet = NOT_YET.iter().find(|(later, _)| self.path.is_empty() && *later == name);
             let (what, fix) = match not_yet {
-                Some((_, why)) => (format!("this version does not have it: {why}"), "remove it"),
+                Some((_, why)) => (format!("not supported yet: {why}"), "remove it"),
                 None => (
-                    "there is no such key".to_owned() + &did_you_mean(name, asked.iter().copied()),
-                    "correct the key or remove it; docs/manifest.md lists all",
+                    "unknown key".to_owned() + &did_you_mean(name, asked.iter().copied()),
+                    "correct or remove the key; docs/manifest.md lists all keys",
                 ),
             };
             self.document.wrong(key.span().start, &self.full(name), &what, fix);
         }
     }
 
-    /// Reports a key's value, or the table's own place if the key is not there.
+    /// Reports a key at its value, or at the table if the key does not exist.
     pub(super) fn wrong(&self, key: &str, what: &str, fix: &str) {
         let at = self.keys.get(key).map_or(self.position, |value| value.span().start);
         self.document.wrong(at, &self.full(key), what, fix);
@@ -181,7 +180,7 @@ impl<'a> Table<'a> {
         self.document.wrong(self.position, &self.path, what, fix);
     }
 
-    /// Reports this table's own name.
+    /// Reports the name of this table.
     pub(super) fn wrong_name(&self, what: &str) {
         self.document.wrong(self.position, &self.path, what, "use upper-case letters, digits and `_`");
     }
@@ -191,7 +190,7 @@ impl<'a> Table<'a> {
         for text in self.value::<List>(key).unwrap_or_default() {
             match parse(&text) {
                 Ok(item) => read.push(item),
-                Err(why) => self.wrong(key, &format!("`{}`: {why}", escaped(&text)), "correct it"),
+                Err(why) => self.wrong(key, &format!("`{}`: {why}", escaped(&text)), "correct or remove it"),
             }
         }
         read
@@ -223,7 +222,7 @@ impl<'a> Table<'a> {
         if self.path.is_empty() { key.into_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// Which keys were asked for, so that a test can compare them with the schema.
+    /// The keys that were read, for a comparison with the schema.
     #[cfg(test)]
     pub(super) fn asked(&self) -> std::collections::BTreeSet<&'static str> {
         self.asked.borrow().iter().copied().collect()
@@ -258,7 +257,7 @@ mod tests {
     use crate::manifest::Manifest;
 
     #[test]
-    fn a_key_that_needs_quotes_is_named_with_them() {
+    fn a_key_that_needs_quotes_is_reported_with_them() {
         for (text, named) in
             [("[\"\"]", "`\"\"`"), ("[env]\n\"a.b\" = 1", "`env.\"a.b\"`"), ("a-b = 1", "`a-b`")]
         {

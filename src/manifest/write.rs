@@ -1,4 +1,4 @@
-//! A manifest as text, as a person would write it.
+//! Writes a manifest as TOML, as a person would.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::{Deliver, Format, Manifest, SecretRule};
 use crate::secret::Newline;
 use crate::syntax::{AbsolutePath, Boolean, Days, Integer, List, Syntax};
 
-/// The whole manifest as TOML, without comments. Reading it gives the same manifest.
+/// Without comments. Reading the result gives the same manifest.
 #[must_use]
 pub fn to_toml(manifest: &Manifest) -> String {
     let mut text = String::from("version = 1\n");
@@ -26,7 +26,7 @@ pub fn to_toml(manifest: &Manifest) -> String {
     text
 }
 
-/// The lines of one secret's table. What is the default is left out.
+/// The lines of one secret's table, without defaults.
 #[must_use]
 pub fn secret(rule: &SecretRule) -> String {
     let mut text = String::new();

@@ -230,7 +230,7 @@ impl Cause for BootstrapError {
 
     fn what(&self, place: &str) -> String {
         match self {
-            Self::Ambiguous => format!("{place} stand for the same name"),
+            Self::Ambiguous => format!("{place} map to the same name"),
             Self::ControlCharacter => format!("the value of {place} has a control character"),
             Self::LineEnd => format!("the value of {place} has more than one line"),
             Self::NotUtf8 => format!("the value of {place} is not UTF-8"),

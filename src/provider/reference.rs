@@ -7,43 +7,37 @@ use std::fmt;
 use super::{Key, Source};
 use crate::suggest::did_you_mean;
 
-/// The longest reference.
 const LONGEST: usize = 2_048;
 
 /// Other tools name a file by its path; secrets are mounted here.
 const MOUNTED: &str = "/run/secrets/";
 
-/// A place of one secret, as `provider:path#field`. It never names a host: where a provider is reached is the
-/// operator's setting.
+/// The location of one secret, as `provider:path#field`. It never names a host: the operator configures how a provider
+/// is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// What reads it.
     pub source: Source,
-    /// What it is called there.
     pub key: Key,
 }
 
-/// Why a text is no reference.
+/// Why a text is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAReference {
-    /// Neither text before a colon nor after it.
+    /// It lacks a colon, or text before or after it.
     Shape,
     /// Control characters, white space, `..`, `//`, a backslash, `@`, `?` or `%` in the path.
     Path,
-    /// Longer than 2,048 bytes.
     TooLong,
-    /// A provider that cryokey cannot read yet.
+    /// The provider is not implemented yet.
     NotYet(&'static str),
-    /// No provider of that name; a near one, where one exists.
+    /// With `; did you mean X?`, or nothing.
     UnknownProvider(String),
-    /// The provider has no fields.
     NoFields,
     /// What is behind `@` is no version.
     Version,
 }
 
 impl Reference {
-    /// Reads a reference.
     pub fn parse(text: &str) -> Result<Self, NotAReference> {
         if text.len() > LONGEST {
             return Err(NotAReference::TooLong);
@@ -88,12 +82,14 @@ impl fmt::Display for NotAReference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shape => formatter.write_str("a reference is `provider:path` or `provider:path#field`"),
-            Self::Path => formatter.write_str("its path has `..`, `//`, or a character that no path has"),
+            Self::Path => {
+                formatter.write_str("its path contains `..`, `//`, or a character that is not allowed")
+            }
             Self::TooLong => write!(formatter, "it is longer than {LONGEST} bytes"),
             Self::NotYet(word) => write!(formatter, "cryokey cannot read from `{word}` yet"),
-            Self::UnknownProvider(hint) => write!(formatter, "no such provider exists{hint}"),
+            Self::UnknownProvider(hint) => write!(formatter, "unknown provider{hint}"),
             Self::Version => formatter.write_str("a version is a whole number, at least 1, without a sign"),
-            Self::NoFields => formatter.write_str("files and variables have no fields: leave `#…` out"),
+            Self::NoFields => formatter.write_str("files and variables have no fields: remove `#…`"),
         }
     }
 }
@@ -114,13 +110,13 @@ fn parse_source(text: &str) -> Result<Source, NotAReference> {
     }
 }
 
-/// Strictly: what looks like a version and is none must not become the latest one.
+/// Strict: what looks like a version but is not must not become the latest one.
 fn parse_version(text: &str) -> Result<u64, NotAReference> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     text.parse().ok().filter(|_| is_number).ok_or(NotAReference::Version)
 }
 
-/// A path stays below where it begins, and nothing in it can be taken for a host or a query.
+/// A path must stay below its root, and nothing in it may look like a host or a query.
 fn check_path(path: &str) -> Result<(), NotAReference> {
     let is_foreign = |character: char| {
         character.is_control() || character.is_whitespace() || matches!(character, '\\' | '@' | '?' | '%')
@@ -148,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_never_leaves_its_folder_and_never_names_a_host() {
+    fn a_path_never_leaves_its_root_and_never_names_a_host() {
         for path in [
             "../x",
             "a/../b",

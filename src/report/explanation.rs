@@ -1,4 +1,4 @@
-//! Why one name has the value that it has.
+//! The report of `explain`: why a name has its value.
 
 use std::fmt::Write as _;
 
@@ -9,40 +9,39 @@ use crate::resolve::{Fate, Resolved, Tried};
 use crate::rules::rotation::Ages;
 use crate::secret::Newline;
 
-/// What `explain` says of one name.
+/// The report of `cryokey explain` about one name.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
-    /// The app's name for it.
+    /// The name that the app uses.
     pub name: String,
-    /// Whether the app needs it.
+    /// Whether the app must not start without it.
     pub required: bool,
-    /// What it comes to.
+    /// Where its value comes from, or why it has none.
     pub outcome: String,
-    /// Its age in whole days, where it is known.
+    /// Its age in whole days, if known.
     pub age_days: Option<u64>,
-    /// Every place that was looked at, the highest first.
+    /// Every source and name that was looked up, in order of precedence.
     pub places: Vec<Place>,
-    /// What happens to the value on its way.
+    /// What happens to the value before the app gets it.
     pub notes: Vec<String>,
 }
 
-/// One place.
+/// One source and name that was looked up.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Place {
-    /// The provider.
+    /// The source.
     pub source: &'static str,
-    /// The secret's name there.
+    /// The secret's name in that source.
     pub key: String,
-    /// The environment or color that it is for.
+    /// The environment or color that it is for, if any.
     pub variant: Option<String>,
-    /// What became of it.
+    /// The result of looking it up.
     pub fate: String,
 }
 
 impl Explanation {
-    /// Explains a name.
     #[must_use]
     pub fn new(resolved: &Resolved, ages: Ages) -> Self {
         Self {
@@ -55,7 +54,6 @@ impl Explanation {
         }
     }
 
-    /// For people.
     #[must_use]
     pub fn text(&self) -> String {
         let need = if self.required { "required" } else { "optional" };
@@ -73,10 +71,10 @@ impl Explanation {
         text
     }
 
-    /// For machines; the schema is `docs/schema/explain.json`.
+    /// The schema is `docs/schema/explain.json`.
     #[must_use]
     pub fn json(explanations: &[Self]) -> String {
-        // Texts, numbers and truth values only: serialising them cannot fail.
+        // Serialising strings, numbers and booleans cannot fail.
         serde_json::to_string_pretty(explanations).unwrap_or_default() + "\n"
     }
 }
@@ -114,7 +112,7 @@ fn outcome(resolved: &Resolved) -> String {
 fn fate(tried: &Tried) -> String {
     match &tried.fate {
         Fate::Absent => "does not exist".into(),
-        Fate::Ambiguous => "exists, and so does another of the same rank".into(),
+        Fate::Ambiguous => "exists, and so does another with the same precedence".into(),
         Fate::Failed(error) => error.to_string(),
         Fate::Found(_) => "this is the value".into(),
         Fate::Shadowed => "exists, but a more specific name or a later source takes precedence".into(),
@@ -131,7 +129,7 @@ fn notes(resolved: &Resolved) -> Vec<String> {
     let mut notes = Vec::new();
     if let (Newline::StripOne, Some(end)) = (resolved.rule.newline, value.secret.line_end()) {
         let kind = if end == "\n" { "LF" } else { "CRLF" };
-        notes.push(format!("one final line end ({kind}) is taken off for the variable; a file keeps it"));
+        notes.push(format!("one trailing newline ({kind}) is stripped for the variable; a file keeps it"));
     }
     if resolved.is_emptied() {
         notes.push("it is empty, so it is not set".into());

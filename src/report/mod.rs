@@ -1,4 +1,4 @@
-//! What `check` and `explain` print: tables for people, JSON for machines. No value is ever in them.
+//! The reports of `check` and `explain`, as tables and as JSON. They never contain a value.
 
 pub mod explanation;
 
@@ -16,27 +16,27 @@ use crate::resolve::{Fate, Resolution, Resolved, Tried};
 use crate::rules::Findings;
 use crate::rules::rotation::Ages;
 
-/// What `check` found.
+/// The report of `cryokey check`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// The version of cryokey that wrote it.
     pub cryokey: &'static str,
-    /// The manifest's path; `built-in` where none was found.
+    /// The path of the manifest; `built-in` if none was found.
     pub manifest: String,
-    /// The selected environment.
+    /// The selected environment, if any.
     pub environment: Option<String>,
-    /// The selected color.
+    /// The selected color, if any.
     pub color: Option<String>,
     /// The declared secrets, by name.
     pub secrets: Vec<Row>,
-    /// What stops startup.
+    /// The problems that stop startup.
     pub problems: Vec<Finding>,
-    /// What does not.
+    /// The problems that do not stop startup.
     pub warnings: Vec<Finding>,
-    /// What could be tighter.
+    /// Modes that are wider than needed.
     pub advice: Vec<String>,
-    /// What `run` would end with before the app; 0 if the app would start.
+    /// The exit code of `run` before the app is started; 0 if it would be started.
     pub exit_code: u8,
 }
 
@@ -44,40 +44,40 @@ pub struct Report {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Row {
-    /// The app's name for it.
+    /// The name that the app uses.
     pub name: String,
-    /// Whether the app needs it.
+    /// Whether the app must not start without it.
     pub required: bool,
     /// Whether the manifest declares it.
     pub declared: bool,
-    /// What became of it.
+    /// Whether it was found, and if not, why.
     pub state: State,
-    /// The provider that has it.
+    /// The source in which it was found.
     pub source: Option<&'static str>,
-    /// Its name there.
+    /// Its name in that source.
     pub key: Option<String>,
-    /// Its age in whole days, where it is known.
+    /// Its age in whole days, if known.
     pub age_days: Option<u64>,
     /// How the app gets it.
     pub delivery: &'static str,
 }
 
-/// What became of a secret.
+/// Whether a secret was found, and if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// No provider has it.
+    /// No source has it.
     Absent,
-    /// Two keys stand for it.
+    /// Several keys map to it.
     Ambiguous,
-    /// It is empty, so it is not set.
+    /// It exists and is empty, so it is not set.
     Empty,
-    /// It exists and cannot be read.
+    /// It exists, but cannot be read.
     Failed,
-    /// It has a value.
+    /// It exists and can be read.
     Found,
-    /// A provider that may have it could not be asked.
+    /// The source that may have it is unavailable.
     Unavailable,
 }
 
@@ -85,21 +85,20 @@ pub enum State {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// What it is about.
+    /// The secrets, variables or settings concerned.
     pub names: Vec<String>,
-    /// One word.
+    /// The kind of problem, as one word.
     pub reason: &'static str,
     /// What happened.
     pub what: String,
     /// How to fix it.
     pub fix: String,
-    /// The exit code that it asks for; a warning asks for none.
+    /// The exit code of the problem; a warning has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u8>,
 }
 
 impl Report {
-    /// Puts together what is known.
     #[must_use]
     pub fn new(
         resolution: &Resolution,
@@ -126,14 +125,14 @@ impl Report {
         }
     }
 
-    /// As JSON; its schema is `docs/schema/check.json`.
+    /// The schema is `docs/schema/check.json`.
     #[must_use]
     pub fn json(&self) -> String {
-        // Texts, numbers and truth values only: serialising them cannot fail.
+        // Serialising strings, numbers and booleans cannot fail.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// As a table. Color repeats what the words say, and only on a terminal.
+    /// Colors only repeat what the words say.
     #[must_use]
     pub fn table(&self, in_color: bool) -> String {
         let mut text = self.heading();
@@ -173,7 +172,6 @@ impl Report {
     }
 }
 
-/// Whether stdout is a terminal.
 #[must_use]
 pub fn is_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stdout())
@@ -263,23 +261,23 @@ fn delivery(deliver: Deliver, place: &Place) -> &'static str {
     match deliver {
         Deliver::Env => "variable",
         Deliver::File if has_directory => "file",
-        Deliver::File => "memory file (lost to an app that closes descriptors or changes its uid)",
+        Deliver::File => "in-memory file (lost if the app closes descriptors or changes its uid)",
         Deliver::Both if has_directory => "variable and file",
         Deliver::Both => {
-            "variable and memory file (lost to an app that closes descriptors or changes its uid)"
+            "variable and in-memory file (lost if the app closes descriptors or changes its uid)"
         }
         Deliver::Ssh => "SSH key",
     }
 }
 
-/// What to do about memory files, where some secret becomes one.
+/// Advice if a secret is delivered as an in-memory file.
 fn memory_files(resolution: &Resolution, place: &Place) -> Option<String> {
     let is_file = |resolved: &Resolved| matches!(resolved.rule.deliver, Deliver::File | Deliver::Both);
     let is_needed = *place == Place::Memory && resolution.secrets.iter().any(is_file);
     is_needed.then(|| {
         let uid = rustix::process::geteuid().as_raw();
         format!(
-            "no tmpfs is writable, so files are memory files, which exist only for processes that inherit their \
+            "no tmpfs is writable, so files are delivered in memory, only to processes that inherit their \
              descriptors; mount one: `--tmpfs /run:uid={uid},mode=0700`"
         )
     })
@@ -305,7 +303,7 @@ fn columns(header: &[String; 6], rows: &[[String; 6]], in_color: bool) -> String
     text
 }
 
-/// Green for what is well, red for what is not; SGR codes of ECMA-48.
+/// Green or red, by the SGR codes of ECMA-48.
 fn colored(cell: &str) -> String {
     match cell.trim_end() {
         "found" => format!("\u{1b}[32m{cell}\u{1b}[0m"),

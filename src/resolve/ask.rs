@@ -1,4 +1,4 @@
-//! Asks every place at once for everything that is wanted of it.
+//! Reads every source, each in one request for everything that is wanted from it.
 
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -10,15 +10,14 @@ use super::{Opened, Place};
 use crate::plan::{Plan, Sought, Use};
 use crate::provider::{Answer, Cause, Deadline, Kind, Names, Provider, ProviderError, Request, Source};
 
-/// What a place said, or will say.
+/// The answer of a source, or how it will come.
 enum Pending<'a> {
     Answered(Result<Answer, ProviderError>),
     Local(Box<dyn Provider + 'a>),
     Remote(Receiver<Result<Answer, ProviderError>>),
 }
 
-/// Asks every place. Remote ones are read side by side, local ones meanwhile, one after the other: threads before
-/// `execve` buy nothing there.
+/// Remote sources are read concurrently; local ones meanwhile, one after the other: threads would gain nothing there.
 pub(super) fn ask(plan: &Plan, places: Vec<Opened<'_>>, deadline: Deadline) -> Answers {
     let mut answers = Answers::new(plan);
     let mut pending = Vec::with_capacity(places.len());
@@ -50,7 +49,7 @@ fn start<'a>(
     }
 }
 
-/// Where the kernel has no thread left, the receiver has no sender: that is no answer.
+/// If no thread can be created, the receiver has no sender, and `wait` returns `NoAnswer`.
 fn start_thread(
     provider: Box<dyn Provider>,
     request: Request,
@@ -60,7 +59,7 @@ fn start_thread(
     let work = move || {
         // Signals go to the calling thread, which decides when they wait; this one may outlive the reading.
         let _held = StopSignals::hold();
-        // Nobody listens any more where the deadline has passed.
+        // After the deadline, nothing receives it.
         drop(sender.send(provider.read(&request, deadline)));
     };
     drop(thread::Builder::new().spawn(work));
@@ -80,7 +79,7 @@ impl Pending<'_> {
             Self::Answered(answer) => answer,
             Self::Local(_) => Err(no_answer()),
             Self::Remote(receiver) => {
-                // Its own threads have a grace already.
+                // The threads of the provider have a grace period already.
                 let patience = deadline.with_grace().with_grace();
                 receiver.recv_timeout(patience.remaining()).unwrap_or_else(|_| Err(no_answer()))
             }
@@ -88,7 +87,7 @@ impl Pending<'_> {
     }
 }
 
-/// A place that did not answer in time.
+/// A source that did not answer in time.
 #[derive(Debug)]
 struct NoAnswer;
 

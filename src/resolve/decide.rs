@@ -1,4 +1,4 @@
-//! Which value each name comes to. Pure: the places have answered, nothing is read here.
+//! Decides which value each name gets. Pure: the sources have answered, and nothing is read here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,6 @@ use crate::name::{EnvName, Variant};
 use crate::plan::{Bulk, Candidate, Entry, Plan, Rank, Sought, Spelling, Use};
 use crate::provider::{Key, Reading, Source};
 
-/// Decides for each name which value wins.
 pub(super) fn decide(plan: Plan, mut answers: Answers) -> Resolution {
     let assumed = assume(&plan, &answers);
     let mut settle = |entry: Entry| {
@@ -36,7 +35,7 @@ pub(super) fn decide(plan: Plan, mut answers: Answers) -> Resolution {
     }
 }
 
-/// Without a selected environment, declared secrets of exactly one tell which it must be.
+/// If no environment is selected and declared secrets of exactly one exist, that one is assumed.
 fn assume(plan: &Plan, answers: &Answers) -> Assumed {
     let candidates = plan.all().flat_map(|entry| &entry.candidates);
     let guessed = candidates.filter(|it| it.use_of == Use::IfOnlyEnvironment && answers.has(it));
@@ -108,8 +107,7 @@ impl<'a> Settling<'a> {
     }
 }
 
-/// The first of two with the same rank looked like the value until the second came: which of them was meant does not
-/// depend on which can be read.
+/// Marks the first of two candidates with the same rank as ambiguous too, whether or not it can be read.
 fn share_ambiguity(tried: &mut [Tried]) {
     let is_ambiguous = |tried: &&Tried| matches!(tried.fate, Fate::Ambiguous);
     let Some(rank) = tried.iter().find(is_ambiguous).map(|tried| tried.candidate.rank) else { return };
@@ -126,8 +124,8 @@ fn may_use(candidate: &Candidate, assumed: &Assumed) -> bool {
     }
 }
 
-/// What bulk sources brought beyond the declared names, as secrets of their own, and what is left out of it. A name of
-/// an environment that is not in force is neither.
+/// Undeclared keys that bulk sources returned, as secrets of their own, and those that are left out. A name of an
+/// environment that is not selected is neither.
 fn undeclared(
     bulk: &Bulk,
     secrets: &[Resolved],
@@ -165,8 +163,7 @@ fn undeclared(
     (resolved.filter(|resolved| resolved.decisive().is_some()).collect(), left_out)
 }
 
-/// The name that the app gets an undeclared key under: what is behind a declared environment or color, never the
-/// prefixed name itself.
+/// The name under which the app gets an undeclared key: without the prefix of a declared environment or color.
 fn name_of<'a>(full: &str, bulk: &'a Bulk) -> Result<(EnvName, Option<&'a Spelling>), WhyLeftOut> {
     let behind = |spelling: &'a Spelling| {
         let rest = full.strip_prefix(&spelling.prefix)?;

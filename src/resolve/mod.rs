@@ -1,4 +1,4 @@
-//! From what is wanted to what every name comes to: all places are asked, then each name is decided.
+//! Resolves a plan: reads all sources, then decides each name.
 
 mod answers;
 mod ask;
@@ -15,10 +15,10 @@ use crate::provider::{Deadline, Key, Provider, ProviderError, Session, Source, V
 use ask::ask;
 use decide::decide;
 
-/// A place to ask, or why it could not even be opened.
+/// A source, or why it could not be opened.
 pub type Opened<'a> = (Source, Result<Place<'a>, ProviderError>);
 
-/// How a place is asked.
+/// How a source is read.
 pub enum Place<'a> {
     /// On the calling thread.
     Local(Box<dyn Provider + 'a>),
@@ -26,7 +26,6 @@ pub enum Place<'a> {
     Remote(Box<dyn Provider>),
 }
 
-/// Asks every place, and decides.
 #[must_use]
 pub fn resolve(plan: Plan, places: Vec<Opened<'_>>, deadline: Deadline) -> Resolution {
     let answers = ask(&plan, places, deadline);
@@ -49,26 +48,24 @@ impl fmt::Debug for Place<'_> {
     }
 }
 
-/// What every name comes to.
+/// The result for every name.
 #[derive(Debug)]
 pub struct Resolution {
-    /// The declared secrets in the plan's order, then the undeclared ones that bulk sources brought.
+    /// The declared secrets in the plan's order, then undeclared ones from bulk sources.
     pub secrets: Vec<Resolved>,
-    /// When the secrets were last rotated, where that is not a declared secret itself.
+    /// `SECRET_ROTATION_TIMESTAMP`, unless it is a declared secret.
     pub rotation_stamp: Option<Resolved>,
-    /// Places of which nothing could be asked.
+    /// Unavailable sources.
     pub failures: Vec<(Source, ProviderError)>,
-    /// What stands in for an environment that nobody selected.
     pub assumed: Assumed,
-    /// Undeclared keys that the app does not get, by place and key, and why.
+    /// Undeclared keys that the app does not get, sorted by source and key.
     pub left_out: Vec<LeftOut>,
-    /// What the places themselves had to say.
     pub warnings: Vec<Problem>,
-    /// What could be tighter.
+    /// About modes that are wider than needed.
     pub advice: Vec<String>,
-    /// What was done at the places, for the log.
+    /// What was done at the sources, to be logged.
     pub notes: Vec<String>,
-    /// What the places look like, for messages about what they do not have.
+    /// For messages about missing secrets, such as `/run/secrets is empty`.
     pub states: Vec<(Source, String)>,
     /// Variables that signed cryokey in at a remote source.
     pub consumed: Vec<String>,
@@ -76,115 +73,104 @@ pub struct Resolution {
     pub sessions: Vec<Session>,
 }
 
-/// What stands in for an environment that nobody selected.
+/// The environment that is assumed if none is selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assumed {
-    /// Nothing: one was selected, or there are no secrets of any.
+    /// One is selected, or no environment has secrets here.
     Nothing,
     /// The only one that has secrets here.
     Only(Variant),
-    /// None, since several have secrets here.
+    /// Several have secrets here, so none is assumed.
     Ambiguous(Vec<Variant>),
 }
 
 /// An undeclared key of a bulk source that the app does not get.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Where.
     pub source: Source,
-    /// What it is called there.
     pub key: Key,
-    /// Why.
     pub why: WhyLeftOut,
 }
 
 /// Why an undeclared key is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WhyLeftOut {
-    /// The name that it maps to could change what a process does before the program looks at it.
+    /// See [`EnvName::is_dangerous`].
     Dangerous,
-    /// It maps to no legal name.
+    /// It does not map to a valid name.
     NoName,
 }
 
-/// What one name comes to.
+/// The result for one name.
 #[derive(Debug)]
 pub struct Resolved {
-    /// The app's name for it.
     pub name: EnvName,
-    /// What is asked of it.
     pub rule: SecretRule,
-    /// Whether the manifest declares it.
     pub is_declared: bool,
-    /// What became of each candidate, in the order of their rank; at least one for each.
+    /// In the order of their rank; at least one per candidate.
     pub tried: Vec<Tried>,
 }
 
-/// What became of one candidate; of two, where two keys of a place stand for one name.
+/// The result for one candidate. If two keys of a source map to one name, a candidate has two.
 #[derive(Debug)]
 pub struct Tried {
-    /// Where it was looked for.
     pub candidate: Candidate,
-    /// What it is called there, where it was found.
+    /// The key in the source, if it was found.
     pub key: Option<Key>,
-    /// Whether its environment and color are in force.
+    /// Whether its environment or color is selected or assumed.
     pub is_used: bool,
-    /// What became of it.
     pub fate: Fate,
 }
 
-/// What became of a candidate.
 #[derive(Debug)]
 pub enum Fate {
-    /// It does not exist.
     Absent,
-    /// It is one of two with the same rank, and which is meant is not clear.
+    /// It has the same rank as another that exists.
     Ambiguous,
-    /// It exists but cannot be used.
+    /// It exists, but cannot be read.
     Failed(ProviderError),
     /// It is the value.
     Found(Box<Value>),
-    /// It exists; one with a higher rank decides.
+    /// It exists, but another takes precedence.
     Shadowed,
-    /// Its place could not be asked.
+    /// Its source is unavailable.
     Unavailable,
-    /// It exists; its environment or color is not selected.
+    /// It exists, but its environment or color is not selected.
     Unselected,
 }
 
 impl Resolution {
-    /// The secrets, and what is read like one.
+    /// The secrets and the rotation timestamp.
     pub fn all(&self) -> impl Iterator<Item = &Resolved> {
         self.secrets.iter().chain(&self.rotation_stamp)
     }
 
-    /// The name, if it was wanted or found.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Resolved> {
         self.secrets.iter().find(|resolved| resolved.name.as_str() == name)
     }
 
-    /// Candidates that exist and whose environment or color is not selected.
+    /// Candidates that exist, but whose environment or color is not selected.
     pub fn unselected(&self) -> impl Iterator<Item = (&Resolved, &Tried)> {
         let all = self.all().flat_map(|resolved| resolved.tried.iter().map(move |it| (resolved, it)));
         all.filter(|(_, tried)| matches!(tried.fate, Fate::Unselected))
     }
 
-    /// The secrets that the app gets: those with a value, empty ones only where that is allowed.
+    /// The secrets that the app gets; empty ones only if `allow_empty` is set.
     pub fn accepted(&self) -> impl Iterator<Item = Accepted<'_>> {
         self.secrets.iter().filter_map(Resolved::accepted)
     }
 }
 
 impl Resolved {
-    /// What decides: the candidate of the highest rank that exists, or may exist.
+    /// The candidate with the highest rank that exists, or may exist.
     #[must_use]
     pub fn decisive(&self) -> Option<&Tried> {
         let decides = |fate: &Fate| !matches!(fate, Fate::Absent | Fate::Shadowed | Fate::Unselected);
         self.tried.iter().find(|tried| tried.is_used && decides(&tried.fate))
     }
 
-    /// The value and its place, if the name comes to one.
+    /// The value, and the candidate that has it.
     #[must_use]
     pub fn found(&self) -> Option<(&Tried, &Value)> {
         let tried = self.decisive()?;
@@ -194,7 +180,7 @@ impl Resolved {
         }
     }
 
-    /// The value as the app gets it: an empty one counts only where `allow_empty` says so.
+    /// The value as the app gets it; an empty one only if `allow_empty` is set.
     #[must_use]
     pub fn accepted(&self) -> Option<Accepted<'_>> {
         let (tried, value) = self.found()?;
@@ -207,13 +193,13 @@ impl Resolved {
         })
     }
 
-    /// Whether a value exists, and is nothing after the newline rule where that is not allowed.
+    /// Whether a value exists, but is empty after the trailing newline is stripped, and `allow_empty` is not set.
     #[must_use]
     pub fn is_emptied(&self) -> bool {
         self.found().is_some() && self.accepted().is_none()
     }
 
-    /// The keys that stand for the name with the same rank, if which is meant is not clear.
+    /// The keys with the same rank that map to this name.
     #[must_use]
     pub fn ambiguous(&self) -> Vec<&Tried> {
         self.tried.iter().filter(|tried| matches!(tried.fate, Fate::Ambiguous)).collect()
@@ -221,7 +207,7 @@ impl Resolved {
 }
 
 impl Tried {
-    /// The place for a message: `files db_password`.
+    /// Source and key for a message: `files db_password`.
     #[must_use]
     pub fn label(&self) -> String {
         match &self.key {
@@ -230,7 +216,7 @@ impl Tried {
         }
     }
 
-    /// What it is called in its place: the key that was found, else what was looked for.
+    /// The key that was found, or else the name that was looked up.
     #[must_use]
     pub fn key_text(&self) -> String {
         self.key.as_ref().map_or_else(|| self.candidate.sought.to_string(), ToString::to_string)
@@ -240,18 +226,14 @@ impl Tried {
 /// A secret that the app gets.
 #[derive(Debug, Clone, Copy)]
 pub struct Accepted<'a> {
-    /// The app's name for it.
     pub name: &'a EnvName,
-    /// What is asked of it.
     pub rule: &'a SecretRule,
-    /// Where it came from.
     pub tried: &'a Tried,
-    /// Its value.
     pub value: &'a Value,
 }
 
 impl<'a> Accepted<'a> {
-    /// The bytes as a variable has them.
+    /// The bytes of the value as a variable.
     #[must_use]
     pub fn variable_bytes(&self) -> &'a [u8] {
         self.value.secret.expose_as(self.rule.newline)

@@ -1,4 +1,4 @@
-//! Is each value what it should be?
+//! Checks values: format, length, placeholders.
 
 use base64ct::Encoding as _;
 use serde::de::IgnoredAny;
@@ -12,7 +12,7 @@ use crate::resolve::{Accepted, Resolution};
 use crate::ssh_key::Key;
 use crate::syntax::Choice as _;
 
-/// What people write where a value should be. The whole value must be one of these, in any case.
+/// A value is a placeholder if it equals one of these as a whole, in any case.
 pub const PLACEHOLDERS: &[&str] = &[
     "<password>",
     "<secret>",
@@ -41,11 +41,11 @@ pub const PLACEHOLDERS: &[&str] = &[
     "yoursecret",
 ];
 
-/// Reports values that break their rule: for required names that stops startup, for optional ones it is a warning.
+/// Reports values that break their rule: an error for required secrets, a warning for optional ones.
 pub fn judge(resolution: &Resolution, delivery: &Delivery<'_>, findings: &mut Findings) {
     for secret in resolution.accepted().filter(|secret| !secret.variable_bytes().is_empty()) {
         if let Some(why) = delivery.not_a_key(secret.name.as_str()) {
-            // It cannot be delivered at all, required or not.
+            // It cannot be delivered, so it is an error even if the secret is optional.
             findings.errors.push(Broken::rule(why.to_string(), why.fix()).problem(secret));
         } else if let Some(broken) = broken_rule(secret) {
             findings.add(secret.rule.required, broken.problem(secret));
@@ -84,11 +84,11 @@ fn broken_rule(secret: Accepted<'_>) -> Option<Broken> {
     if let Some(length) = secret.rule.min_length.filter(|length| (bytes.len() as u64) < *length) {
         return Some(Broken::rule(
             format!("is shorter than {length} bytes"),
-            "make a longer value, or lower `min_length` in the manifest",
+            "use a longer value, or lower `min_length` in the manifest",
         ));
     }
     if is_placeholder(bytes) {
-        let fix = "write the real value there; docs/rules.md lists what counts as a placeholder";
+        let fix = "replace it with the real value; docs/rules.md lists the placeholders";
         return Some(Broken { reason: Reason::Placeholder, ..Broken::rule("is a placeholder", fix) });
     }
     secret.rule.format.and_then(|format| check(format, bytes))
@@ -105,7 +105,7 @@ fn check(format: Format, bytes: &[u8]) -> Option<Broken> {
         Format::Hex => (!is_hex(bytes)).then(|| "is not an even number of hexadecimal digits".to_owned()),
         Format::Integer => (!is_integer(bytes)).then(|| "is not a whole number".to_owned()),
         Format::Json => json_error(bytes),
-        Format::Pem => (!is_pem(bytes)).then(|| "has no complete PEM section".to_owned()),
+        Format::Pem => (!is_pem(bytes)).then(|| "does not contain a complete PEM section".to_owned()),
         Format::SshKey => Key::parse(bytes).err().map(|why| why.to_string()),
         Format::Text => std::str::from_utf8(bytes)
             .err()
@@ -118,7 +118,7 @@ fn check(format: Format, bytes: &[u8]) -> Option<Broken> {
     ))
 }
 
-/// Standard or URL alphabet, with or without padding; line ends as encoders put them are allowed.
+/// Standard or URL alphabet, with or without padding. Encoders insert newlines, so white space is ignored.
 fn is_base64(bytes: &[u8]) -> bool {
     let text: Zeroizing<Vec<u8>> =
         Zeroizing::new(bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect());
@@ -142,14 +142,14 @@ fn is_integer(bytes: &[u8]) -> bool {
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
-/// Where the document ends to be JSON. The parser's own text is dropped: it can quote the value.
+/// The position of the first error. The parser's own text can quote the value, so it is dropped.
 fn json_error(bytes: &[u8]) -> Option<String> {
     let error = serde_json::from_slice::<IgnoredAny>(bytes).err()?;
     Some(format!("is not JSON at line {}, column {}", error.line(), error.column()))
 }
 
-/// RFC 7468's sections with any label, one at least, each closed by the same label; headers as older tools write
-/// them and the checksum line of PGP are allowed.
+/// At least one section as in RFC 7468, with any label, each closed by the same label. The headers of older tools and
+/// the checksum line of PGP are allowed.
 fn is_pem(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let mut sections = text.split("-----BEGIN ").skip(1).peekable();
@@ -165,29 +165,29 @@ fn is_pem_section(text: &str) -> bool {
     !content.is_empty() && is_base64(content.as_bytes())
 }
 
-/// RFC 3986's scheme and `://`, and something behind it. Connection strings are no strict URLs (several hosts,
-/// passwords with raw characters), so nothing more is asked.
+/// A scheme as in RFC 3986, `://`, and something after it. Connection strings are not strict URLs (several hosts, raw
+/// characters in passwords), so nothing more is checked.
 fn url_error(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"\"") || bytes.starts_with(b"'") {
         return Some("is not a URL: it begins with a quotation mark");
     }
     let Some(at) = bytes.windows(3).position(|window| window == b"://") else {
-        return Some("is not a URL: it has no `://`");
+        return Some("is not a URL: it does not contain `://`");
     };
     let (scheme, rest) = bytes.split_at(at);
     let is_scheme = scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
     if !is_scheme {
-        return Some("is not a URL: what is before `://` is no scheme");
+        return Some("is not a URL: the part before `://` is not a valid scheme");
     }
     if rest.len() == b"://".len() {
-        return Some("is not a URL: nothing is behind `://`");
+        return Some("is not a URL: nothing follows `://`");
     }
     let is_bad = |byte: &u8| byte.is_ascii_whitespace() || byte.is_ascii_control();
-    rest.iter().any(is_bad).then_some("is not a URL: it has white space or control characters in it")
+    rest.iter().any(is_bad).then_some("is not a URL: it contains white space or control characters")
 }
 
-/// What is legal but seldom meant.
+/// What is valid, but seldom intended.
 fn oddities(secret: Accepted<'_>) -> Vec<Problem> {
     let name = secret.name.as_str();
     let mut odd = Vec::new();
@@ -195,8 +195,8 @@ fn oddities(secret: Accepted<'_>) -> Vec<Problem> {
         odd.push(Problem::new(
             Reason::ByteOrderMark,
             name,
-            format!("{name} begins with a byte order mark; the app gets it too"),
-            "save the file as UTF-8 without BOM",
+            format!("{name} begins with a byte order mark, which the app receives too"),
+            "save the file as UTF-8 without a byte order mark",
         ));
     }
     let is_variable = matches!(secret.rule.deliver, Deliver::Env | Deliver::Both);
@@ -205,8 +205,8 @@ fn oddities(secret: Accepted<'_>) -> Vec<Problem> {
         odd.push(Problem::new(
             Reason::CarriageReturn,
             name,
-            format!("{name} ends in a Windows line end (CRLF)"),
-            "save the file with Unix line ends; one final line end is taken off either way",
+            format!("{name} ends in CRLF"),
+            "save the file with Unix newlines (LF); one trailing newline is stripped either way",
         ));
     }
     odd
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_checked_whole_and_its_error_has_no_text_of_it() {
+    fn json_is_checked_to_its_end_and_the_error_quotes_nothing() {
         passes(Format::Json, &[b"{\"a\":1e400}", b"123", b"\"x\""], &[b"{", b"{} x", b"canary"]);
         let why = json_error(b"{\"canary-canary").unwrap();
         assert!(!why.contains("canary"), "{why}");

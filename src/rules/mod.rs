@@ -1,6 +1,7 @@
-//! What must hold before the app may start. One question a file, each asked of a resolution.
+//! The rules that must hold before the app is started. One file each; they check a resolution.
 
 pub mod format;
+mod grouping;
 pub mod required;
 pub mod rotation;
 pub mod selection;
@@ -10,18 +11,17 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::error::Problem;
 use crate::resolve::Resolution;
+use grouping::grouped;
 use rotation::Ages;
 
-/// What the rules say about a resolution.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// These stop startup.
+    /// Each stops startup.
     pub errors: Vec<Problem>,
-    /// These are only reported.
     pub warnings: Vec<Problem>,
 }
 
-/// Asks every rule. All that is wrong is reported together.
+/// Applies every rule, so that all problems are reported at once.
 #[must_use]
 pub fn judge(resolution: &Resolution, delivery: &Delivery<'_>, config: &Config, ages: Ages) -> Findings {
     let mut findings = Findings { errors: Vec::new(), warnings: resolution.warnings.clone() };
@@ -32,11 +32,15 @@ pub fn judge(resolution: &Resolution, delivery: &Delivery<'_>, config: &Config, 
     rotation::judge(resolution, config, ages, &mut findings);
     undeclared::judge(resolution, &mut findings);
     findings.errors.extend(delivery.check_variables());
-    findings
+    findings.grouped()
 }
 
 impl Findings {
-    /// A problem that stops startup when `stops`, and is only reported otherwise.
+    fn grouped(self) -> Self {
+        Self { errors: grouped(self.errors), warnings: grouped(self.warnings) }
+    }
+
+    /// Adds an error, or a warning if it does not stop startup.
     pub fn add(&mut self, stops: bool, problem: Problem) {
         if stops { &mut self.errors } else { &mut self.warnings }.push(problem);
     }

@@ -1,4 +1,4 @@
-//! Is everything there that must be?
+//! Checks that required secrets and variables exist and can be read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +17,7 @@ use crate::setting::VARIABLE;
 /// Reports what is missing, unreadable, contradictory or only a plain variable.
 pub fn judge(resolution: &Resolution, config: &Config, findings: &mut Findings) {
     for (source, error) in &resolution.failures {
-        // To go on without a place that is set up wrongly would start the app without its secrets.
+        // A misconfigured source is always an error: continuing would start the app without its secrets.
         let stops = config.strict_secrets || error.kind() == Kind::Misconfigured;
         findings.add(stops, unavailable(resolution, *source, error));
     }
@@ -46,7 +46,7 @@ fn judge_one(resolved: &Resolved, resolution: &Resolution, config: &Config, find
         Fate::Found(_) if rule.required && is_plain(decisive) && !config.allow_plain_env => {
             findings.add(config.strict_secrets, plain(resolved));
         }
-        // A place that could not be asked is reported once, with all names.
+        // An unavailable source is reported once, with all names.
         _ => {}
     }
 }
@@ -55,7 +55,7 @@ fn is_plain(tried: &Tried) -> bool {
     !tried.candidate.source.is_for_secrets()
 }
 
-/// What is configured in two ways at once, also where something else has a higher rank.
+/// Contradictory configuration, which is an error even if another candidate takes precedence.
 fn contradictions(resolved: &Resolved) -> impl Iterator<Item = Problem> {
     resolved.tried.iter().filter_map(|tried| match &tried.fate {
         Fate::Failed(error) if error.kind() == Kind::Misconfigured => Some(failed(resolved, error)),
@@ -63,7 +63,7 @@ fn contradictions(resolved: &Resolved) -> impl Iterator<Item = Problem> {
     })
 }
 
-/// Reports the app's required variables that it will not have, unless the same name was reported as a secret already.
+/// Reports required variables that the app will not have, unless the secret of that name is already reported.
 pub fn judge_variables(
     resolution: &Resolution,
     delivery: &Delivery<'_>,
@@ -102,7 +102,7 @@ fn is_only_a_key(resolved: &Resolved) -> bool {
     resolved.rule.deliver == Deliver::Ssh
 }
 
-/// The failure that keeps a name from being known. An outage never reads as absence.
+/// The failure of the source that decides a name: an outage must not be reported as absence.
 fn outage<'a>(resolved: &'a Resolved, resolution: &'a Resolution) -> Option<(Source, &'a ProviderError)> {
     let decisive = resolved.decisive()?;
     let source = decisive.candidate.source;
@@ -118,31 +118,31 @@ fn missing(resolved: &Resolved, resolution: &Resolution, config: &Config) -> Pro
     let name = resolved.name.as_str();
     if !resolved.rule.from.is_empty() {
         let places: Vec<String> = resolved.rule.from.iter().map(ToString::to_string).collect();
-        let what = format!("{name} is required and does not exist in {}", places.join(", "));
+        let what = format!("{name} is required, but does not exist in {}", places.join(", "));
         return Problem::new(Reason::Missing, name, what, "provide it there, or correct its `from`");
     }
     let what = format!(
-        "{name} is required and does not exist: {}{}",
-        looked_for(resolved, resolution),
+        "{name} is required, but does not exist: {}{}",
+        looked_up(resolved, resolution),
         unused(resolved, config)
     );
     let file_variable = file_variables::of(name);
     let remote = resolved.tried.iter().map(|tried| tried.candidate.source).find(|source| source.is_remote());
     let remote = remote.map(|source| format!("add it to {}, or ", source.text())).unwrap_or_default();
     let fix = format!(
-        "{remote}mount it as the secret `{name}`, or set {file_variable} to a file, or declare it as not required"
+        "{remote}mount it as the secret `{name}`, set {file_variable} to the path of a file, or declare it as not required"
     );
     Problem::new(Reason::Missing, name, what, fix)
 }
 
-/// The names that were looked for, most specific first, and what the places look like.
-fn looked_for(resolved: &Resolved, resolution: &Resolution) -> String {
+/// The names that were looked up, the most specific first, and the state of each source.
+fn looked_up(resolved: &Resolved, resolution: &Resolution) -> String {
     let tried = resolved.tried.iter().filter(|tried| tried.candidate.use_of == Use::Always);
     let files = tried.filter(|tried| tried.candidate.source == Source::Files);
     let names: Vec<String> = files.map(|tried| tried.candidate.sought.to_string()).collect();
     let states: Vec<&str> = resolution.states.iter().map(|(_, state)| state.as_str()).collect();
     let states = if states.is_empty() { String::new() } else { format!("; {}", states.join("; ")) };
-    format!("looked for {}{states}", names.join(", "))
+    format!("looked up {}{states}", names.join(", "))
 }
 
 /// What exists under a prefix, and why it is not the value.
@@ -153,7 +153,7 @@ fn unused(resolved: &Resolved, config: &Config) -> String {
     let why = |tried: &Tried| {
         let is_color = tried.candidate.variant.as_ref().is_some_and(|it| config.manifest.colors.contains(it));
         let why = config.selection.why_unused(is_color);
-        format!("; {} exists and is not used, because {why}", tried.key_text())
+        format!("; {} exists but is not used, because {why}", tried.key_text())
     };
     unselected.take(MOST).map(why).collect()
 }
@@ -162,8 +162,8 @@ fn ambiguous(resolved: &Resolved) -> Problem {
     let keys: Vec<String> = resolved.ambiguous().iter().map(|tried| tried.label()).collect();
     Problem::configuration(
         resolved.name.as_str(),
-        format!("{} both stand for {}, and which is meant is not clear", keys.join(" and "), resolved.name),
-        "keep one of them",
+        format!("{} map to {}, so the choice is ambiguous", keys.join(" and "), resolved.name),
+        "remove all but one of them",
     )
 }
 
@@ -197,8 +197,8 @@ fn empty(resolved: &Resolved, tried: &Tried) -> Problem {
     Problem::new(
         Reason::Empty,
         name,
-        format!("{name} is required and empty: {}", tried.label()),
-        "write the value there, or set `allow_empty = true` for it in the manifest",
+        format!("{name} is required, but {} is empty", tried.label()),
+        "write the value to it, or set `allow_empty = true` for this secret in the manifest",
     )
 }
 
@@ -208,7 +208,7 @@ fn plain(resolved: &Resolved) -> Problem {
         Reason::PlainEnv,
         name,
         format!(
-            "{name} is required as a secret, and exists only as a plain variable, which `docker inspect` shows"
+            "{name} is required as a secret, but exists only as a plain variable, which `docker inspect` shows"
         ),
         format!(
             "mount it as a secret, or accept plain variables with {}=true (`allow_plain_env`)",
@@ -221,9 +221,9 @@ fn never_a_variable(name: &EnvName) -> Problem {
     Problem::configuration(
         name.as_str(),
         format!(
-            "the variable {name} is required, and its secret is delivered only as an SSH key, never as a variable"
+            "the variable {name} is required, but its secret is delivered only as an SSH key, never as a variable"
         ),
-        "remove it from `[env] required`, or deliver it another way",
+        "remove it from `[env] required`, or change the secret's `deliver`",
     )
 }
 
@@ -231,29 +231,29 @@ fn variable_unavailable(name: &EnvName, source: Source, error: &ProviderError) -
     Problem::new(
         error.kind().reason(),
         name.as_str(),
-        format!("the variable {name} is required, and {} could not be asked for it: {error}", place(source)),
+        format!("the variable {name} is required, but {} could not be read: {error}", place(source)),
         format!("{}; {}", error.fix(), both_switches()),
     )
 }
 
-fn variable_missing(name: &EnvName, was_let_pass: bool) -> Problem {
+fn variable_missing(name: &EnvName, was_tolerated: bool) -> Problem {
     let file_variable = file_variables::of(name.as_str());
-    let switches = if was_let_pass {
+    let switches = if was_tolerated {
         both_switches()
     } else {
-        format!("{}=false lets it be missing", VARIABLE.strict_env)
+        format!("{}=false makes this a warning", VARIABLE.strict_env)
     };
     Problem::new(
         Reason::Missing,
         name.as_str(),
-        format!("the variable {name} is required, and neither it nor {file_variable} is set"),
-        format!("set it, or provide the secret of that name; {switches}"),
+        format!("the variable {name} is required, but neither it nor {file_variable} is set"),
+        format!("set it, or provide a secret of that name; {switches}"),
     )
 }
 
 fn both_switches() -> String {
     format!(
-        "{}=false lets the secret be missing, {}=false the variable too",
+        "{}=false makes the missing secret a warning, and {}=false the missing variable",
         VARIABLE.strict_secrets, VARIABLE.strict_env
     )
 }

@@ -1,4 +1,4 @@
-//! Is anything too old?
+//! Checks the age of secrets.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ use crate::setting::VARIABLE;
 const SECRET_ROTATION_THRESHOLD_DAYS: &str = VARIABLE.rotation_threshold;
 const DAY: u64 = 86_400;
 
-/// What is known of the time of the last rotation.
+/// What is known about the time of the last rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rotated {
     At(SystemTime),
@@ -24,7 +24,7 @@ enum Rotated {
     Unreadable,
 }
 
-/// How old secrets are, at one moment.
+/// The ages of secrets at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Ages {
     common: Rotated,
@@ -32,14 +32,13 @@ pub struct Ages {
 }
 
 impl Ages {
-    /// The ages in a resolution.
     #[must_use]
     pub fn new(resolution: &Resolution, now: SystemTime) -> Self {
         Self { common: last_rotation(resolution, now), now }
     }
 
-    /// The age of a secret in whole days: of the version that was served where the provider knows it, else since
-    /// the last rotation of all.
+    /// The age in whole days: of the version that was read if the provider knows it, or else the time since the last
+    /// rotation.
     #[must_use]
     pub fn in_days(&self, resolved: &Resolved) -> Option<u64> {
         let (_, value) = resolved.found()?;
@@ -51,7 +50,7 @@ impl Ages {
     }
 }
 
-/// Reports secrets older than their limit, and, where rotation is watched at all, why an age is not known.
+/// Reports secrets that are too old, and, if rotation is configured at all, those of unknown age or without a maximum.
 pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mut Findings) {
     let is_known = ages.common != Rotated::Unknown;
     let is_watched = config.strict_rotation || config.rotation_threshold.is_some() || is_known;
@@ -80,7 +79,7 @@ pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mu
     }
 }
 
-/// Plain variables have no age of their own.
+/// Plain variables are not checked: they have no age.
 fn delivered_secrets(resolution: &Resolution) -> impl Iterator<Item = &Resolved> {
     let is_stored = |resolved: &&Resolved| {
         resolved.found().is_some_and(|(tried, _)| tried.candidate.source.is_for_secrets())
@@ -109,9 +108,9 @@ fn parse(bytes: &[u8]) -> Option<SystemTime> {
 }
 
 fn too_old(age: u64, limit: u64, names: Vec<String>) -> Problem {
-    let what = format!("too old, {age} days with a limit of {limit}: {}", names.join(", "));
+    let what = format!("{}: {age} days old, but the maximum age is {limit} days", names.join(", "));
     let fix = format!(
-        "rotate them and write the time into {SECRET_ROTATION_TIMESTAMP} (`date +%s`), or raise \
+        "rotate and write the time (`date +%s`) to {SECRET_ROTATION_TIMESTAMP}, or raise \
          {SECRET_ROTATION_THRESHOLD_DAYS} or the secret's `rotate_every`"
     );
     problem(names, what, fix)
@@ -124,9 +123,10 @@ fn unknown_age(common: Rotated, names: Vec<String>) -> Problem {
         Rotated::At(_) | Rotated::Unknown => "does not exist",
     };
     let names = if names.is_empty() { vec![SECRET_ROTATION_TIMESTAMP.to_owned()] } else { names };
-    let what = format!("the age is unknown, because {SECRET_ROTATION_TIMESTAMP} {why}: {}", names.join(", "));
-    let fix =
-        format!("mount a file {SECRET_ROTATION_TIMESTAMP} with the time of the last rotation (`date +%s`)");
+    let what = format!("{}: unknown age, because {SECRET_ROTATION_TIMESTAMP} {why}", names.join(", "));
+    let fix = format!(
+        "mount a file {SECRET_ROTATION_TIMESTAMP} that contains the time of the last rotation (`date +%s`)"
+    );
     problem(names, what, fix)
 }
 

@@ -1,10 +1,10 @@
-//! Which keys that nobody declared does the app not get?
+//! Reports undeclared keys that the app does not get.
 
 use super::Findings;
 use crate::error::{Problem, Reason};
 use crate::resolve::{LeftOut, Resolution, WhyLeftOut};
 
-/// Names what is left out, one warning for each reason.
+/// One warning per reason.
 pub(super) fn judge(resolution: &Resolution, findings: &mut Findings) {
     for why in [WhyLeftOut::Dangerous, WhyLeftOut::NoName] {
         let keys: Vec<&LeftOut> = resolution.left_out.iter().filter(|left_out| left_out.why == why).collect();
@@ -17,12 +17,12 @@ pub(super) fn judge(resolution: &Resolution, findings: &mut Findings) {
 fn left_out(keys: &[&LeftOut], why: WhyLeftOut) -> Problem {
     let (because, fix) = match why {
         WhyLeftOut::Dangerous => (
-            "their names could change what a process does before the app looks at them",
+            "their names can change what a process does before the app reads them",
             "declare the name in the manifest if the app needs it, or remove the key",
         ),
-        WhyLeftOut::NoName => ("they map to no name of a variable", "rename them, or remove them"),
+        WhyLeftOut::NoName => ("they do not map to a valid variable name", "rename or remove them"),
     };
     let names: Vec<String> = keys.iter().map(|it| format!("{} {}", it.source.text(), it.key)).collect();
-    let what = format!("undeclared keys are left out, since {because}: {}", names.join(", "));
+    let what = format!("undeclared keys are not delivered, because {because}: {}", names.join(", "));
     Problem { reason: Reason::Configuration, names, what, fix: fix.into() }
 }

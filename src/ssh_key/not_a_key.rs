@@ -7,7 +7,7 @@ use std::fmt;
 pub enum NotAKey {
     /// It is the base64 of a key's text.
     Base64,
-    /// Its line ends were turned into blanks.
+    /// Its newlines were replaced by spaces.
     BlankLineEnds,
     /// It cannot be decoded, or its parts do not fit together.
     Damaged,
@@ -55,7 +55,7 @@ impl NotAKey {
         match self {
             Self::Base64 => "decode it before you store it: `base64 -d`",
             Self::BlankLineEnds | Self::EscapedLineEnds => {
-                "write the key with real line ends, for example from the file itself"
+                "write the key with real newlines, for example from the file itself"
             }
             Self::Damaged | Self::Unclosed => {
                 "store the whole file again, and check it with `ssh-keygen -y -f key`"
@@ -78,10 +78,10 @@ impl fmt::Display for NotAKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Base64 => "is the base64 encoding of a private SSH key",
-            Self::BlankLineEnds => "is a key whose line ends were turned into blanks",
+            Self::BlankLineEnds => "is a key whose newlines were replaced by spaces",
             Self::Damaged => "is not a private SSH key that can be read: it is damaged, or a part is missing",
             Self::Dsa => "is a DSA key, which ssh does not use since OpenSSH 7.0",
-            Self::EscapedLineEnds => "is a key whose line ends are written as the two characters \\n",
+            Self::EscapedLineEnds => "is a key whose newlines are written as the two characters \\n",
             Self::Passphrase => "is passphrase protected",
             Self::Public => "is a public key",
             Self::Putty => "is a key in PuTTY's format",

@@ -1,4 +1,4 @@
-//! Users by cryokey's own reader of `/etc/passwd`: numbers always work, and an image's nsswitch.conf does not matter.
+//! A parser of `/etc/passwd`. Unlike the C library's, it does not depend on the image's nsswitch.conf.
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -8,24 +8,24 @@ use crate::environ::{Environ, variable};
 
 const PASSWD: &str = "/etc/passwd";
 
-/// The home directory, as the environment and the accounts have it.
+/// The home directory according to HOME and to `/etc/passwd`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Home {
-    /// HOME, where it is an absolute path.
+    /// HOME, if it is an absolute path.
     pub variable: Option<PathBuf>,
-    /// The sixth field of our line in `/etc/passwd` (passwd(5)).
+    /// The sixth field of the user's line in `/etc/passwd` (passwd(5)).
     pub account: Option<PathBuf>,
 }
 
 impl Home {
-    /// The one that counts: HOME, else the account's.
+    /// HOME, or else the account's.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.variable.as_deref().or(self.account.as_deref())
     }
 }
 
-/// Our home directory.
+/// The home directory of the effective user.
 #[must_use]
 pub fn home(environ: &Environ) -> Home {
     let accounts = read::read_path(Path::new(PASSWD)).map(|(bytes, _)| bytes).unwrap_or_default();
@@ -40,13 +40,13 @@ fn home_of(uid: u32, accounts: &[u8]) -> Option<PathBuf> {
     let uid = uid.to_string();
     accounts.split(|byte| *byte == b'\n').find_map(|line| {
         let mut fields = line.split(|byte| *byte == b':').skip(2);
-        let is_ours = fields.next() == Some(uid.as_bytes());
+        let is_user = fields.next() == Some(uid.as_bytes());
         let home = fields.nth(2)?;
-        is_ours.then(|| PathBuf::from(std::ffi::OsString::from_vec(home.to_vec())))
+        is_user.then(|| PathBuf::from(std::ffi::OsString::from_vec(home.to_vec())))
     })
 }
 
-/// Whether two paths are the same words.
+/// Whether both exist and differ; the paths are not resolved.
 #[must_use]
 pub fn differ(home: &Home) -> bool {
     match (&home.variable, &home.account) {

@@ -1,4 +1,4 @@
-//! The file system as a container has it: foreign files that may block or grow, our own that must be whole, accounts.
+//! The operating system: reading files that may block or grow, writing files that must be complete, accounts.
 
 pub mod accounts;
 pub mod read;

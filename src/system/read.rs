@@ -1,4 +1,4 @@
-//! Reading files that others wrote: never blocking, regular files only, and no more than a limit.
+//! Reads files that other programs wrote: never blocking, only regular files, and up to a limit.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -11,38 +11,36 @@ use zeroize::Zeroize as _;
 
 use crate::error::Reason;
 
-/// The largest secret, manifest or compose file: 1 MiB.
+/// The largest secret, manifest or Compose file: 1 MiB.
 pub const LIMIT: usize = 1 << 20;
 
-/// How often a file that changes while it is read is read again.
+/// How often reading is attempted if the file changes meanwhile.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Times of change move on in steps of the kernel's clock, 10 ms at most: two changes within a step look like one. What
-/// changed longer ago than this will show a change.
+/// File times advance in steps of the kernel's clock, 10 ms at most: two changes within one step have the same time. If
+/// the last change is older than this, another one has a different time.
 const STEP: Duration = Duration::from_millis(20);
 
 /// The size of a page, which the kernel writes at once.
 const PIECE: i64 = 4_096;
 
-/// How files are opened: a FIFO without a writer or a terminal must not hold us up.
+/// With these flags, opening a FIFO without a writer does not block, and a terminal does not become the controlling one.
 pub const OPEN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// Why a file could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadError {
-    /// It changed each time while it was read.
+    /// It changed during each attempt.
     Changing,
-    /// It is something other than a regular file.
+    /// What it is instead, for a message.
     NotRegular(&'static str),
-    /// It is larger than the limit.
     TooLarge,
-    /// The kernel refused.
     Os(Errno),
 }
 
 impl ReadError {
-    /// What kind of problem it is, if the file was named on purpose.
+    /// For a file that the user named explicitly.
     #[must_use]
     pub fn reason(self) -> Reason {
         match self {
@@ -58,7 +56,7 @@ impl ReadError {
 impl fmt::Display for ReadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Changing => formatter.write_str("it changed while it was read"),
+            Self::Changing => formatter.write_str("it changed while it was being read"),
             Self::NotRegular(kind) => write!(formatter, "it is {kind}"),
             Self::Os(Errno::NOENT | Errno::NOTDIR) => formatter.write_str("it does not exist"),
             Self::Os(errno) => std::io::Error::from(*errno).fmt(formatter),
@@ -73,14 +71,13 @@ impl From<Errno> for ReadError {
     }
 }
 
-/// Opens a path and reads it.
 pub fn read_path(path: &std::path::Path) -> Result<(Vec<u8>, Stat), ReadError> {
     let file = rustix::fs::open(path, OPEN, Mode::empty())?;
     read(&file)
 }
 
-/// Reads an open file from its start, with the state it had. What was read is of one moment: a file that is
-/// written meanwhile is read again, and so is one of which reading failed: a network file system may recover.
+/// Reads an open file from its beginning, and returns its state. The content is that of one moment: if the file changes
+/// meanwhile, it is read again, and also if reading failed, because a network file system may recover.
 pub fn read(file: &OwnedFd) -> Result<(Vec<u8>, Stat), ReadError> {
     let mut before = settled(file)?;
     for attempt in 1..=ATTEMPTS {
@@ -104,10 +101,10 @@ pub fn read(file: &OwnedFd) -> Result<(Vec<u8>, Stat), ReadError> {
     Err(ReadError::Changing)
 }
 
-/// The state of a file, after waiting out the step of the clock in which it was changed.
+/// The state of a file, after the step of the clock in which it was changed has passed.
 fn settled(file: &OwnedFd) -> Result<Stat, ReadError> {
     let stat = regular(file)?;
-    // What is written in one piece is not half written.
+    // A file of one page is never half written.
     if stat.st_size <= PIECE || !is_fresh(&stat) {
         return Ok(stat);
     }
@@ -131,23 +128,23 @@ fn regular(file: &OwnedFd) -> Result<Stat, ReadError> {
         FileType::Fifo => Err(ReadError::NotRegular("a FIFO")),
         FileType::Socket => Err(ReadError::NotRegular("a socket")),
         FileType::CharacterDevice | FileType::BlockDevice => Err(ReadError::NotRegular("a device")),
-        _ => Err(ReadError::NotRegular("no regular file")),
+        _ => Err(ReadError::NotRegular("an unknown kind of file")),
     }
 }
 
-/// One buffer of the right size, so that no copy of a value is left behind by growing.
+/// The buffer has its final size from the start: growing would leave copies of a value behind.
 fn read_once(file: &OwnedFd, stat: &Stat) -> Result<Vec<u8>, ReadError> {
     let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
     if size > LIMIT {
         return Err(ReadError::TooLarge);
     }
-    // One byte more than expected tells growth from the end. Files of /proc have size 0 and content.
+    // One extra byte detects growth. Files in /proc have size 0, but content.
     let mut bytes = vec![0; if size == 0 { 4_096 } else { size + 1 }];
     let mut length = 0;
     while let Some(room) = bytes.get_mut(length..).filter(|room| !room.is_empty()) {
         match rustix::io::pread(file, &mut *room, length as u64) {
             Ok(0) => break,
-            // A short read is the end: should it not be, the comparison with the size tells.
+            // A short read is the end; if not, the comparison with the size fails.
             Ok(count) if count < room.len() => {
                 length += count;
                 break;
@@ -201,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn c15_a_file_whose_size_is_never_what_was_read_is_given_up() {
-        // The kernel says 4,096 bytes of every file of sysfs, whatever is in it.
+    fn c15_reading_stops_after_a_few_attempts_if_the_size_never_matches() {
+        // Every file in sysfs has a size of 4,096 bytes, whatever its content.
         let path = std::path::Path::new("/sys/kernel/uevent_seqnum");
         assert_eq!(read_path(path).unwrap_err(), ReadError::Changing);
     }
@@ -225,7 +222,7 @@ mod tests {
                 let gap = first.elapsed();
                 (reader.join().unwrap(), gap)
             });
-            // A writer that is held up half-way looks like one that is done.
+            // A writer that is delayed half-way looks like one that has finished.
             if gap < STEP / 2 {
                 assert!(read.iter().all(|byte| *byte == b'b'), "torn");
                 judged += 1;
@@ -234,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn c15_what_is_read_of_a_growing_file_is_what_it_was_at_one_moment() {
+    fn c15_a_growing_file_is_read_as_it_was_at_one_moment() {
         let path = tempfile::NamedTempFile::new().unwrap();
         let mut writer = std::fs::OpenOptions::new().append(true).open(path.path()).unwrap();
         thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Writing files that are whole and have their final mode from the first moment at which they have a name.
+//! Writes files that are complete and have their final mode from the moment they have a name.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -6,44 +6,47 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
-/// Writes a file in a folder. What had the name before is replaced as a name: never written through.
+/// Writes a file in a directory. An existing file, symbolic link or hard link of that name is replaced, never written
+/// through.
 ///
-/// The file is made without a name (`O_TMPFILE`, open(2)) and linked when it is complete. Where the file system
-/// cannot do that it is made under a temporary name with mode 0600, and renamed.
-pub fn write(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
-    match linked(folder, name, bytes, mode) {
+/// The file is created without a name (`O_TMPFILE`, open(2)) and linked when it is complete. If the file system does
+/// not support that, it is created under a temporary name with mode 0600, and renamed.
+pub fn write(directory: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
+    match linked(directory, name, bytes, mode) {
         Err(errno) if errno == Errno::EXIST || is_unsupported(errno) => {
-            rename(folder, &stage(folder, name, bytes, mode)?, name)
+            rename(directory, &stage(directory, name, bytes, mode)?, name)
         }
         other => other,
     }
 }
 
-/// The same for a name that must be free: what has it, or gets it meanwhile, stays, and the result is `EXIST`.
-pub fn create(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
-    match linked(folder, name, bytes, mode) {
-        Err(errno) if is_unsupported(errno) => rename_new(folder, &stage(folder, name, bytes, mode)?, name),
+/// The same for a name that must be free: an existing file, even one created meanwhile, stays, and the result is `EXIST`.
+pub fn create(directory: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
+    match linked(directory, name, bytes, mode) {
+        Err(errno) if is_unsupported(errno) => {
+            rename_new(directory, &stage(directory, name, bytes, mode)?, name)
+        }
         other => other,
     }
 }
 
-/// Writes a file under a temporary name, which is the result.
-pub fn stage(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<String, Errno> {
+/// Writes a file under a temporary name, and returns that name.
+pub fn stage(directory: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<String, Errno> {
     let temporary = format!(".{name}.{}", random_suffix()?);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
+    let file = rustix::fs::openat(directory, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
     match fill(&file, bytes, mode) {
         Ok(()) => Ok(temporary),
         Err(errno) => {
-            remove(folder, &temporary);
+            remove(directory, &temporary);
             Err(errno)
         }
     }
 }
 
 /// Gives two files each other's name in one moment (`RENAME_EXCHANGE`, rename(2)).
-pub fn exchange(folder: &OwnedFd, one: &str, other: &str) -> Result<(), Errno> {
-    rustix::fs::renameat_with(folder, one, folder, other, RenameFlags::EXCHANGE)
+pub fn exchange(directory: &OwnedFd, one: &str, other: &str) -> Result<(), Errno> {
+    rustix::fs::renameat_with(directory, one, directory, other, RenameFlags::EXCHANGE)
 }
 
 /// Whether a name is a temporary one, and for what.
@@ -55,8 +58,8 @@ pub fn staged_for(name: &str) -> Option<&str> {
 }
 
 /// Replaces a name by another.
-pub fn rename(folder: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
-    removing_on_failure(folder, from, rustix::fs::renameat(folder, from, folder, to))
+pub fn rename(directory: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
+    removing_on_failure(directory, from, rustix::fs::renameat(directory, from, directory, to))
 }
 
 /// Sixteen random hexadecimal digits.
@@ -66,7 +69,6 @@ pub fn random_suffix() -> Result<String, Errno> {
     Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
 }
 
-/// Writes all bytes to an open file.
 pub fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match rustix::io::write(file, bytes) {
@@ -79,13 +81,13 @@ pub fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Whether a file may have so many bytes (`RLIMIT_FSIZE`).
+/// Whether the limit of file sizes allows so many bytes (`RLIMIT_FSIZE`).
 pub fn within_limit(bytes: usize) -> Result<(), Errno> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     if limit.is_some_and(|limit| limit < bytes as u64) { Err(Errno::FBIG) } else { Ok(()) }
 }
 
-/// Why a file was not written, with the name of the limit where it was one.
+/// Why a file was not written; names the limit if one was reached.
 #[must_use]
 pub fn why(errno: Errno) -> String {
     match errno {
@@ -100,12 +102,12 @@ fn is_unsupported(errno: Errno) -> bool {
 }
 
 /// A file that is complete before it has its name; linkat cannot replace.
-fn linked(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
+fn linked(directory: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, ".", flags, Mode::RUSR | Mode::WUSR)?;
+    let file = rustix::fs::openat(directory, ".", flags, Mode::RUSR | Mode::WUSR)?;
     fill(&file, bytes, mode)?;
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::fs::linkat(rustix::fs::CWD, &unnamed, folder, name, AtFlags::SYMLINK_FOLLOW)
+    rustix::fs::linkat(rustix::fs::CWD, &unnamed, directory, name, AtFlags::SYMLINK_FOLLOW)
 }
 
 fn fill(file: &OwnedFd, bytes: &[u8], mode: u32) -> Result<(), Errno> {
@@ -113,26 +115,28 @@ fn fill(file: &OwnedFd, bytes: &[u8], mode: u32) -> Result<(), Errno> {
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
 
-/// Where the file system cannot rename without replacing (NFS), a second link does the same.
-fn rename_new(folder: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
-    let renamed = match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::linkat(folder, from, folder, to, AtFlags::empty())
-            .and_then(|()| rustix::fs::unlinkat(folder, from, AtFlags::empty())),
+/// If the file system cannot rename without replacing (NFS), a second link does the same.
+fn rename_new(directory: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
+    let renamed = match rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            rustix::fs::linkat(directory, from, directory, to, AtFlags::empty())
+                .and_then(|()| rustix::fs::unlinkat(directory, from, AtFlags::empty()))
+        }
         other => other,
     };
-    removing_on_failure(folder, from, renamed)
+    removing_on_failure(directory, from, renamed)
 }
 
-fn removing_on_failure(folder: &OwnedFd, name: &str, result: Result<(), Errno>) -> Result<(), Errno> {
+fn removing_on_failure(directory: &OwnedFd, name: &str, result: Result<(), Errno>) -> Result<(), Errno> {
     if result.is_err() {
-        remove(folder, name);
+        remove(directory, name);
     }
     result
 }
 
-fn remove(folder: &OwnedFd, name: &str) {
-    // The error that led here is the one to report.
-    let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
+fn remove(directory: &OwnedFd, name: &str) {
+    // The error that led here is the one to report, not this.
+    let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
 }
 
 #[cfg(test)]
@@ -145,15 +149,15 @@ mod tests {
     type Write = fn(&OwnedFd, &str, &[u8], u32) -> Result<(), Errno>;
     const BOTH: [Write; 2] = [write, staged];
 
-    fn staged(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
-        rename(folder, &stage(folder, name, bytes, mode)?, name)
+    fn staged(directory: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
+        rename(directory, &stage(directory, name, bytes, mode)?, name)
     }
 
-    fn staged_new(folder: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
-        rename_new(folder, &stage(folder, name, bytes, mode)?, name)
+    fn staged_new(directory: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Errno> {
+        rename_new(directory, &stage(directory, name, bytes, mode)?, name)
     }
 
-    fn folder() -> (tempfile::TempDir, OwnedFd) {
+    fn opened() -> (tempfile::TempDir, OwnedFd) {
         let directory = tempfile::tempdir().unwrap();
         let open = fs::File::open(directory.path()).unwrap().into();
         (directory, open)
@@ -162,7 +166,7 @@ mod tests {
     #[test]
     fn a_file_has_its_content_and_its_mode_and_nothing_else_is_left() {
         for write in BOTH {
-            let (directory, open) = folder();
+            let (directory, open) = opened();
             write(&open, "a", b"value", 0o400).unwrap();
             let path = directory.path().join("a");
             assert_eq!(fs::read(&path).unwrap(), b"value");
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn c20_a_file_a_symlink_and_a_hard_link_are_replaced_as_names() {
         for write in BOTH {
-            let (directory, open) = folder();
+            let (directory, open) = opened();
             let at = |name: &str| directory.path().join(name);
             fs::write(at("other"), "other").unwrap();
             symlink("other", at("link")).unwrap();
@@ -188,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn c20_a_folder_of_that_name_is_refused_and_nothing_is_left() {
+    fn c20_a_directory_of_that_name_is_an_error_and_nothing_is_left() {
         for write in BOTH {
-            let (directory, open) = folder();
+            let (directory, open) = opened();
             fs::create_dir(directory.path().join("a")).unwrap();
             assert_eq!(write(&open, "a", b"new", 0o400), Err(Errno::ISDIR));
             assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
@@ -200,7 +204,7 @@ mod tests {
     #[test]
     fn c20_what_is_created_never_takes_the_place_of_anything() {
         for create in [create, staged_new] {
-            let (directory, open) = folder();
+            let (directory, open) = opened();
             create(&open, "a", b"first", 0o600).unwrap();
             symlink("nothing", directory.path().join("b")).unwrap();
             for name in ["a", "b"] {
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_temporary_name_says_for_what_it_is() {
-        let (_directory, open) = folder();
+        let (_directory, open) = opened();
         let temporary = stage(&open, ".a.b", b"", 0o600).unwrap();
         assert_eq!(staged_for(&temporary), Some(".a.b"));
         assert_eq!(staged_for(".a.0123456789abcdeg"), None);

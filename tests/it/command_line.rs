@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Outcome, REQUIRED, Test, canary, mode};
+use crate::support::{Need, Outcome, REQUIRED, Test, canary, mode, require};
 
 #[test]
 fn k01_a_wrong_command_line_is_64_and_nothing_runs() {
@@ -39,13 +39,25 @@ fn k01_no_arguments_are_a_usage_error_in_two_parts() {
 }
 
 #[test]
-fn k01_what_stands_behind_the_dashes_is_the_apps() {
+fn k01_what_follows_the_dashes_is_the_apps() {
     let app = ["/usr/bin/printf", "%s|", "--dev", "--help", "--", "run"];
     let expected = "--dev|--help|--|run|";
     assert_eq!(Test::profile().run(app).text(), expected);
     for start in [&["--"][..], &["run", "--"], &["run"], &["run", "--exec"], &["run", "--exec", "--"]] {
         assert_eq!(Test::with("").command([start, &app].concat()).text(), expected, "{start:?}");
     }
+}
+
+#[test]
+fn on_a_terminal_check_shows_each_problem_once() {
+    if !require(Need::Python) {
+        return;
+    }
+    let script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+    let outcome = Test::with(REQUIRED).through(["/usr/bin/python3", "-c", script]).command(["check"]);
+    let shown = outcome.printed();
+    assert_eq!(shown.matches("TOKEN is required").count(), 1, "{shown}");
+    assert!(shown.contains("error exit code=66"), "{shown}");
 }
 
 #[test]
@@ -62,7 +74,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn k04_a_misspelt_variable_of_ours_is_a_warning_with_the_right_one() {
+fn k04_a_misspelt_variable_of_cryokey_is_a_warning_with_a_suggestion() {
     for (wrong, right) in [
         ("CRYOKEY_SECRET_DIR", "CRYOKEY_SECRETS_DIR"),
         ("CRYOKEY_MANIFST", "CRYOKEY_MANIFEST"),
@@ -176,7 +188,7 @@ fn explain_shows_every_place_and_why_it_lost() {
     says("files TOKEN ", "more specific name");
     says("environment TOKEN ", "more specific name");
     says("file variable TOKEN_FILE ", "does not exist");
-    assert!(text.contains("  age: ") && text.contains("one final line end (LF)"), "{text}");
+    assert!(text.contains("  age: ") && text.contains("one trailing newline (LF)"), "{text}");
     let json = test.command(["explain", "TOKEN", "--format", "json"]).json();
     assert_eq!(json[0]["name"], "TOKEN");
     assert_eq!(json[0]["places"][0]["variant"], "blue");
@@ -184,7 +196,7 @@ fn explain_shows_every_place_and_why_it_lost() {
 }
 
 #[test]
-fn explain_of_a_name_that_nobody_declared_is_78_and_the_others_are_explained() {
+fn explain_of_an_undeclared_name_exits_with_78_and_the_others_are_explained() {
     let test = Test::with(REQUIRED).secret("TOKEN", canary());
     let outcome = test.command(["explain", "TOKN", "TOKEN"]);
     assert_eq!(outcome.code, 78, "{}", outcome.stderr);
@@ -199,8 +211,8 @@ fn init_writes_a_manifest_that_check_reads() {
     let test = Test::new().public_file("work/compose.yaml", compose, 0o644);
     let example = "# a comment\nexport API_TOKEN=abc\nDEBUG=1\nMAIL_PASSWORD=\n";
     let test = test.public_file("work/.env.example", example, 0o644).secret("JWT_SECRET", canary());
-    let folder = test.at("secrets").display().to_string();
-    let outcome = test.command(["init", "--secrets-dir", &folder]);
+    let directory = test.at("secrets").display().to_string();
+    let outcome = test.command(["init", "--secrets-dir", &directory]);
     assert_eq!(outcome.text(), "");
     let path = test.at("work/cryokey.toml");
     let written = fs::read_to_string(&path).unwrap();
@@ -212,17 +224,17 @@ fn init_writes_a_manifest_that_check_reads() {
     assert_eq!(mode(&path), 0o644);
     let check = test.command(["check", "--manifest", path.to_str().unwrap()]);
     assert_eq!(check.code, 66, "{}", check.stderr);
-    check.says("SUPABASE_URL is required");
+    check.says("is required").says("SUPABASE_URL");
 }
 
 #[test]
-fn init_replaces_no_file_unless_it_is_told_to() {
+fn init_replaces_no_file_without_force() {
     let test = Test::new().public_file("work/cryokey.toml", "mine", 0o644);
-    let folder = test.at("secrets").display().to_string();
-    let outcome = test.command(["init", "--secrets-dir", &folder]);
+    let directory = test.at("secrets").display().to_string();
+    let outcome = test.command(["init", "--secrets-dir", &directory]);
     outcome.refused(73, "configure", "cryokey.toml", "cannot-create").says("--force");
     assert_eq!(fs::read_to_string(test.at("work/cryokey.toml")).unwrap(), "mine");
-    test.command(["init", "--force", "--secrets-dir", &folder]).text();
+    test.command(["init", "--force", "--secrets-dir", &directory]).text();
     assert!(fs::read_to_string(test.at("work/cryokey.toml")).unwrap().contains("version = 1"));
 }
 

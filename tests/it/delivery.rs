@@ -1,4 +1,4 @@
-//! Delivery by file: in sealed memory, or in a folder in memory.
+//! Delivery by file: in sealed memory, or in a directory in memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use crate::support::{Need, Test, canary, chmod, disk, make_removable, mode, requ
 const FILE: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"file\"\n";
 const BOTH: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"both\"\n";
 
-/// What is in the delivery folder.
+/// What is in the delivery directory.
 fn delivered(test: &Test) -> Vec<PathBuf> {
     fs::read_dir(test.run_dir()).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-fn is_our_folder(path: &Path) -> bool {
+fn is_our_directory(path: &Path) -> bool {
     let uid = rustix::process::geteuid().as_raw();
     let name = path.file_name().unwrap().to_str().unwrap();
     let random = name.strip_prefix(&format!("cryokey-{uid}-"));
@@ -87,24 +87,24 @@ fn name_file_is_replaced_by_where_the_file_is_delivered() {
 }
 
 #[test]
-fn a_folder_in_memory_is_0500_and_its_files_are_0400() {
+fn a_directory_in_memory_is_0500_and_its_files_are_0400() {
     for umask in ["0", "027", "077"] {
         let value = format!("{}\n", canary());
         let test = Test::with(FILE).secret("TOKEN", &value).in_run_dir();
         let test = test.through_shell(&format!("umask {umask}; exec \"$@\""));
         let shown = test.shell("echo \"$TOKEN_FILE\"");
         let path = PathBuf::from(shown.text().trim());
-        let [folder] = &delivered(&test)[..] else { panic!("one folder") };
-        assert!(is_our_folder(folder), "{}", folder.display());
-        assert_eq!(path, folder.join("TOKEN"));
-        assert_eq!((mode(folder), mode(&path)), (0o500, 0o400));
+        let [directory] = &delivered(&test)[..] else { panic!("one directory") };
+        assert!(is_our_directory(directory), "{}", directory.display());
+        assert_eq!(path, directory.join("TOKEN"));
+        assert_eq!((mode(directory), mode(&path)), (0o500, 0o400));
         assert_eq!(fs::read(&path).unwrap(), value.as_bytes());
         shown.says(path.to_str().unwrap());
     }
 }
 
 #[test]
-fn a_folder_of_a_start_that_is_over_is_removed_by_the_next_and_a_living_one_stays() {
+fn a_stale_directory_is_removed_by_the_next_startup_and_one_in_use_stays() {
     let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
     let mut alive = test.spawn(["/bin/sleep", "60"]);
     while !delivered(&test).iter().any(|path| mode(path) == 0o500) {
@@ -122,27 +122,27 @@ fn a_folder_of_a_start_that_is_over_is_removed_by_the_next_and_a_living_one_stay
     test.start().app();
     let left = delivered(&test);
     assert!(!left.contains(&first[0]) && !left.contains(&second[0]), "{left:?}");
-    assert_eq!(left.len(), 3, "what is not ours stays: {left:?}");
+    assert_eq!(left.len(), 3, "foreign files stay: {left:?}");
 }
 
 #[test]
-fn a_folder_whose_process_proc_hides_is_left_alone() {
+fn a_directory_of_a_process_that_proc_hides_is_left_alone() {
     if !require(Need::Mounts) {
         return;
     }
     let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir().by_nobody();
-    let folder = test.run_dir().join("cryokey-65534-0123456789abcdef");
-    fs::create_dir(&folder).unwrap();
+    let directory = test.run_dir().join("cryokey-65534-0123456789abcdef");
+    fs::create_dir(&directory).unwrap();
     let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
-    fs::write(folder.join(".owner"), format!("1 1 {}", namespace.display())).unwrap();
-    std::os::unix::fs::chown(&folder, Some(65_534), Some(65_534)).unwrap();
+    fs::write(directory.join(".owner"), format!("1 1 {}", namespace.display())).unwrap();
+    std::os::unix::fs::chown(&directory, Some(65_534), Some(65_534)).unwrap();
     let test = test.through_mounts("mount -t proc -o hidepid=2 none /proc && exec \"$@\"");
     test.start().app();
-    assert!(folder.join(".owner").exists(), "the process of pid 1 lives");
+    assert!(directory.join(".owner").exists(), "the process of pid 1 lives");
 }
 
 #[test]
-fn folders_of_others_that_bear_our_name_are_not_touched_and_cost_no_time() {
+fn directories_of_other_users_with_such_names_are_not_touched_and_cost_no_time() {
     if !require(Need::Root) {
         return;
     }
@@ -150,7 +150,7 @@ fn folders_of_others_that_bear_our_name_are_not_touched_and_cost_no_time() {
     for number in 0..20_000 {
         fs::write(test.run_dir().join(format!("cryokey-0-{number}")), "").unwrap();
     }
-    // A tmpfs lists what was made last first.
+    // A tmpfs lists the newest file first.
     let theirs = test.run_dir().join("cryokey-0-0123456789abcdef");
     fs::create_dir(&theirs).unwrap();
     let ours = fs::read_link("/proc/self/ns/pid").unwrap();
@@ -179,7 +179,7 @@ fn nothing_is_written_before_all_secrets_are_resolved() {
     if !require(Need::Trace) {
         return;
     }
-    // What is made and taken away again is not there afterwards.
+    // What is created and removed again leaves no trace in the file system.
     let test = test.traced(["-e", "trace=mkdir,mkdirat,memfd_create,linkat,/unlink.*"]);
     test.start().refused(66, "resolve", "OTHER", "missing");
     assert!(!test.trace().contains("cryokey"), "{}", test.trace());
@@ -198,36 +198,39 @@ fn check_makes_no_file_and_shows_how_it_would_be_delivered() {
 }
 
 #[test]
-fn check_shows_and_advises_against_memory_files() {
+fn check_shows_and_advises_against_in_memory_files() {
     if !require(Need::Mounts) {
         return;
     }
     let outcome = Test::with(FILE).secret("TOKEN", canary()).without_tmpfs().command(["check"]);
-    assert!(outcome.text().contains("memory file (lost to an app that closes descriptors"));
+    assert!(outcome.text().contains("in-memory file (lost if the app closes descriptors"));
     assert!(outcome.text().contains("advice: no tmpfs is writable"), "{}", outcome.text());
 }
 
 #[test]
-fn without_a_named_folder_files_go_to_the_first_usual_one_in_memory() {
+fn without_a_run_directory_files_go_to_the_first_usual_one_in_memory() {
     let value = canary();
     let session = crate::support::memory();
     let test = Test::with(FILE).secret("TOKEN", &value);
     let path = |test: &Test| PathBuf::from(test.shell("echo \"$TOKEN_FILE\"").text().trim());
     let shown =
         test.shell("cat \"$TOKEN_FILE\"; dirname \"$TOKEN_FILE\"; rm -r \"$(dirname \"$TOKEN_FILE\")\"");
-    let (content, folder) = shown.text().split_once('/').unwrap();
+    let (content, directory) = shown.text().split_once('/').unwrap();
     assert_eq!(content, value);
-    assert!(folder.starts_with("run/cryokey-") || folder.starts_with("dev/shm/cryokey-"), "{folder}");
+    assert!(
+        directory.starts_with("run/cryokey-") || directory.starts_with("dev/shm/cryokey-"),
+        "{directory}"
+    );
     let test = test.variable("XDG_RUNTIME_DIR", session.path());
     assert!(path(&test).starts_with(session.path()));
-    // Whoever may rename the folder away could put another in its place.
+    // A user who can rename the directory could put another in its place.
     chmod(session.path(), 0o777);
     assert!(!path(&test).starts_with(session.path()));
     make_removable(&session);
 }
 
 #[test]
-fn where_the_usual_folder_is_full_files_are_in_memory_after_all() {
+fn if_the_usual_directory_is_full_in_memory_files_are_delivered() {
     if !require(Need::Mounts) {
         return;
     }
@@ -268,7 +271,7 @@ fn the_option_wins_over_the_variable_and_the_variable_over_the_manifest() {
 }
 
 #[test]
-fn c18_a_folder_that_cannot_be_written_is_refused_with_the_mount_to_add() {
+fn c18_a_directory_that_cannot_be_written_is_refused_with_the_mount_to_add() {
     let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
     chmod(test.run_dir(), 0o555);
     let test = test.by_nobody().through_shell("chmod 555 \"$CRYOKEY_RUN_DIR\"; exec \"$@\"");
@@ -279,7 +282,7 @@ fn c18_a_folder_that_cannot_be_written_is_refused_with_the_mount_to_add() {
 }
 
 #[test]
-fn c18_a_read_only_file_system_or_no_folder_at_all_is_refused_with_the_mount_to_add() {
+fn c18_a_read_only_file_system_or_no_directory_at_all_is_refused_with_the_mount_to_add() {
     let test = Test::with(FILE).secret("TOKEN", canary()).variable("CRYOKEY_RUN_DIR", "/nonexistent/run");
     let outcome = test.start();
     outcome.refused(73, "deliver", "TOKEN", "cannot-create").says("--tmpfs /nonexistent/run");
@@ -293,7 +296,7 @@ fn c18_a_read_only_file_system_or_no_folder_at_all_is_refused_with_the_mount_to_
 }
 
 #[test]
-fn c18_memory_needs_no_folder_at_all() {
+fn c18_memory_needs_no_directory_at_all() {
     if !require(Need::Mounts) {
         return;
     }
@@ -304,10 +307,10 @@ fn c18_memory_needs_no_folder_at_all() {
 }
 
 #[test]
-fn c19_a_folder_on_a_disk_is_refused_unless_a_disk_is_allowed() {
-    let Some(folder) = disk() else { return };
+fn c19_a_directory_on_a_disk_is_refused_unless_a_disk_is_allowed() {
+    let Some(directory) = disk() else { return };
     let value = canary();
-    let test = Test::with(FILE).secret("TOKEN", &value).deliver_to(folder);
+    let test = Test::with(FILE).secret("TOKEN", &value).deliver_to(directory);
     let outcome = test.start();
     outcome.refused(73, "deliver", "TOKEN", "disk").says(test.run_dir().to_str().unwrap());
     outcome.says("CRYOKEY_ALLOW_DISK=true");
@@ -377,7 +380,7 @@ fn c28_an_owner_for_a_delivered_file_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn a_limit_of_file_sizes_is_named_by_check_and_run_and_nothing_is_left() {
+fn a_limit_of_file_sizes_is_named_by_check_and_run_and_no_file_remains() {
     let key = "[secret.KEY]\nrequired = true\ndeliver = \"ssh\"\n";
     let tests = [
         Test::with(FILE).secret("TOKEN", canary()).in_run_dir(),
@@ -394,7 +397,7 @@ fn a_limit_of_file_sizes_is_named_by_check_and_run_and_nothing_is_left() {
 }
 
 #[test]
-fn told_to_stop_after_delivery_was_looked_at_and_before_the_app_runs_is_undone() {
+fn stopped_right_before_the_app_is_started_it_removes_the_files() {
     if !require(Need::Trace) {
         return;
     }
@@ -414,7 +417,7 @@ fn told_to_stop_after_delivery_was_looked_at_and_before_the_app_runs_is_undone()
 }
 
 #[test]
-fn told_to_stop_while_files_are_made_takes_them_away_again() {
+fn stopped_while_files_are_written_it_removes_them_again() {
     if !require(Need::Strace) {
         return;
     }

@@ -14,7 +14,7 @@ fn development(manifest: &str) -> Test {
 }
 
 #[test]
-fn what_is_missing_is_made_told_and_kept() {
+fn what_is_missing_is_generated_reported_and_kept() {
     let test = development(MANIFEST);
     let outcome = test.start();
     let app = outcome.app();
@@ -38,7 +38,7 @@ fn what_is_missing_is_made_told_and_kept() {
 }
 
 #[test]
-fn the_folder_wins_over_the_variable_and_what_is_there_is_used() {
+fn the_directory_overrides_the_variable_and_existing_files_are_used() {
     let value = canary();
     let test = Test::with("[secret.TOKEN]\nrequired = true\n").secret("TOKEN", canary()).option("--dev");
     let test = test.file("work/.secrets/TOKEN", &value, 0o600);
@@ -109,19 +109,19 @@ fn a_real_provider_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_made_up_is_refused_and_told() {
+fn what_cannot_be_generated_is_refused_by_name() {
     let manifest = "[secret.CERTIFICATE]\nrequired = true\nformat = \"pem\"\n";
     let outcome = development(manifest).start();
     assert_eq!(outcome.code, 66, "{}", outcome.stderr);
-    outcome.says("CERTIFICATE is required").says("put one into ./.secrets/CERTIFICATE");
+    outcome.says("CERTIFICATE is required").says("write one to ./.secrets/CERTIFICATE");
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_refused() {
+fn a_directory_that_cannot_be_made_is_refused() {
     let test = development(MANIFEST).by_nobody().through_shell("chmod 555 .; exec \"$@\"");
     let outcome = test.start();
     assert_eq!(outcome.code, 73, "{}", outcome.stderr);
-    outcome.says("could not be generated for development").says("reason=cannot-create");
+    outcome.says("for development: ").says("reason=cannot-create");
     assert!(!test.at("work/.secrets").exists());
     chmod(&test.at("work"), 0o755);
 }

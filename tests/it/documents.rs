@@ -48,23 +48,23 @@ fn row<'a>(text: &'a str, name: &str) -> Option<Vec<&'a str>> {
 }
 
 #[test]
-fn the_documentation_lists_every_variable_and_no_other_of_ours() {
+fn the_documentation_lists_every_variable_and_no_unknown_one() {
     let text = read("docs/settings.md");
     for name in variable::ALL {
         assert!(row(&text, name).is_some(), "no row for `{name}`");
     }
     let known: Vec<&str> = VARIABLES.iter().chain(variable::ALL).copied().collect();
-    let ours = |name: &&str| name.starts_with(variable::OURS) && *name != variable::OURS;
+    let is_own = |name: &&str| name.starts_with(variable::OWN_PREFIX) && *name != variable::OWN_PREFIX;
     let unknown: Vec<&str> = rows(&text)
         .flat_map(|cells| cells.into_iter().take(2).flat_map(quoted).collect::<Vec<_>>())
-        .filter(ours)
+        .filter(is_own)
         .filter(|name| !known.contains(name))
         .collect();
     assert!(unknown.is_empty(), "docs/settings.md has {unknown:?}, which the code does not know");
 }
 
 #[test]
-fn the_documentation_lists_every_placeholder_and_every_name_that_steers() {
+fn the_documentation_lists_every_placeholder_and_every_dangerous_name() {
     assert_quotes("docs/rules.md", PLACEHOLDERS.iter().copied());
     assert_quotes("docs/names.md", DANGEROUS.iter().copied());
     assert_quotes("docs/names.md", DANGEROUS_PREFIXES.iter().copied().chain(["_PROXY"]));
@@ -106,22 +106,22 @@ fn the_tables_of_exit_codes_are_those_of_the_code() {
     assert_eq!(documented_codes("docs/rules.md"), exit_codes());
 }
 
-/// The Rust files below a folder, with their text.
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+/// The Rust files below a directory, with their text.
+fn sources(directory: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
+    let mut directories = vec![root().join(directory)];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                directories.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
                 let text = read(&path);
                 found.push((path.strip_prefix(root()).unwrap().to_owned(), text));
             }
         }
     }
-    assert!(!found.is_empty(), "{folder} has no sources");
+    assert!(!found.is_empty(), "{directory} has no sources");
     found
 }
 
@@ -147,7 +147,7 @@ fn paths(text: &str) -> Vec<String> {
     }
 }
 
-/// The items of a list in braces, whose opening brace is taken off already.
+/// The items of a list in braces, without its opening brace.
 fn items(list: &str) -> Vec<&str> {
     let (mut items, mut depth, mut start) = (Vec::new(), 0, 0);
     for (at, character) in list.char_indices() {
@@ -173,7 +173,7 @@ fn paths_behind(text: &str, start: &str) -> Vec<String> {
     code(text).split(start).skip(1).flat_map(paths).collect()
 }
 
-/// The modules of ours that a file uses, without what is in them.
+/// The modules that a file uses, without their items.
 fn used(text: &str) -> BTreeSet<String> {
     let first = |path: String| path.split("::").next().unwrap_or_default().to_owned();
     paths_behind(text, "crate::").into_iter().map(first).collect()
@@ -195,9 +195,9 @@ fn module(path: &Path) -> String {
 
 /// Which files use which, as modules. That a file uses the one it is below is left out: together they are one
 /// subject, and the upper one holds what those below have in common.
-fn uses(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+fn uses(directory: &str) -> BTreeMap<String, BTreeSet<String>> {
     let sources: Vec<(String, String)> =
-        sources(folder).into_iter().map(|(path, text)| (module(&path), text)).collect();
+        sources(directory).into_iter().map(|(path, text)| (module(&path), text)).collect();
     let is_below = |name: &str, other: &str| name.starts_with(&format!("{other}::"));
     let owner = |path: &str| {
         let owners =
@@ -226,7 +226,7 @@ fn uses(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
 fn circles(uses: &BTreeMap<String, BTreeSet<String>>) -> Vec<&str> {
     let mut open: BTreeMap<&str, BTreeSet<&str>> =
         uses.iter().map(|(name, used)| (name.as_str(), used.iter().map(String::as_str).collect())).collect();
-    // What uses nothing, or only what is no part of a circle, is none; nor is what nobody uses.
+    // A file that uses nothing, or is not used, is not part of a circle.
     loop {
         let is_used = |name: &str| open.values().any(|used| used.contains(name));
         let Some(done) = open.iter().find(|(name, used)| used.is_empty() || !is_used(name)) else {
@@ -261,7 +261,7 @@ fn a_circle_is_found_and_what_leads_to_it_or_away_from_it_is_not_in_it() {
 fn modules_are_used_in_one_direction() {
     for (path, text) in sources("src") {
         let used = used(&text);
-        let is_in = |folder: &str| path.starts_with(format!("src/{folder}"));
+        let is_in = |directory: &str| path.starts_with(format!("src/{directory}"));
         let refuses = |modules: &[&str]| {
             let refused: Vec<&&str> = modules.iter().filter(|module| used.contains(**module)).collect();
             assert!(refused.is_empty(), "{} uses {refused:?}", path.display());
@@ -297,7 +297,7 @@ fn modules_are_used_in_one_direction() {
 }
 
 #[test]
-fn crates_init_knows_nothing_of_ours() {
+fn crates_init_depends_on_no_other_module() {
     let words = ["cryokey::", "Secret", "Provider", "Manifest", "Config"];
     for (path, text) in sources("crates/init/src") {
         let code = without_tests(&text).lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -306,7 +306,7 @@ fn crates_init_knows_nothing_of_ours() {
     }
     let manifest = read("crates/init/Cargo.toml");
     let (_, dependencies) = manifest.split_once("[dependencies]").unwrap();
-    assert!(!dependencies.contains("path ="), "crates/init depends on a crate of ours");
+    assert!(!dependencies.contains("path ="), "crates/init depends on another crate of the workspace");
 }
 
 #[test]
@@ -333,4 +333,25 @@ fn no_file_is_longer_than_one_subject() {
     let long: Vec<(PathBuf, usize)> =
         all.map(|(path, text)| (path, lines(&text))).filter(|(_, lines)| *lines > LONGEST_FILE).collect();
     assert!(long.is_empty(), "more than {LONGEST_FILE} lines without tests: {long:?}");
+}
+
+/// The names of all test functions and their helpers.
+fn functions() -> BTreeSet<String> {
+    let places =
+        ["src", "crates/init/src", "tests/it", "e2e/tests", "xtask/src"].into_iter().flat_map(sources);
+    let names = |(_, text): (PathBuf, String)| -> Vec<String> {
+        let after = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
+        after.map(str::to_owned).collect()
+    };
+    places.flat_map(names).collect()
+}
+
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let text = read("docs/security-tests.md");
+    let known = functions();
+    let is_name = |name: &&str| name.contains('_') && name.len() > 12;
+    let named: Vec<&str> = quoted(&text).into_iter().filter(is_name).collect();
+    let unknown: Vec<&&str> = named.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(named.len() > 40 && unknown.is_empty(), "docs/security-tests.md names {unknown:?}");
 }

@@ -21,22 +21,22 @@ fn made_by(program: &str, arguments: &[&str]) -> Test {
 }
 
 #[test]
-fn c01_a_missing_file_is_refused_with_name_path_and_what_is_there() {
+fn c01_a_missing_file_is_refused_with_name_path_and_what_exists() {
     let test = Test::with(REQUIRED).secret("OTHER", canary()).secret("another", canary());
     let outcome = test.start();
-    outcome.refused(66, "resolve", "TOKEN", "missing").says("looked for TOKEN; ");
+    outcome.refused(66, "resolve", "TOKEN", "missing").says("looked up TOKEN; ");
     outcome.says(test.at("secrets").to_str().unwrap()).says("2 entries").says("TOKEN_FILE");
 }
 
 #[test]
-fn c02_a_file_that_we_may_not_read_is_refused_with_owner_mode_our_uid_and_both_ways_out() {
+fn c02_an_unreadable_file_is_refused_with_owner_mode_uid_and_both_ways_out() {
     let test = Test::with(REQUIRED).secret_with_mode("TOKEN", canary(), 0).by_nobody();
     let outcome = test.start();
     outcome.refused(77, "resolve", "TOKEN", "denied").says(test.secret_path("TOKEN").to_str().unwrap());
-    let we = if is_root() { NOBODY } else { rustix::process::geteuid().as_raw() };
+    let uid = if is_root() { NOBODY } else { rustix::process::geteuid().as_raw() };
     let owner = rustix::process::geteuid().as_raw();
-    outcome.says(&format!("owner is uid {owner}")).says("mode 0000").says(&format!("uid {we}"));
-    outcome.says("with Swarm").says(&format!("`uid: \"{we}\"`")).says("Compose ignores uid, gid and mode");
+    outcome.says(&format!("owner is uid {owner}")).says("mode 0000").says(&format!("uid {uid}"));
+    outcome.says("with Swarm").says(&format!("`uid: \"{uid}\"`")).says("Compose ignores uid, gid and mode");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn c06_endless_devices_are_refused_and_nothing_is_read() {
 }
 
 #[test]
-fn c06_a_device_in_the_folder_is_refused() {
+fn c06_a_device_in_the_directory_is_refused() {
     if !require(Need::Root) {
         return;
     }
@@ -108,7 +108,7 @@ fn c07_a_socket_is_refused() {
 }
 
 #[test]
-fn c08_links_inside_the_folder_are_followed() {
+fn c08_links_inside_the_directory_are_followed() {
     let value = canary();
     let test = linked_to("inner/deeper/../file").file("secrets/inner/file", &value, 0o444);
     fs::create_dir(test.secret_path("inner/deeper")).unwrap();
@@ -125,7 +125,7 @@ fn c08_a_kubernetes_volume_is_read_through_its_links() {
 }
 
 #[test]
-fn c08_a_secrets_folder_that_is_a_link_is_followed() {
+fn c08_a_secrets_directory_that_is_a_link_is_followed() {
     let value = canary();
     let test = Test::with(REQUIRED).secret("TOKEN", &value);
     symlink("secrets", test.at("link")).unwrap();
@@ -134,7 +134,7 @@ fn c08_a_secrets_folder_that_is_a_link_is_followed() {
 }
 
 #[test]
-fn c09_links_out_of_the_folder_and_into_proc_are_refused() {
+fn c09_links_out_of_the_directory_and_into_proc_are_refused() {
     let test = Test::with(REQUIRED).file("outside", canary(), 0o444);
     let outside = test.at("outside");
     for target in
@@ -157,7 +157,8 @@ fn c10_a_link_to_itself_is_denied_and_a_link_to_nothing_is_missing() {
 }
 
 #[test]
-fn c11_a_hard_link_to_somebodys_file_in_a_writable_folder_is_told_and_denied_by_strict_permissions() {
+fn c11_a_hard_link_to_another_users_file_in_a_writable_directory_is_a_warning_and_denied_by_strict_permissions()
+ {
     if !require(Need::Root) {
         return;
     }
@@ -191,14 +192,14 @@ fn c12_a_loose_mode_is_advice_and_denied_by_strict_permissions() {
 }
 
 #[test]
-fn c13_a_folder_that_everybody_can_write_is_advice_and_denied_by_strict_permissions() {
+fn c13_a_directory_that_every_user_can_write_is_advice_and_denied_by_strict_permissions() {
     let test = Test::with(REQUIRED).secret_with_mode("TOKEN", canary(), 0o400);
     chmod(&test.at("secrets"), 0o777);
     test.start().app();
     assert!(test.command(["check"]).text().contains("has mode 0777"));
-    let folder = test.at("secrets");
+    let directory = test.at("secrets");
     let outcome = test.variable("CRYOKEY_STRICT_PERMISSIONS", "true").start();
-    outcome.refused(77, "resolve", "TOKEN", "denied").says("mode 0777").says(folder.to_str().unwrap());
+    outcome.refused(77, "resolve", "TOKEN", "denied").says("mode 0777").says(directory.to_str().unwrap());
 }
 
 #[test]
@@ -217,7 +218,7 @@ fn c17_long_and_non_utf_8_file_names_are_taken_as_bytes() {
 }
 
 #[test]
-fn c25_no_secrets_folder_is_a_problem_only_when_something_in_it_is_required() {
+fn c25_no_secrets_directory_is_a_problem_only_when_something_in_it_is_required() {
     let test = Test::with("[secret.TOKEN]\n").variable("CRYOKEY_SECRETS_DIR", "/nonexistent/secrets");
     test.start().warns_of_nothing().app();
     let test = Test::with(REQUIRED).variable("CRYOKEY_SECRETS_DIR", "/nonexistent/secrets");
@@ -225,7 +226,7 @@ fn c25_no_secrets_folder_is_a_problem_only_when_something_in_it_is_required() {
 }
 
 #[test]
-fn a_secrets_folder_that_is_none_or_not_ours_to_open_is_no_absence() {
+fn a_secrets_directory_that_cannot_be_opened_is_not_reported_as_absence() {
     let test = Test::with(REQUIRED).file("flat", "", 0o444);
     let path = test.at("flat");
     let outcome = test.variable("CRYOKEY_SECRETS_DIR", &path).start();
@@ -239,7 +240,7 @@ fn a_secrets_folder_that_is_none_or_not_ours_to_open_is_no_absence() {
 }
 
 #[test]
-fn a_folder_that_may_be_searched_but_not_listed_is_enough() {
+fn a_directory_that_may_be_searched_but_not_listed_is_enough() {
     let value = canary();
     let test = Test::with("[secret.TOKEN]\nrequired = true\n[secret.OTHER]\n").secret("TOKEN", &value);
     chmod(&test.at("secrets"), 0o111);

@@ -3,7 +3,7 @@
 use crate::support::{CRYOKEY, Need, Test, canary, require};
 
 #[test]
-fn our_own_variables_are_taken_out_and_one_line_names_them() {
+fn cryokeys_own_variables_are_removed_and_one_line_names_them() {
     let test = Test::profile().variable("CRYOKEY_KEEP_ENV", "").variable("CRYOKEY_START_TIMEOUT", "10s");
     let outcome = test.start();
     let app = outcome.app();
@@ -96,7 +96,7 @@ fn arguments_pass_byte_for_byte_and_the_apps_own_name_is_what_was_typed() {
 }
 
 #[test]
-fn no_value_is_ever_an_argument_of_ours() {
+fn no_value_is_ever_an_argument_of_cryokey() {
     if !require(Need::Trace) {
         return;
     }

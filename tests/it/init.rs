@@ -189,6 +189,21 @@ fn a_file_variable_gives_the_secret_its_name() {
 }
 
 #[test]
+fn a_variable_that_an_overlay_resets_leaves_its_name_to_the_secret() {
+    let compose = one_service(
+        "    environment:\n      API_KEY: !reset null\n      API_KEY_FILE: /run/secrets/key\n    secrets: [key]\n",
+    );
+    let manifest = written(&compose, &[]);
+    let container =
+        Container::default().file("/run/secrets/key").variable("API_KEY_FILE", "/run/secrets/key");
+    container
+        .starts(&manifest)
+        .app()
+        .has("API_KEY", container.value("/run/secrets/key"))
+        .has_no("API_KEY_FILE");
+}
+
+#[test]
 fn a_file_variable_may_lead_to_a_target_outside_the_secrets() {
     let compose = one_service(
         "    environment: [API_KEY_FILE=/etc/app/key]\n    secrets: [{source: k, target: /etc/app/key}]\n",

@@ -22,6 +22,7 @@ mod files;
 mod inheritance;
 mod init;
 mod manifest;
+mod messages;
 mod modes;
 mod names;
 mod process;

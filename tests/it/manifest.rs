@@ -38,28 +38,28 @@ fn the_option_counts_before_the_variable() {
 }
 
 #[test]
-fn the_manifest_in_the_working_directory_counts_for_a_user_who_is_not_root() {
+fn the_manifest_in_the_working_directory_applies_to_a_user_who_is_not_root() {
     let test = Test::new().public_file("work/cryokey.toml", asking_for("LOCAL"), 0o644);
     asks_for(&test.by_nobody().start(), "LOCAL");
 }
 
 #[test]
-fn the_manifest_in_the_working_directory_is_left_alone_by_root_and_that_is_told() {
+fn the_manifest_in_the_working_directory_is_ignored_by_root_and_that_is_reported() {
     if !require(Need::Root) {
         return;
     }
     let test = Test::profile().public_file("work/cryokey.toml", asking_for("LOCAL"), 0o644);
-    test.start().says("./cryokey.toml is not read as root").app();
+    test.start().says("./cryokey.toml is ignored, because cryokey runs as root").app();
 }
 
 #[test]
-fn the_manifest_in_the_working_directory_is_left_alone_by_pid_1() {
+fn the_manifest_in_the_working_directory_is_ignored_by_pid_1() {
     if !require(Need::PidNamespace) {
         return;
     }
     let test = Test::profile().public_file("work/cryokey.toml", asking_for("LOCAL"), 0o644).by_nobody();
     let test = test.through(["unshare", "--pid", "--fork", "--mount-proc"]);
-    test.start().says("./cryokey.toml is not read as root or as PID 1").app();
+    test.start().says("./cryokey.toml is ignored, because cryokey runs as root or as PID 1").app();
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn the_manifest_of_the_image_counts_where_no_other_does() {
 }
 
 #[test]
-fn a_manifest_that_is_named_and_not_there_or_not_readable_is_refused() {
+fn a_configured_manifest_that_is_missing_or_unreadable_is_refused() {
     let test = Test::profile().variable("CRYOKEY_MANIFEST", "/nonexistent.toml");
     test.start().refused(78, "configure", "/nonexistent.toml", "configuration").says("does not exist");
     let test = Test::profile().variable("CRYOKEY_MANIFEST", "/dev/zero");
@@ -104,7 +104,7 @@ fn a_manifest_that_others_can_write_is_refused_by_root() {
     let file = path(&test);
     chown(Path::new(&file), Some(NOBODY), None).unwrap();
     let test = test.variable("CRYOKEY_MANIFEST", &file);
-    test.start().refused(77, "configure", &file, "denied").says("owner 65534").says("chown root");
+    test.start().refused(77, "configure", &file, "denied").says("owner uid 65534").says("chown root");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn k06_running_the_app_as_root_is_one_warning_and_dropping_is_refused_as_long_as
     Test::profile().by_nobody().start().does_not_say("as root").app();
     for process in ["[process]\nuser = \"app\"\n", "[process]\ngrace = \"25s\"\n"] {
         let outcome = Test::with(process).start();
-        outcome.refused(78, "configure", "process", "configuration").says("this version does not have it");
+        outcome.refused(78, "configure", "process", "configuration").says("not supported yet");
     }
 }
 
@@ -172,8 +172,8 @@ fn settings_of_the_manifest_lose_to_their_variables() {
         "secrets_dir = \"/nonexistent\"\nstart_timeout = \"0s\"\n[secret.TOKEN]\nrequired = true\n";
     let test = Test::with(manifest).secret("TOKEN", &value).variable("CRYOKEY_START_TIMEOUT", "10s");
     test.start().app().has("TOKEN", &value);
-    let folder = test.at("secrets");
+    let directory = test.at("secrets");
     let test =
-        test.variable("CRYOKEY_SECRETS_DIR", "/nonexistent/too").option("--secrets-dir").option(folder);
+        test.variable("CRYOKEY_SECRETS_DIR", "/nonexistent/too").option("--secrets-dir").option(directory);
     test.start().app().has("TOKEN", value);
 }

@@ -1,4 +1,4 @@
-//! The strict modes: what stops, what is only told, and which code counts when several things are wrong.
+//! The strict modes: what stops startup, what is only a warning, and the exit code of several problems.
 
 use crate::support::{REQUIRED, Test, canary};
 
@@ -6,7 +6,7 @@ use crate::support::{REQUIRED, Test, canary};
 fn without_strict_secret_mode_an_absent_secret_is_a_warning() {
     let test = Test::with(REQUIRED).variable("STRICT_SECRET_MODE", "false");
     let outcome = test.start();
-    outcome.warns(&["TOKEN is required and does not exist", "; fix: "]).app().has_no("TOKEN");
+    outcome.warns(&["TOKEN is required, but does not exist", "; fix: "]).app().has_no("TOKEN");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_plain_variable_satisfies_the_variable_but_not_the_secret() {
 }
 
 #[test]
-fn name_file_satisfies_the_secret_and_is_taken_away() {
+fn name_file_satisfies_the_secret_and_is_removed() {
     let value = canary();
     let test = Test::with(REQUIRED).file("elsewhere", format!("{value}\n"), 0o400);
     let path = test.at("elsewhere");
@@ -110,7 +110,7 @@ fn name_file_satisfies_the_secret_and_is_taken_away() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_together_and_the_heaviest_decides() {
+fn all_problems_are_reported_together_and_the_most_severe_decides() {
     let manifest = "[secret.MISSING]\nrequired = true\n[secret.EMPTY]\nrequired = true\n\
                     [secret.DENIED]\nrequired = true\n[secret.BOTH]\n";
     let of = |names: &[&str]| {
@@ -149,7 +149,7 @@ fn a_configuration_error_stops_also_without_strict_modes() {
 fn remote_providers_are_refused_until_they_can_be_read() {
     for (name, value) in [("EXTERNAL_SECRET_PROVIDER", "aws"), ("K8S_SECRET_NAME", "app")] {
         let outcome = Test::profile().variable(name, value).start();
-        outcome.refused(78, "resolve", "SECRET_KEY", "configuration").says("cannot read from");
+        outcome.refused(78, "resolve", "SECRET_KEY", "configuration").says("does not support it yet");
         Test::profile().variable(name, "").start().app();
     }
     let outcome = Test::profile().variable("K8S_SECRET_NAMESPACE", "default").start();
@@ -159,7 +159,7 @@ fn remote_providers_are_refused_until_they_can_be_read() {
 }
 
 #[test]
-fn the_start_budget_bounds_reading() {
+fn the_startup_timeout_bounds_reading() {
     let test = Test::profile().variable("CRYOKEY_START_TIMEOUT", "0ms");
     let outcome = test.start();
     for name in ["SUPABASE_URL", "SUPABASE_KEY", "SECRET_KEY"] {

@@ -26,7 +26,7 @@ const STEERING: [&str; 19] = [
 ];
 
 #[test]
-fn b01_b02_b03_files_with_names_that_steer_a_process_are_not_delivered() {
+fn b01_b02_b03_files_with_dangerous_names_are_not_delivered() {
     let test = STEERING.iter().fold(Test::profile(), |test, name| test.secret(name, canary()));
     let test = test.secret("BASH_FUNC_x%%", "() { id; }");
     let outcome = test.start();
@@ -41,7 +41,7 @@ fn b01_b02_b03_files_with_names_that_steer_a_process_are_not_delivered() {
 #[test]
 fn b01_b02_b03_declaring_such_a_name_allows_it() {
     let manifest = declared(STEERING, "");
-    // The loader and the C library look at these two: nothing is there.
+    // The loader and the C library look at these two: they do not exist.
     let harmless = |name: &str| if name == "PATH" { "/usr/bin" } else { "/nonexistent" };
     let test = STEERING.iter().fold(Test::with(&manifest), |test, name| test.secret(name, harmless(name)));
     let outcome = test.start();
@@ -55,8 +55,8 @@ fn b01_b02_b03_declaring_such_a_name_allows_it() {
 fn b01_b02_b03_init_leaves_such_names_out_and_says_so() {
     let test = STEERING.iter().fold(Test::new(), |test, name| test.secret(name, canary()));
     let test = test.secret("API_KEY", canary());
-    let folder = test.at("secrets");
-    let line = ["init", "--output", "-", "--secrets-dir", folder.to_str().unwrap()];
+    let directory = test.at("secrets");
+    let line = ["init", "--output", "-", "--secrets-dir", directory.to_str().unwrap()];
     let written = test.command(line).text().to_owned();
     assert!(written.contains("[secret.API_KEY]"), "{written}");
     for name in STEERING {
@@ -73,11 +73,7 @@ fn b04_a_declared_name_that_is_no_variable_is_refused_escaped_and_with_its_place
     for name in names {
         let outcome = Test::with(&format!("[secret.\"{name}\"]\n")).start();
         assert_eq!(outcome.code, 78, "{name}: {}", outcome.stderr);
-        outcome
-            .nothing_happened()
-            .says("cryokey.toml:2:")
-            .says("no name of a variable")
-            .says("upper-case letters");
+        outcome.nothing_happened().says("cryokey.toml:2:").says("invalid name").says("upper-case letters");
         assert!(!outcome.stderr.contains('\u{1b}'), "{}", outcome.stderr);
     }
 }
@@ -94,7 +90,7 @@ fn b05_two_files_that_stand_for_one_name_are_refused_with_both() {
     let test = Test::with("[secret.DB_PASSWORD]\n").secret("DB_PASSWORD", canary());
     let outcome = test.secret("db_password", canary()).start();
     outcome.refused(78, "resolve", "DB_PASSWORD", "configuration");
-    outcome.says("files DB_PASSWORD and files db_password both stand for DB_PASSWORD");
+    outcome.says("files DB_PASSWORD and files db_password map to DB_PASSWORD");
     let test = Test::with("name_prefix = \"app_\"\n[secret.DB_PASSWORD]\n").secret("DB_PASSWORD", canary());
     let outcome = test.secret("app_db_password", canary()).start();
     outcome.refused(78, "resolve", "DB_PASSWORD", "configuration").says("app_db_password");
@@ -103,8 +99,8 @@ fn b05_two_files_that_stand_for_one_name_are_refused_with_both() {
 #[test]
 fn b05_init_refuses_keys_of_one_place_that_become_one_name() {
     let test = Test::new().secret("db-password", canary()).secret("DB_PASSWORD", canary());
-    let folder = test.at("secrets");
-    let outcome = test.command(["init", "--output", "-", "--secrets-dir", folder.to_str().unwrap()]);
+    let directory = test.at("secrets");
+    let outcome = test.command(["init", "--output", "-", "--secrets-dir", directory.to_str().unwrap()]);
     outcome.refused(78, "configure", "DB_PASSWORD", "configuration").says("db-password");
 }
 
@@ -238,7 +234,7 @@ fn b18_a_manifest_with_mistakes_is_refused_with_line_column_and_a_proposal() {
 }
 
 #[test]
-fn b18_all_mistakes_of_a_manifest_are_told_together() {
+fn b18_all_mistakes_of_a_manifest_are_reported_together() {
     let outcome = Test::with("colours = []\n[secret.A]\nrequierd = true\n[secret.b]\n").start();
     outcome.refused(78, "configure", "colours", "configuration").says(":2:1: ").says(":4:1: ").says(":5:");
 }
@@ -401,7 +397,7 @@ fn a_name_prefix_behind_which_two_secrets_meet_is_refused() {
     for prefix in ["app_", "app", "APP-", "app."] {
         let outcome = Test::with(manifest).variable("CRYOKEY_NAME_PREFIX", prefix).start();
         outcome.refused(78, "configure", "CRYOKEY_NAME_PREFIX", "configuration");
-        outcome.says("APP_KEY and for KEY");
+        outcome.says("APP_KEY and KEY");
     }
     for prefix in ["ap_", "", "key"] {
         Test::with(manifest).variable("CRYOKEY_NAME_PREFIX", prefix).start().app();

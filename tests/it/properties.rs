@@ -28,7 +28,7 @@ proptest! {
     }
 
     #[test]
-    fn a_prefix_and_one_separator_are_taken_off(
+    fn a_prefix_and_one_separator_are_stripped(
         name in "[A-Z_][A-Z0-9_]{0,12}",
         prefix in "[a-z]{1,6}(/[a-z]{1,6})?",
         separator in select(["/", "-", "_", "."].as_slice()),
@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn exactly_one_final_line_end_is_taken_off_and_nothing_else(
+    fn exactly_one_trailing_newline_is_stripped_and_nothing_else(
         value in prop::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), any::<u8>()], 0..8),
         end in select(["", "\n", "\r\n", "\r"].as_slice()),
     ) {
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn an_escaped_text_steers_neither_a_terminal_nor_an_eye(bytes in prop_oneof![
+    fn an_escaped_text_controls_no_terminal_and_misleads_no_reader(bytes in prop_oneof![
         prop::collection::vec(any::<u8>(), 0..300),
         any_text().prop_map(String::into_bytes),
     ]) {

@@ -73,14 +73,14 @@ fn c15_a_file_that_changes_all_the_time_is_given_up_after_three_more_tries() {
         outcome
     });
     assert_eq!(outcome.code, 74, "{}", outcome.stderr);
-    outcome.says("changed each time while it was read").says(test.secret_path("TOKEN").to_str().unwrap());
+    outcome.says("changed during each attempt to read it").says(test.secret_path("TOKEN").to_str().unwrap());
     outcome.says("names=TOKEN reason=io").says("rename");
     assert!(outcome.stdout.is_empty());
 }
 
 #[test]
 fn c15_a_file_that_changes_once_is_read_again() {
-    // We are not dumpable, so only root's strace sees the names in our memory.
+    // cryokey is not dumpable, so only root's strace sees the names in its memory.
     if !require(Need::Root) || !require(Need::Trace) {
         return;
     }
@@ -133,7 +133,7 @@ fn c16_files_of_different_generations_are_never_delivered_together() {
 }
 
 #[test]
-fn c23_an_input_error_is_told_with_the_path() {
+fn c23_an_input_error_is_reported_with_the_path() {
     if !require(Need::Trace) {
         return;
     }
@@ -159,7 +159,7 @@ fn c23_an_input_error_that_passes_is_tried_again() {
 }
 
 #[test]
-fn c26_a_denial_by_a_security_module_is_told_with_number_and_path() {
+fn c26_a_denial_by_a_security_module_is_reported_with_number_and_path() {
     if !require(Need::Strace) {
         return;
     }

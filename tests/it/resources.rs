@@ -27,7 +27,7 @@ fn h01_fifty_secrets_start_within_16_mebibytes() {
 }
 
 #[test]
-fn h02_sixteen_descriptors_are_enough_for_variables_and_for_files_in_a_folder() {
+fn h02_sixteen_descriptors_are_enough_for_variables_and_for_files_in_a_directory() {
     let limit = "ulimit -n 16; exec \"$@\"";
     secrets(50, 100, "").through_shell(limit).start().app();
     secrets(50, 100, "deliver = \"file\"\n").in_run_dir().through_shell(limit).start().app();
@@ -43,7 +43,7 @@ fn h02_more_memory_files_than_descriptors_are_refused_by_name() {
     let test = secrets(50, 100, "deliver = \"file\"\n").through_mounts(script);
     let outcome = test.start();
     assert_eq!(outcome.code, 71, "{}", outcome.stderr);
-    outcome.nothing_happened().says("no memory file could be made for S000").says("Too many open files");
+    outcome.nothing_happened().says("cannot create an in-memory file for S000").says("Too many open files");
     assert_eq!(test.command(["check"]).code, 71);
     outcome.says("limit of open files").says("CRYOKEY_RUN_DIR").says("code=71 phase=deliver names=S000");
 }

@@ -26,16 +26,16 @@ fn stopped(outcome: &Outcome) -> &Outcome {
 }
 
 #[test]
-fn a_secret_that_is_too_old_is_told_with_age_and_limit() {
+fn a_secret_that_is_too_old_is_reported_with_age_and_limit() {
     let outcome = start(MANIFEST, &days_ago(100), "90", "");
-    outcome.warns(&["TOKEN", "100 days", "limit of 90"]).app();
+    outcome.warns(&["TOKEN", "100 days", "maximum age is 90"]).app();
     start(MANIFEST, &days_ago(90), "90", "").warns_of_nothing().app();
 }
 
 #[test]
 fn in_strict_rotation_mode_a_secret_that_is_too_old_stops_the_start() {
     let outcome = start(MANIFEST, &days_ago(100), "90", "true");
-    stopped(&outcome).says("100 days").says("limit of 90").says("SECRET_ROTATION_TIMESTAMP");
+    stopped(&outcome).says("100 days").says("maximum age is 90").says("SECRET_ROTATION_TIMESTAMP");
     start(MANIFEST, &days_ago(90), "90", "true").warns_of_nothing().app();
 }
 
@@ -57,13 +57,13 @@ fn the_stamp_is_epoch_seconds_or_rfc_3339() {
 }
 
 #[test]
-fn a_stamp_that_nobody_should_see_is_not_quoted() {
+fn an_invalid_timestamp_is_not_quoted() {
     let outcome = start(MANIFEST, &canary(), "90", "true");
     stopped(&outcome);
 }
 
 #[test]
-fn a_stamp_in_the_future_stops_in_strict_mode_and_is_told_otherwise() {
+fn a_stamp_in_the_future_stops_in_strict_mode_and_is_reported_otherwise() {
     let future = (SystemTime::now() + Duration::from_secs(2 * DAY)).duration_since(UNIX_EPOCH).unwrap();
     let stamp = future.as_secs().to_string();
     stopped(&start(MANIFEST, &stamp, "90", "true")).says("in the future");
@@ -71,14 +71,14 @@ fn a_stamp_in_the_future_stops_in_strict_mode_and_is_told_otherwise() {
 }
 
 #[test]
-fn an_unknown_age_stops_in_strict_mode_and_is_told_where_a_limit_is_set() {
+fn an_unknown_age_stops_in_strict_mode_and_is_reported_where_a_limit_is_set() {
     stopped(&start(MANIFEST, "", "90", "true")).says("SECRET_ROTATION_TIMESTAMP does not exist");
     start(MANIFEST, "", "90", "").warns(&["SECRET_ROTATION_TIMESTAMP does not exist", "TOKEN"]).app();
     start(MANIFEST, "", "", "").warns_of_nothing().app();
 }
 
 #[test]
-fn a_missing_threshold_stops_in_strict_mode_and_is_told_where_rotation_is_watched() {
+fn a_missing_threshold_stops_in_strict_mode_and_is_reported_where_rotation_is_watched() {
     stopped(&start(MANIFEST, &days_ago(1), "", "true")).says("SECRET_ROTATION_THRESHOLD_DAYS");
     start(MANIFEST, &days_ago(1), "", "").warns(&["no maximum age", "TOKEN"]).app();
 }
@@ -86,9 +86,9 @@ fn a_missing_threshold_stops_in_strict_mode_and_is_told_where_rotation_is_watche
 #[test]
 fn the_secrets_own_limit_counts_before_the_threshold() {
     let own = |days: &str| format!("{MANIFEST}rotate_every = \"{days}\"\n");
-    start(&own("30d"), &days_ago(40), "90", "").warns(&["40 days", "limit of 30"]).app();
+    start(&own("30d"), &days_ago(40), "90", "").warns(&["40 days", "maximum age is 30"]).app();
     start(&own("60d"), &days_ago(40), "30", "true").warns_of_nothing().app();
-    stopped(&start(&own("30d"), &days_ago(40), "", "true")).says("limit of 30");
+    stopped(&start(&own("30d"), &days_ago(40), "", "true")).says("maximum age is 30");
 }
 
 #[test]

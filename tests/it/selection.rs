@@ -71,7 +71,7 @@ fn the_first_variable_that_names_a_declared_environment_selects_in_any_case() {
 }
 
 #[test]
-fn a_value_that_is_not_declared_selects_nothing_and_is_told() {
+fn a_value_that_is_not_declared_selects_nothing_and_is_reported() {
     let variables = [("APP_ENV", "stagin"), ("DEPLOYMENT_COLOR", "purple")];
     let outcome = app_gets(&["TOKEN"], &variables);
     outcome.says("APP_ENV=`stagin`").says("did you mean `staging`").says("DEPLOYMENT_COLOR=`purple`");
@@ -152,7 +152,7 @@ fn an_undeclared_environment_of_another_variable_selects_nothing_and_nothing_is_
             let outcome = app_gets(files, &[(variable, "development")]);
             outcome.refused(66, "resolve", "TOKEN", "missing");
             outcome
-                .says(&format!("PRODUCTION_TOKEN exists and is not used, because {variable}=`development`"));
+                .says(&format!("PRODUCTION_TOKEN exists but is not used, because {variable}=`development`"));
         }
         let outcome = app_gets(&["PRODUCTION_TOKEN", "TOKEN"], &[(variable, "development")]);
         outcome.warns_of_nothing().app().has("TOKEN", value("TOKEN"));
@@ -167,7 +167,7 @@ fn a_file_variable_of_an_environment_that_nothing_selects_is_not_assumed_either(
     let test = Test::with(MANIFEST).file("elsewhere", canary(), 0o444).variable("FLASK_ENV", "dev");
     let path = test.at("elsewhere");
     let outcome = test.variable("PRODUCTION_TOKEN_FILE", path).start();
-    outcome.refused(66, "resolve", "TOKEN", "missing").says("PRODUCTION_TOKEN_FILE exists and is not used");
+    outcome.refused(66, "resolve", "TOKEN", "missing").says("PRODUCTION_TOKEN_FILE exists but is not used");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn an_undeclared_color_uses_no_color_and_the_warning_says_which_value_it_was() {
     let outcome = app_gets(&["BLUE_TOKEN", "TOKEN"], &[("DEPLOYMENT_COLOR", "purple")]);
     outcome.warns(&["DEPLOYMENT_COLOR=`purple`", "BLUE_TOKEN"]).app().has("TOKEN", value("TOKEN"));
     let outcome = app_gets(&["BLUE_TOKEN"], &[("DEPLOYMENT_COLOR", "bleu")]);
-    outcome.refused(66, "resolve", "TOKEN", "missing").says("BLUE_TOKEN exists and is not used");
+    outcome.refused(66, "resolve", "TOKEN", "missing").says("BLUE_TOKEN exists but is not used");
 }
 
 #[test]

@@ -188,7 +188,7 @@ fn the_address_may_be_a_secret_file_and_a_bad_token_file_is_named() {
         .refused(78, "resolve", "API_KEY", "configuration")
         .says("secrets/VAULT_TOKEN has more than one line");
     let test = test.secret("vault-token", "x");
-    test.start().refused(78, "resolve", "API_KEY", "configuration").says("stand for the same name");
+    test.start().refused(78, "resolve", "API_KEY", "configuration").says("map to the same name");
 }
 
 #[test]

@@ -90,14 +90,14 @@ fn a28_a_key_without_its_last_line_end_gets_one() {
 }
 
 #[test]
-fn a29_a_key_with_windows_line_ends_is_mended() {
+fn a29_a_key_with_crlf_is_repaired() {
     let test = staging(ED25519.replace('\n', "\r\n"));
     test.start().app();
     assert_eq!(placed(&test), ED25519);
 }
 
 #[test]
-fn a29_a_key_whose_line_ends_are_spelt_out_is_refused() {
+fn a29_a_key_whose_newlines_are_spelt_out_is_refused() {
     let outcome = staging(ED25519.replace('\n', "\\n")).start();
     outcome.refused(65, "resolve", "SSH_KEY", "format").says("\\n").says("STAGING_SSH_KEY");
 }
@@ -142,7 +142,7 @@ fn another_environments_key_is_not_even_looked_at() {
 }
 
 #[test]
-fn a_second_start_with_the_same_key_changes_nothing() {
+fn a_second_startup_with_the_same_key_changes_nothing() {
     let test = staging(ED25519);
     test.start().app();
     let inode = fs::metadata(key_path(&test)).unwrap().ino();
@@ -151,7 +151,7 @@ fn a_second_start_with_the_same_key_changes_nothing() {
 }
 
 #[test]
-fn c20_a_key_of_our_own_is_replaced_as_a_name_when_it_was_rotated() {
+fn c20_a_key_that_cryokey_wrote_is_replaced_as_a_name_after_rotation() {
     let path = |test: &Test| test.at("home/deploy");
     let manifest = |test: &Test| format!("{MANIFEST}path = \"{}\"\n", path(test).display());
     let test = staging(ED25519);
@@ -168,7 +168,7 @@ fn c20_a_key_of_our_own_is_replaced_as_a_name_when_it_was_rotated() {
 }
 
 #[test]
-fn c20_somebody_elses_file_is_never_replaced() {
+fn c20_a_foreign_file_is_never_replaced() {
     let test = staging(ED25519).file("home/.ssh/id_ed25519", "theirs\n", 0o600);
     chmod(&test.at("home/.ssh"), 0o700);
     let outcome = test.start();
@@ -178,7 +178,7 @@ fn c20_somebody_elses_file_is_never_replaced() {
 }
 
 #[test]
-fn c20_a_key_of_ours_that_somebody_changed_is_somebody_elses() {
+fn c20_a_key_that_was_changed_after_cryokey_wrote_it_is_foreign() {
     let test = staging(ED25519);
     test.start().app();
     fs::write(key_path(&test), format!("{ED25519}# theirs\n")).unwrap();
@@ -186,7 +186,7 @@ fn c20_a_key_of_ours_that_somebody_changed_is_somebody_elses() {
 }
 
 #[test]
-fn c20_somebody_elses_file_with_the_same_content_is_kept_and_narrowed() {
+fn c20_a_foreign_file_with_the_same_content_is_kept_and_its_mode_narrowed() {
     let test = staging(ED25519).file("home/.ssh/id_ed25519", ED25519, 0o644);
     test.start().app();
     assert_eq!((mode(key_path(&test)), mode(test.at("home/.ssh"))), (0o600, 0o700));
@@ -229,7 +229,7 @@ fn c18_a_home_that_cannot_be_written_is_refused_with_the_mount_to_add() {
 }
 
 #[test]
-fn home_counts_before_the_account_and_a_difference_is_told() {
+fn home_overrides_the_account_and_a_difference_is_reported() {
     if !require(Need::Root) {
         return;
     }

@@ -106,7 +106,7 @@ fn a07_bytes_that_are_no_utf_8_arrive_in_a_file() {
 }
 
 #[test]
-fn a08_one_final_line_end_is_taken_off_a_variable_and_kept_in_a_file() {
+fn a08_one_trailing_newline_is_stripped_for_a_variable_and_kept_in_a_file() {
     let value = canary();
     arrives(format!("{value}\n"), &value);
     arrives(&value, &value);
@@ -120,26 +120,26 @@ fn a08_a_secret_may_keep_its_line_end_in_a_variable() {
 }
 
 #[test]
-fn a08_explain_tells_that_a_line_end_is_taken_off() {
+fn a08_explain_says_that_a_trailing_newline_is_stripped() {
     let test = Test::with(REQUIRED).secret("TOKEN", format!("{}\n", canary()));
-    assert!(test.command(["explain", "TOKEN"]).text().contains("one final line end (LF) is taken off"));
+    assert!(test.command(["explain", "TOKEN"]).text().contains("one trailing newline (LF) is stripped"));
     let test = Test::with(REQUIRED).secret("TOKEN", canary());
-    assert!(!test.command(["explain", "TOKEN"]).text().contains("taken off"));
+    assert!(!test.command(["explain", "TOKEN"]).text().contains("stripped"));
 }
 
 #[test]
-fn a09_of_two_final_line_ends_one_is_taken_off() {
+fn a09_of_two_trailing_newlines_one_is_stripped() {
     arrives("word\n\n", "word\n");
     arrives("word\r\n\r\n", "word\r\n");
     arrives("word \t", "word \t");
 }
 
 #[test]
-fn a10_one_final_windows_line_end_is_taken_off_as_one_and_told() {
+fn a10_one_trailing_crlf_is_stripped_as_one_and_reported() {
     let test = Test::with(REQUIRED).secret("TOKEN", format!("{}\r\n", "w".repeat(9)));
     let outcome = test.start();
     outcome.warns(&["TOKEN", "CRLF"]).app().has("TOKEN", "w".repeat(9));
-    assert!(test.command(["explain", "TOKEN"]).text().contains("one final line end (CRLF) is taken off"));
+    assert!(test.command(["explain", "TOKEN"]).text().contains("one trailing newline (CRLF) is stripped"));
     arrives("word\r", "word\r");
 }
 
@@ -248,13 +248,13 @@ fn a32_a_value_shorter_than_its_least_length_is_refused_where_it_is_required() {
 }
 
 #[test]
-fn a32_a_value_shorter_than_its_least_length_is_told_where_it_is_optional() {
+fn a32_a_value_shorter_than_its_least_length_is_reported_where_it_is_optional() {
     let test = Test::with("[secret.TOKEN]\nmin_length = 50\n").secret("TOKEN", "short");
     test.start().warns(&["TOKEN", "shorter than 50"]).app().has("TOKEN", "short");
 }
 
 #[test]
-fn a32_a_placeholder_is_refused_where_a_value_is_required_and_told_elsewhere() {
+fn a32_a_placeholder_is_refused_where_a_value_is_required_and_reported_elsewhere() {
     for placeholder in ["changeme", "ChangeMe", "TODO", "xxx\n"] {
         let outcome = Test::with(REQUIRED).secret("TOKEN", placeholder).start();
         outcome.refused(65, "resolve", "TOKEN", "placeholder").says("placeholder").says("files TOKEN");
@@ -283,7 +283,7 @@ fn a33_terminal_escapes_in_quoted_text_are_escaped() {
 }
 
 #[test]
-fn formats_are_checked_for_required_names_and_told_for_optional_ones() {
+fn formats_are_checked_for_required_names_and_reported_for_optional_ones() {
     let cases: [(&str, &[u8], &[u8]); 8] = [
         ("url", b"postgres://user:p%40ss@db:5432/app", b"no-url"),
         ("json", b"{\"a\": [1, null]}", b"{\"a\": "),
@@ -307,7 +307,7 @@ fn formats_are_checked_for_required_names_and_told_for_optional_ones() {
 #[test]
 fn the_built_in_profile_asks_for_a_url() {
     let test = Test::profile().secret("SUPABASE_URL", canary());
-    test.start().refused(65, "resolve", "SUPABASE_URL", "format").says("no `://`");
+    test.start().refused(65, "resolve", "SUPABASE_URL", "format").says("not contain `://`");
     let url = canary_url();
     Test::profile().secret("SUPABASE_URL", &url).start().app().has("SUPABASE_URL", url);
 }

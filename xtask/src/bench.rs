@@ -15,7 +15,7 @@ pub(crate) fn bench(peers: Option<&str>) -> Result {
     let shell = project::shell()?;
     let binaries = dist::dist()?;
     let ours = dist::for_this_machine(&binaries)?;
-    // The driver, the floor and the trivial program get the same flags as ours.
+    // The driver, the floor and the trivial program get the same flags as cryokey.
     run(dist::static_build(&shell, &ours.triple).args(["--manifest-path", "bench/Cargo.toml"]))?;
     let built = project::target(&shell, "bench")?.join(&ours.triple).join("release");
     let before = project::load(&shell);
@@ -42,7 +42,7 @@ fn peer(name: &str, directory: Option<&str>) -> Option<PathBuf> {
     given.filter(|path| path.is_file()).or_else(|| find(name))
 }
 
-/// The peers' directory is left out: it is somebody's own, and its path says nothing about the figures.
+/// Without the peers' directory, which is specific to one machine.
 fn head(shell: &Shell, peers: Option<&str>, before: &str) -> Result<String> {
     let lines = [
         "# Figures".to_owned(),

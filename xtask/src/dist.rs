@@ -122,7 +122,7 @@ fn must_be_static(shell: &Shell, path: &Path) -> Result {
     needs.map_or(Ok(()), |word| Err(format!("{} is not static: it has {word}", path.display()).into()))
 }
 
-/// As `rustc -vV` names the machine we build on.
+/// The host triple, from `rustc -vV`.
 pub(crate) fn host_triple(shell: &Shell) -> Result<String> {
     let version = cmd!(shell, "rustc -vV").quiet().read()?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn every_case_has_an_outcome_and_somebody_who_owns_it() {
+    fn every_case_has_an_outcome_and_an_owner() {
         for case in read().unwrap() {
             let known = ["2", "3", "4", "5", "13", "later", "dropped"].contains(&case.issue.as_str());
             assert!(known && !case.outcome.is_empty(), "{}", case.id);

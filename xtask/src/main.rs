@@ -1,7 +1,7 @@
 //! The project's own commands: `cargo xtask test`, `verify`, `bench`, `dist` and `faults`.
 //!
-//! What CI does, what a contributor types and what the documents name is one and the same thing, written in the
-//! language that everybody here reads. Nothing in this crate ends up in the product.
+//! CI, contributors and the documents use the same commands, written in Rust. Nothing in this crate is part of the
+//! product.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks to a developer")]

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_no_failure_and_the_line_to_type_is_told() {
+    fn a_missing_program_is_no_failure_and_the_line_to_type_is_reported() {
         let error = need("no-such-program", "apt-get install it").unwrap_err();
         assert!(error.downcast::<NotRun>().unwrap().0.ends_with("; to run it: apt-get install it"));
     }

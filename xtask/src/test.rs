@@ -97,7 +97,7 @@ fn judge(tally: &Tally, (status, output): &(ExitStatus, String)) -> Result<Strin
     Err(verdict.map_or_else(|failed| failed, |_| format!("cargo test ended with {status}")).into())
 }
 
-/// What takes a build of its own or a tool that not everybody has.
+/// Parts that need a separate build, or a tool that may not be installed.
 fn release(shell: &Shell, report: &mut Report, tally: &Tally) {
     report.step("documentation", || {
         let line = cmd!(shell, "cargo doc --locked --workspace --no-deps --document-private-items");
@@ -127,7 +127,7 @@ fn deny(shell: &Shell, subjects: &[&str]) -> Result<String> {
     run(cmd!(shell, "cargo deny --locked check {subjects...}")).map(|_| String::new())
 }
 
-/// Fetched first and by itself: only so can a network that is not there be told from an advisory.
+/// Fetched separately first, to distinguish a missing network from an advisory.
 fn advisories(shell: &Shell) -> Result<String> {
     need("cargo-deny", "cargo install --locked cargo-deny")?;
     let (status, _) = capture(cmd!(shell, "cargo deny fetch db"))?;

@@ -12,12 +12,12 @@ include!("../names.rs");
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    let (Some(folder), Some(app)) = (arguments.next().map(PathBuf::from), arguments.next()) else {
+    let (Some(directory), Some(app)) = (arguments.next().map(PathBuf::from), arguments.next()) else {
         return ExitCode::from(64);
     };
     let mut command = Command::new(app);
     for name in NAMES {
-        let Ok(mut value) = std::fs::read(folder.join(name)) else {
+        let Ok(mut value) = std::fs::read(directory.join(name)) else {
             return ExitCode::from(66);
         };
         value.pop_if(|byte| *byte == b'\n');

@@ -1,4 +1,5 @@
-//! Becoming the app: an own search and `execve`, so that nothing is ever handed to a shell.
+//! Becomes the app. cryokey searches PATH and calls `execve` itself, because `execvp` passes scripts without `#!` to a
+//! shell.
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::io::{self, Read};
@@ -9,7 +10,7 @@ use crate::launch::Launch;
 use crate::stop::StopSignals;
 use crate::{search, signals, startup};
 
-/// The kernel looks at no more of a script (`BINPRM_BUF_SIZE`), so neither does the message.
+/// The kernel reads no more of a script than this (`BINPRM_BUF_SIZE`).
 const SCRIPT_LINE: u64 = 256;
 
 /// Why the app could not be started.
@@ -17,39 +18,33 @@ const SCRIPT_LINE: u64 = 256;
 pub struct ExecError {
     /// The path that was found, or the name that was not found anywhere.
     pub path: PathBuf,
-    /// What was wrong with it.
     pub reason: Reason,
 }
 
-/// What was wrong with the program.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It is a directory.
     Directory,
-    /// The user may not execute it.
     Denied,
     /// Neither a binary for this machine nor a script with `#!`.
     Format,
-    /// Links that lead in a circle.
+    /// Symbolic links form a loop.
     Loop,
     /// It exists, but the interpreter of its `#!` line or the loader of its binary does not.
     MissingInterpreter(Option<OsString>),
     /// Its file system is mounted without permission to execute.
     NoExecMount,
-    /// A part of the path is a file.
     NotADirectory,
-    /// It does not exist.
     NotFound,
     /// A stop signal arrived before it was tried.
     Stopped(u8),
     /// Arguments and environment are larger than the kernel allows.
     TooBig,
-    /// Any other answer of the kernel.
+    /// Any other error of the kernel.
     Other(io::ErrorKind, i32),
 }
 
 impl ExecError {
-    /// 127 for what was not found, 126 for what was found and cannot be executed, as shells and `env` do.
+    /// 127 if it was not found, 126 if it was found but cannot be executed, as in shells and `env`.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.reason {
@@ -59,8 +54,8 @@ impl ExecError {
     }
 }
 
-/// Becomes the app. Returns only when that failed. Descriptors stay as the app would have got them, since nothing but
-/// a message follows; the signals that could keep it from being written are ignored again.
+/// Becomes the app. Returns only on failure. The caller then only writes a message, so descriptors stay as the app would
+/// have got them; the signals that writing can raise are ignored again, so that they do not kill the process.
 #[must_use]
 pub fn exec(launch: &Launch, held: &StopSignals) -> ExecError {
     startup::restore();
@@ -69,8 +64,8 @@ pub fn exec(launch: &Launch, held: &StopSignals) -> ExecError {
     error
 }
 
-/// The order of `execvp`: a missing file means the next directory, a forbidden one is remembered in case nothing
-/// better comes, everything else ends the search.
+/// As `execvp` does: if a file is missing, the next directory is searched; a denial is reported only if no other
+/// directory has the program; any other error ends the search.
 fn try_each(launch: &Launch, held: &StopSignals) -> ExecError {
     let mut forbidden = None;
     for path in search::candidates(launch.program(), launch.variable("PATH")) {
@@ -129,7 +124,7 @@ fn reason(path: &Path, errno: i32) -> Reason {
     }
 }
 
-/// What does not exist, where the script itself does: execve answers ENOENT for both.
+/// The missing interpreter of a script that exists: execve fails with ENOENT for both.
 fn interpreter(path: &Path) -> Option<OsString> {
     let mut start = Vec::new();
     std::fs::File::open(path).ok()?.take(SCRIPT_LINE).read_to_end(&mut start).ok()?;

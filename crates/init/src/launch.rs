@@ -1,4 +1,4 @@
-//! What will run: program, arguments, environment.
+//! What execve gets: program, arguments, environment.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use zeroize::Zeroizing;
 
-/// What will run. The environment holds secrets: what cryokey put into it is wiped on drop, and `Debug` shows names
-/// only.
+/// What execve gets. The environment contains secrets: what cryokey added is wiped on drop, and `Debug` shows only
+/// names.
 pub struct Launch {
     pub(crate) program: CString,
     pub(crate) arguments: Vec<CString>,
@@ -15,18 +15,18 @@ pub struct Launch {
 }
 
 enum Entry {
-    /// Where the kernel put it. Neither copied nor wiped: it is the app's own, in memory that ends with execve.
+    /// Inherited, in the kernel's place: neither copied nor wiped, because execve discards that memory.
     Inherited(&'static CStr),
     Added(Zeroizing<CString>),
 }
 
-/// A string for the kernel had a NUL in it, so it would have been cut there.
+/// A string contained a NUL, where the kernel would have truncated it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NulInside;
 
 impl Launch {
-    /// The arguments come without the program's own name, and the environment starts empty: what the app inherits is
-    /// a decision of the caller.
+    /// `arguments` does not include the program's name. The environment starts empty; the caller decides what the app
+    /// inherits.
     pub fn new(program: &OsStr, arguments: &[impl AsRef<OsStr>]) -> Result<Self, NulInside> {
         let mut all = vec![string(program.as_bytes())?];
         for argument in arguments {
@@ -35,12 +35,12 @@ impl Launch {
         Ok(Self { program: string(program.as_bytes())?, arguments: all, environment: Vec::new() })
     }
 
-    /// Passes a string of the process's own environment on as it is, also one without `=`.
+    /// Passes on an environment string unchanged, even one without `=`.
     pub fn inherit(&mut self, entry: &'static CStr) {
         self.environment.push(Entry::Inherited(entry));
     }
 
-    /// Adds `NAME=value`, and takes it over to wipe it, also where it is refused.
+    /// Adds `NAME=value`. It is wiped in any case, even on an error.
     pub fn push_environment(&mut self, entry: Vec<u8>) -> Result<(), NulInside> {
         let entry = CString::new(entry).map_err(|refused| {
             drop(Zeroizing::new(refused.into_vec()));
@@ -50,7 +50,7 @@ impl Launch {
         Ok(())
     }
 
-    /// As it was asked for, not as it was found: messages name both.
+    /// As given, not the path that was found; messages name both.
     #[must_use]
     pub fn program(&self) -> &OsStr {
         OsStr::from_bytes(self.program.as_bytes())
@@ -67,7 +67,7 @@ impl Launch {
         self.environment.iter().map(Entry::as_c_str)
     }
 
-    /// Of a name given twice the first, as `getenv` has it.
+    /// The first if a name occurs twice, as with `getenv`.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
         let value = |entry: &'_ CStr| -> Option<usize> {
             entry.to_bytes().strip_prefix(name.as_bytes())?.starts_with(b"=").then_some(name.len() + 1)

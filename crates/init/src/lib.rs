@@ -1,9 +1,9 @@
-//! What cryokey does as a process: it notes the state it was started in, and becomes the app in that state.
+//! cryokey as a process: it records the state in which it was started, and becomes the app in that state.
 //!
-//! The only crate with unsafe code. It knows no secret, no provider and no configuration.
+//! The only crate with unsafe code. It does not know secrets, providers or configuration.
 //!
 //! `cargo +nightly miri test -p init` checks what handles memory: the walk over the environment's array, the strings
-//! and pointers that execve gets, the search. Miri does not have the system calls for signals, descriptors, prctl,
+//! and pointers that execve gets, the search. Miri lacks the system calls for signals, descriptors, prctl,
 //! statvfs and execve; each has one block with its argument, and the black-box tests of the workspace run it.
 
 mod exec;

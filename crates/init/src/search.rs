@@ -1,12 +1,12 @@
-//! Where a program is looked for: POSIX's rules for PATH, without the shell fallback of `execvp`.
+//! Searches a program by POSIX's rules for PATH, without the shell fallback of `execvp`.
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 
-/// What the C library searches when the app has no PATH at all.
+/// What the C library searches if PATH is not set.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// In the order to try them. A name with a slash is a path already; an empty entry is the working directory
+/// The candidates, in order. A name with a slash is a path already; an empty entry is the working directory
 /// (POSIX.1-2024, XBD 8.3, PATH).
 pub(crate) fn candidates(program: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
     let name = program.as_bytes();

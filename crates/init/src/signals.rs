@@ -1,7 +1,7 @@
-//! Signals as the kernel has them, and as they were before `main`.
+//! Signals: the current state, and the state before `main`.
 //!
-//! The mask is read and set by raw calls: glibc's wrappers hide signals 32 and 33, and the app must get back what it
-//! would have had without cryokey.
+//! The mask is read and set by raw calls: glibc's wrappers hide signals 32 and 33, and the app must get the
+//! mask that it would have had without cryokey.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,11 +11,12 @@ const SET_SIZE: usize = size_of::<u64>();
 
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
 
-/// What ends a process that writes where nobody reads, or beyond `RLIMIT_FSIZE`. Ignored, writing answers with an error.
+/// Signals that kill a process for writing to a closed pipe, or beyond `RLIMIT_FSIZE`. If they are ignored, the write fails
+/// with an error instead.
 const OF_WRITES: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 static WERE_DEFAULT: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
-/// Must run before the Rust runtime does: that one ignores SIGPIPE.
+/// Must run before the Rust runtime, which ignores SIGPIPE.
 pub(crate) fn note_inherited() {
     INHERITED_MASK.store(mask(), Ordering::Relaxed);
     for (signal, was_default) in OF_WRITES.into_iter().zip(&WERE_DEFAULT) {
@@ -31,7 +32,7 @@ pub(crate) fn restore_dispositions() {
     }
 }
 
-/// What whoever started this process had blocked: those signals are the app's affair.
+/// The signals that were blocked when the process was started; the app inherits them.
 pub(crate) fn inherited_mask() -> u64 {
     INHERITED_MASK.load(Ordering::Relaxed)
 }
@@ -74,7 +75,7 @@ pub(crate) fn disposition(signal: c_int) -> libc::sighandler_t {
     }
 }
 
-/// Before anything is written, and again after an execve that failed: a message follows.
+/// Before anything is written, and again after a failed execve, because a message is written then.
 pub(crate) fn ignore_those_of_writes() {
     for signal in OF_WRITES {
         set_disposition(signal, libc::SIG_IGN);
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no sigaction, and nothing is noted before main")]
-    fn the_start_was_noted_before_main() {
+    fn the_original_state_is_recorded_before_main() {
         for (signal, was_default) in OF_WRITES.into_iter().zip(&WERE_DEFAULT) {
             assert!(was_default.load(Ordering::Relaxed) || disposition(signal) == libc::SIG_IGN);
         }

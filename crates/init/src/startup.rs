@@ -1,7 +1,7 @@
-//! The process as it was before `main`: what the Rust runtime and cryokey change, the app gets back.
+//! The state of the process before `main`, so that what the Rust runtime and cryokey change can be restored for the app.
 //!
 //! Rust's runtime ignores SIGPIPE and opens `/dev/null` on closed descriptors 0-2 before `main` runs, so the
-//! original state must be noted earlier. An entry of `.init_array` runs before it, also in a static program.
+//! original state must be recorded earlier. An entry of `.init_array` runs before that, even in a static program.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use crate::{signals, stop};
 
 static WAS_CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
-// Miri would run it, and has neither the signal mask nor prctl.
+// Miri would run it, but lacks the signal mask and prctl.
 #[cfg(not(miri))]
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -29,16 +29,15 @@ extern "C" fn note() {
     }
 }
 
-/// PID 1 of a namespace is special twice: the kernel gives it no default signal actions, and it is what a container
-/// runs, not what a developer types.
+/// PID 1 of a namespace has no default signal actions. It also means a container, not a developer's shell.
 #[must_use]
 pub fn is_pid_1() -> bool {
     std::process::id() == 1
 }
 
-/// The environment strings exactly as the kernel handed them over, where it put them: also those without `=`, given
-/// twice, or not UTF-8, which the standard library drops or hides. No copy is made, so that of an inherited secret
-/// there is no second one that would have to be wiped.
+/// The environment strings exactly as the kernel passed them, in their original memory, including those without `=`,
+/// duplicates, and those that are not UTF-8, which the standard library drops or hides. A copy of an inherited secret
+/// would have to be wiped, so none is made.
 #[must_use]
 pub fn environment() -> Vec<&'static CStr> {
     unsafe extern "C" {
@@ -47,15 +46,15 @@ pub fn environment() -> Vec<&'static CStr> {
     // SAFETY: `environ` is set by the C runtime before `.init_array` runs, and is null, or an array that ends with a
     // null pointer and holds NUL-terminated strings. The strings are on the initial stack, which stays until execve.
     // Array and strings never change: nothing in the program calls `setenv`, `putenv`, `unsetenv`, `set_var` or
-    // `remove_var` (the last two are unsafe, so the compiler refuses them everywhere in cryokey but in this crate),
+    // `remove_var` (the last two are unsafe, so in cryokey the compiler allows them only in this crate),
     // and nothing writes over the strings, as programs do that change their title.
     unsafe { strings(environ) }
 }
 
 /// # Safety
 ///
-/// The array is null, or ends with a null pointer and holds NUL-terminated strings that nobody changes or frees
-/// while the program runs.
+/// The array is null, or ends with a null pointer and holds NUL-terminated strings that are neither changed nor
+/// freed while the program runs.
 unsafe fn strings(mut array: *const *const c_char) -> Vec<&'static CStr> {
     let mut strings = Vec::new();
     if array.is_null() {
@@ -71,7 +70,8 @@ unsafe fn strings(mut array: *const *const c_char) -> Vec<&'static CStr> {
     strings
 }
 
-/// Right before execve, so that the app starts as if cryokey had not been there. The mask comes last of all.
+/// Runs right before execve, so that the app starts as it would without cryokey. The signal mask is restored last, in
+/// `exec`.
 pub(crate) fn restore() {
     signals::restore_dispositions();
     for (descriptor, was_closed) in (0..).zip(&WAS_CLOSED) {

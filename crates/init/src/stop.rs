@@ -1,7 +1,7 @@
-//! Signals that ask the process to stop before the app runs.
+//! Signals that stop the process before the app is started.
 //!
-//! PID 1 has no default actions, so there TERM must be obeyed by a handler; anywhere else the kernel does it.
-//! While files are half delivered the signals wait, so that what was written can be taken away first.
+//! PID 1 has no default actions, so it needs a handler for TERM; any other process is terminated by the kernel. While
+//! files are being delivered, the signals are blocked, so that what was written can be removed first.
 
 use std::ffi::c_int;
 
@@ -9,8 +9,8 @@ use crate::signals::{self, bit};
 
 const OBEYED: [c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
-/// Ends PID 1 on the signals that would end any other process. An ignored one stays ignored. execve puts the
-/// default action back, so the app does not notice.
+/// Makes PID 1 exit on the signals that terminate any other process. Ignored signals stay ignored. execve restores the
+/// default action, so the app does not notice.
 pub(crate) fn obey_signals() {
     for signal in OBEYED {
         if signals::disposition(signal) == libc::SIG_DFL {
@@ -24,8 +24,8 @@ extern "C" fn end(signal: c_int) {
     unsafe { libc::_exit(128 + signal) };
 }
 
-/// Stop signals, kept waiting until the app is started: a startup that fails meanwhile undoes what it did and says
-/// why before it ends, whoever else wants it to end.
+/// Blocks stop signals until the app is started, so that startup can remove what it has written, and log why, before the
+/// process exits.
 #[derive(Debug)]
 #[must_use]
 pub struct StopSignals(());
@@ -38,8 +38,8 @@ impl StopSignals {
         Self(())
     }
 
-    /// The stop signal that arrived meanwhile. One that was already blocked or ignored when cryokey was started does
-    /// not count: that is the app's affair.
+    /// The stop signal that has arrived since. Signals that were already blocked or ignored when cryokey was started do
+    /// not count: the app inherits that state.
     #[must_use]
     pub fn pending(&self) -> Option<u8> {
         let pending = signals::pending() & !signals::inherited_mask();
@@ -59,7 +59,7 @@ mod tests {
         let before = signals::mask();
         let held = StopSignals::hold();
         assert_eq!(held.pending(), None);
-        // SAFETY: the signal is blocked in this thread and taken back below.
+        // SAFETY: the signal is blocked in this thread and consumed below.
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), libc::SIGHUP) };
         assert_eq!(held.pending(), u8::try_from(libc::SIGHUP).ok());
         take_back(libc::SIGHUP);

@@ -1,4 +1,4 @@
-//! The app that stands in for a user's: prints one line of JSON about what it sees, then ends as it was told.
+//! A stand-in for a real app: prints one line of JSON about what it sees, then ends as requested.
 //!
 //! It never prints a value. The tests compare lengths and fingerprints, so that logs can be searched for values even
 //! where the probe wrote into the same log.
@@ -16,7 +16,7 @@ use serde_json::json;
 const USAGE: &str = "\
 probe [OPTION...] [-- ARGUMENT...]     arguments behind -- are only reported
   --file PATH     report this file; @NAME is the path in a variable
-  --folder PATH   report this folder and what is in it
+  --directory PATH   report this directory and what is in it
   --exit CODE     end with this code
   --on-term CODE  stay until TERM comes, then end with this code
 probe --without NAME PROGRAM [ARGUMENT...]
@@ -29,7 +29,7 @@ static CODE_ON_TERM: AtomicI32 = AtomicI32::new(0);
 #[derive(Default)]
 struct Request {
     files: Vec<OsString>,
-    folders: Vec<OsString>,
+    directories: Vec<OsString>,
     exit: u8,
     on_term: Option<i32>,
 }
@@ -48,7 +48,7 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Request> {
         match option.to_str()? {
             "--" => break,
             "--file" => request.files.push(arguments.next()?),
-            "--folder" => request.folders.push(arguments.next()?),
+            "--directory" => request.directories.push(arguments.next()?),
             "--exit" => request.exit = number(arguments.next())?,
             "--on-term" => request.on_term = Some(number(arguments.next())?),
             _ => return None,
@@ -71,7 +71,7 @@ fn report(request: &Request) -> ExitCode {
         "descriptors": seen::descriptors(),
         "environment": seen::environment(),
         "files": seen::files(&request.files),
-        "folders": seen::folders(&request.folders),
+        "directories": seen::directories(&request.directories),
         "process": seen::process(),
     });
     println!("{report}");

@@ -83,20 +83,20 @@ fn file(path: &Path) -> Value {
     match fs::metadata(path).and_then(|state| Ok((state, fs::read(path)?))) {
         Ok((state, bytes)) => {
             let (length, fingerprint) = content(&bytes);
-            let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
+            let parent = path.parent().and_then(|parent| fs::metadata(parent).ok());
             json!({
                 "state": state_text(&state),
                 "length": length,
                 "fingerprint": fingerprint,
-                "folder": folder.as_ref().map(state_text),
+                "directory": parent.as_ref().map(state_text),
             })
         }
         Err(error) => json!({ "error": error.to_string() }),
     }
 }
 
-/// What is in each folder, with everything below it.
-pub(crate) fn folders(asked: &[OsString]) -> BTreeMap<String, Value> {
+/// What is in each directory, with everything below it.
+pub(crate) fn directories(asked: &[OsString]) -> BTreeMap<String, Value> {
     let tree = |path: &OsString| {
         let mut found = BTreeMap::new();
         let outcome = collect(Path::new(path), &mut found);
@@ -105,8 +105,8 @@ pub(crate) fn folders(asked: &[OsString]) -> BTreeMap<String, Value> {
     asked.iter().map(|path| (path.to_string_lossy().into_owned(), tree(path))).collect()
 }
 
-fn collect(folder: &Path, found: &mut BTreeMap<String, String>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
+fn collect(directory: &Path, found: &mut BTreeMap<String, String>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let state = fs::symlink_metadata(&path)?;
         found.insert(path.display().to_string(), state_text(&state));
@@ -121,7 +121,7 @@ fn collect(folder: &Path, found: &mut BTreeMap<String, String>) -> io::Result<()
 fn state_text(state: &Metadata) -> String {
     let kind = match state.file_type() {
         kind if kind.is_file() => "file",
-        kind if kind.is_dir() => "folder",
+        kind if kind.is_dir() => "directory",
         kind if kind.is_symlink() => "link",
         kind if kind.is_fifo() => "pipe",
         _ => "other",

@@ -5,7 +5,7 @@ use std::fs;
 use e2e::secrecy::tells_no_value;
 
 use crate::support::{
-    CONTRACT, Compose, Engine, Folder, NOBODY, Project, Report, TO_DO, contract_values, engine, refuses,
+    CONTRACT, Compose, Directory, Engine, FIX, NOBODY, Project, Report, contract_values, engine, refuses,
 };
 
 /// `mode:` and `uid:` are there to show that Compose ignores them.
@@ -37,10 +37,10 @@ secrets:
 
 /// The project, whose secrets have this mode and owner on the host.
 fn up<'a>(compose: Compose, engine: &'a Engine, name: &'static str, mode: u32, owner: u32) -> Project<'a> {
-    let folder = engine.scratch();
-    fs::create_dir(folder.join(".secrets")).unwrap();
-    Folder::with_mode(folder.join(".secrets"), mode, owner).put_all(&*CONTRACT);
-    let file = folder.join("compose.yaml");
+    let directory = engine.scratch();
+    fs::create_dir(directory.join(".secrets")).unwrap();
+    Directory::with_mode(directory.join(".secrets"), mode, owner).put_all(&*CONTRACT);
+    let file = directory.join("compose.yaml");
     fs::write(&file, FILE).unwrap();
     compose.up(engine, name, &file, &[])
 }
@@ -60,7 +60,14 @@ fn c02_a_file_secret_of_root_is_refused_with_owner_mode_uid_and_both_ways_out() 
     let Some(compose) = Compose::find() else { return };
     let ended = up(compose, engine, "unreadable", 0o600, 0).wait("app");
     let ways_out = ["Swarm", "`uid: \"65534\"`", "Compose ignores", "chown 65534"];
-    let facts =
-        ["SUPABASE_URL", "SUPABASE_KEY", "SECRET_KEY", "owner is uid 0", "0600", "we are uid 65534", TO_DO];
+    let facts = [
+        "SUPABASE_URL",
+        "SUPABASE_KEY",
+        "SECRET_KEY",
+        "owner is uid 0",
+        "0600",
+        "uid 65534 cannot read",
+        FIX,
+    ];
     refuses(&ended, 77, &[&facts[..], &ways_out].concat());
 }

@@ -12,7 +12,7 @@ use e2e::secrecy::{canary, tells_no_value};
 use serde_json::Value;
 
 use crate::support::{
-    CONTRACT, Compose, Engine, Folder, NOBODY, built_examples, contract, contract_values, create_secret,
+    CONTRACT, Compose, Directory, Engine, NOBODY, built_examples, contract, contract_values, create_secret,
     engine, external, says,
 };
 
@@ -27,7 +27,7 @@ fn port_8000() -> MutexGuard<'static, ()> {
 
 /// The README's first command. Needs no engine: it runs on the developer's own machine.
 #[test]
-fn development_needs_no_set_up_and_the_next_start_finds_what_the_first_has_made() {
+fn development_needs_no_setup_and_the_next_startup_finds_what_the_first_generated() {
     let python = try_run(&mut command("python3", ["--version"]));
     let python =
         python.map_err(|error| format!("python3: {error}; to run it: apt-get install --yes python3-minimal"));
@@ -56,11 +56,11 @@ fn development_needs_no_set_up_and_the_next_start_finds_what_the_first_has_made(
 }
 
 /// The `.secrets` of an example, owned by the user that the containers run as.
-fn secrets_in(example: &Path) -> Folder {
+fn secrets_in(example: &Path) -> Directory {
     let path = example.join(".secrets");
     let _ = fs::remove_dir_all(&path);
     fs::create_dir(&path).unwrap();
-    Folder::with_mode(path, 0o600, NOBODY)
+    Directory::with_mode(path, 0o600, NOBODY)
 }
 
 /// The example app shows what it got: names with length and the beginning of the digest.
@@ -145,7 +145,7 @@ fn the_example_stack_gets_healthy_with_its_external_secrets() {
     tells_no_value("the log", &stack.logs(), contract_values());
 }
 
-/// The deployed stack; it goes away with this value.
+/// The deployed stack; it is removed with this value.
 struct Stack<'a>(&'a Engine);
 
 impl Stack<'_> {

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::support::{Folder, Run, engine};
+use crate::support::{Directory, Run, engine};
 
 const SECRETS: usize = 50;
 
 #[test]
 fn h01_a_container_of_16_mib_starts_with_50_secrets() {
     let Some(engine) = engine() else { return };
-    let secrets = Folder::readable(engine.scratch());
+    let secrets = Directory::readable(engine.scratch());
     let mut manifest = "version = 1\n".to_owned();
     let value = |number: usize| format!("value {number} ").repeat(100);
     for number in 0..SECRETS {
@@ -35,7 +35,7 @@ fn it_needs_no_process_beside_the_app() {
         Run::hardened(engine).options(&[&limit(*least), "--entrypoint=probe"]).try_run().code == 0
     };
     let least = (1..=16).find(alone).unwrap();
-    let secrets = engine.contract_folder();
+    let secrets = engine.contract_directory();
     let (report, _) = Run::hardened(engine).secrets(&secrets).options(&[&limit(least)]).report(0);
     report.has_contract();
 }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use e2e::program::{command, run, until};
 use e2e::secrecy::{canary, tells_no_value};
 
-use crate::support::{CONTRACT, Folder, Run, TO_DO, contract, contract_values, engine, refuses, says};
+use crate::support::{CONTRACT, Directory, FIX, Run, contract, contract_values, engine, refuses, says};
 
 #[test]
 fn secrets_reach_an_app_without_any_right_and_of_cryokey_nothing_is_left() {
     let Some(engine) = engine() else { return };
-    let secrets = engine.contract_folder();
+    let secrets = engine.contract_directory();
     let (report, ended) = Run::hardened(engine)
         .secrets(&secrets)
         .options(&["--entrypoint=cryokey"])
@@ -24,7 +24,7 @@ fn secrets_reach_an_app_without_any_right_and_of_cryokey_nothing_is_left() {
     for (fact, wanted) in [("pid", "1"), ("processes", "1"), ("uid", "65534"), ("gid", "65534")] {
         assert_eq!(report.process(fact), wanted, "{fact}");
     }
-    // As if cryokey had never been there.
+    // As without cryokey.
     let (alone, _) = Run::hardened(engine).options(&["--entrypoint=probe"]).report(0);
     for fact in ["groups", "capabilities", "no_new_privileges", "signals_blocked", "signals_ignored"] {
         assert_eq!(report.process(fact), alone.process(fact), "{fact}");
@@ -38,7 +38,7 @@ fn secrets_reach_an_app_without_any_right_and_of_cryokey_nothing_is_left() {
 #[test]
 fn neither_the_debug_log_nor_what_docker_keeps_of_the_container_holds_a_value() {
     let Some(engine) = engine() else { return };
-    let secrets = engine.contract_folder();
+    let secrets = engine.contract_directory();
     let container = Run::hardened(engine).secrets(&secrets).variable("CRYOKEY_LOG", "debug").start();
     let ended = container.wait().with(0);
     tells_no_value("docker logs", &ended.said(), contract_values());
@@ -58,7 +58,7 @@ fn neither_the_debug_log_nor_what_docker_keeps_of_the_container_holds_a_value() 
 #[test]
 fn term_reaches_the_app_whose_exit_code_is_the_containers() {
     let Some(engine) = engine() else { return };
-    let secrets = engine.contract_folder();
+    let secrets = engine.contract_directory();
     let container = Run::hardened(engine).secrets(&secrets).app(&["probe", "--on-term", "7"]).start();
     until("the app runs", Duration::from_secs(10), || {
         let logs = container.logs();
@@ -75,7 +75,7 @@ fn term_reaches_the_app_whose_exit_code_is_the_containers() {
 fn of_secrets_mounted_together_the_selected_environments_count_and_none_selected_is_refused() {
     let Some(engine) = engine() else { return };
     let (staging, production) = (canary(), canary());
-    let secrets = Folder::readable(engine.scratch()).put_all(&[
+    let secrets = Directory::readable(engine.scratch()).put_all(&[
         ("SUPABASE_URL", contract("SUPABASE_URL")),
         ("SUPABASE_KEY", contract("SUPABASE_KEY")),
         ("STAGING_SECRET_KEY", &staging),
@@ -92,15 +92,15 @@ fn of_secrets_mounted_together_the_selected_environments_count_and_none_selected
     }
     tells_no_value("the log", &ended.stderr, [staging, production]);
 
-    // Which of the two is meant cannot be guessed.
-    refuses(&run().run(), 78, &["CRYOKEY_ENVIRONMENT", "APP_ENV", "FLASK_ENV", TO_DO]);
+    // The choice would be ambiguous.
+    refuses(&run().run(), 78, &["CRYOKEY_ENVIRONMENT", "APP_ENV", "FLASK_ENV", FIX]);
 }
 
 #[test]
 fn of_secrets_mounted_together_each_color_gets_its_own() {
     let Some(engine) = engine() else { return };
     let (blue, green) = (canary(), canary());
-    let secrets = engine.contract_folder().put_all(&[
+    let secrets = engine.contract_directory().put_all(&[
         ("BLUE_SUPABASE_KEY", &blue),
         ("GREEN_SUPABASE_KEY", &green),
         ("PRODUCTION_SUPABASE_KEY", &canary()),
@@ -114,14 +114,14 @@ fn of_secrets_mounted_together_each_color_gets_its_own() {
     }
 }
 
-/// The secrets folder of a developer is 0700. Mounted as it is, it is closed to another user.
+/// The secrets directory of a developer is 0700. Mounted as it is, it is closed to another user.
 #[test]
 fn a_closed_secrets_directory_is_one_problem_and_not_one_per_secret() {
     let Some(engine) = engine() else { return };
-    let secrets = engine.contract_folder();
+    let secrets = engine.contract_directory();
     fs::set_permissions(secrets.path(), Permissions::from_mode(0o700)).unwrap();
     let ended = Run::hardened(engine).secrets(&secrets).run();
-    refuses(&ended, 77, &["/run/secrets", "uid 0", "0700", "uid 65534", TO_DO]);
+    refuses(&ended, 77, &["/run/secrets", "uid 0", "0700", "uid 65534", FIX]);
     let errors = ended.stderr.lines().filter(|line| line.contains(" error ")).count();
     assert!(errors <= 1 + CONTRACT.len(), "{errors} error lines: {}", ended.stderr);
 }
@@ -129,7 +129,7 @@ fn a_closed_secrets_directory_is_one_problem_and_not_one_per_secret() {
 #[test]
 fn k02_check_reports_on_an_image_that_does_not_start_and_runs_no_app() {
     let Some(engine) = engine() else { return };
-    let secrets = engine.contract_folder();
+    let secrets = engine.contract_directory();
     let check = |arguments: &[&str]| {
         let app = [&["check"], arguments].concat();
         Run::hardened(engine).secrets(&secrets).options(&["--entrypoint=cryokey"]).app(&app).run()
@@ -144,7 +144,7 @@ fn k02_check_reports_on_an_image_that_does_not_start_and_runs_no_app() {
     tells_no_value("check", &check(&[]).with(65).said(), ["no-url-Bk2zN5vR"]);
 }
 
-/// They are visible to everybody who may call `docker inspect`.
+/// They are visible to everyone who can call `docker inspect`.
 #[test]
 fn secrets_that_are_plain_variables_need_a_word_of_consent() {
     let Some(engine) = engine() else { return };

@@ -3,7 +3,7 @@
 use e2e::secrecy::{canary, tells_no_value};
 
 use crate::support::{
-    CONTRACT, Report, Service, TO_DO, contract, contract_values, create_secret, engine, external, says,
+    CONTRACT, FIX, Report, Service, contract, contract_values, create_secret, engine, external, says,
 };
 
 /// The contract's secret under its name, readable for the container's user.
@@ -31,8 +31,8 @@ fn external_secrets_with_target_mode_and_uid_reach_the_app() {
     file.holds(contract("SECRET_KEY")).is("file 0400 65534:65534");
     assert_eq!(report.descriptors(), [0, 1, 2]);
     tells_no_value("the log", &service.logs().said(), contract_values());
-    let told = engine.must(&["service", "inspect", "contract"]);
-    tells_no_value("docker service inspect", &told, contract_values());
+    let shown = engine.must(&["service", "inspect", "contract"]);
+    tells_no_value("docker service inspect", &shown, contract_values());
 }
 
 #[test]
@@ -49,8 +49,8 @@ fn c02_a_secret_with_mode_0400_and_without_uid_is_refused_with_both_ways_out() {
     let mut options = all_but("SECRET_KEY");
     options.push(format!("--secret=source={},target=SECRET_KEY,mode=0400", external("SECRET_KEY")));
     let log = Service::create(engine, "mode-without-uid", &options, &[]).refusal(77);
-    says(&log, &["SECRET_KEY", "owner is uid 0", "0400", "we are uid 65534"]);
-    says(&log, &[TO_DO, "`uid: \"65534\"`", "`gid:`", "Compose ignores", "chown 65534"]);
+    says(&log, &["SECRET_KEY", "owner is uid 0", "0400", "uid 65534 cannot read"]);
+    says(&log, &[FIX, "`uid: \"65534\"`", "`gid:`", "Compose ignores", "chown 65534"]);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn c01_k03_a_missing_secret_stops_the_service_and_the_log_says_what_to_do() {
     let Some(engine) = engine() else { return };
     let service = Service::create(engine, "missing-secret", &all_but("SUPABASE_KEY"), &[]);
     let log = service.refusal(66);
-    says(line_about(&log, "SUPABASE_KEY"), &["error", "required", "/run/secrets", TO_DO, "mount"]);
+    says(line_about(&log, "SUPABASE_KEY"), &["error", "required", "/run/secrets", FIX, "mount"]);
     // The contract's user sees this first, and has no manifest.
     says(&log, &["built-in", "cryokey init"]);
     assert_eq!(service.logs().stdout, "", "the app ran");
@@ -83,7 +83,7 @@ fn secrets_that_are_too_old_are_a_warning_and_stop_the_service_in_strict_mode() 
     options.push("--env=SECRET_ROTATION_THRESHOLD_DAYS=90".into());
     let strict = [&options[..], &["--env=STRICT_ROTATION_MODE=True".to_owned()]].concat();
     let log = Service::create(engine, "rotation-strict", &strict, &[]).refusal(78);
-    let words = ["90", "days", TO_DO, "rotate", "SECRET_ROTATION_TIMESTAMP"];
+    let words = ["90", "days", FIX, "rotate", "SECRET_ROTATION_TIMESTAMP"];
     says(line_about(&log, "SUPABASE_KEY"), &words);
 
     let service = Service::create(engine, "rotation-lenient", &options, &[]);
@@ -94,7 +94,7 @@ fn secrets_that_are_too_old_are_a_warning_and_stop_the_service_in_strict_mode() 
 }
 
 #[test]
-fn one_final_line_end_is_taken_off_and_everything_else_arrives() {
+fn one_trailing_newline_is_stripped_and_everything_else_arrives() {
     let Some(engine) = engine() else { return };
     let cases = [
         ("API_KEY", "crlf", "Zx4cV8\r\n", "Zx4cV8"),

@@ -50,7 +50,7 @@ pub(crate) struct Store {
     pub(crate) has_empty_values: bool,
     /// Whether it tells when a value was written.
     pub(crate) has_dates: bool,
-    /// Two of its keys that stand for the same name.
+    /// Two of its keys that map to the same name.
     pub(crate) twins: Option<[&'static str; 2]>,
     /// The number of secrets that takes several pages, where it has pages.
     pub(crate) many: usize,

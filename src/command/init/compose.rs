@@ -53,7 +53,7 @@ impl Compose {
         let unread = [
             (document.entry("include").is_some(), "`include`"),
             (services.iter().any(|service| service.has_extends), "`extends`"),
-            (has_more, "further documents behind `---`"),
+            (has_more, "further documents after `---`"),
         ];
         Ok(Self {
             services,

@@ -133,9 +133,9 @@ fn save(path: &Path, text: &str, is_forced: bool) -> Result<(), Problem> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name =
         path.file_name().and_then(|name| name.to_str()).ok_or_else(|| refused("it has no name".into()))?;
-    let folder = fs::File::open(parent).map(OwnedFd::from).map_err(|error| refused(error.to_string()))?;
+    let directory = fs::File::open(parent).map(OwnedFd::from).map_err(|error| refused(error.to_string()))?;
     let failed = |errno: Errno| refused(std::io::Error::from(errno).to_string());
-    write_file(&folder, name, text.as_bytes(), 0o644).map_err(failed)
+    write_file(&directory, name, text.as_bytes(), 0o644).map_err(failed)
 }
 
 fn unreadable(place: &str, error: ReadError) -> Problem {

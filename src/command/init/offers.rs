@@ -183,7 +183,7 @@ impl Offers {
                 twins.insert(offer.name.clone());
             }
         }
-        let why = |name: &EnvName| format!("two of a service's secrets stand for {name}");
+        let why = |name: &EnvName| format!("two of a service's secrets map to {name}");
         self.forbidden.extend(twins.into_iter().map(|name| (name.clone(), why(&name))));
     }
 

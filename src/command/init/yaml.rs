@@ -40,6 +40,8 @@ pub(super) enum Node {
     Scalar(String),
     List(Vec<Rc<Self>>),
     Map(BTreeMap<String, Rc<Self>>),
+    /// What `!reset` removes; no map keeps it.
+    Reset,
     /// Null, and what has no meaning here.
     Other,
 }
@@ -106,6 +108,7 @@ impl<'a> Reader<'a> {
         }
         let before = self.count;
         self.grow(1)?;
+        let is_reset = is_reset(&event);
         let (node, anchor) = match event {
             Event::Alias(anchor) => return self.alias(anchor),
             Event::Scalar(text, style, anchor, _) => (scalar(text.into_owned(), style), anchor),
@@ -113,7 +116,7 @@ impl<'a> Reader<'a> {
             Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
             _ => (Node::Other, 0),
         };
-        let node = Rc::new(node);
+        let node = Rc::new(if is_reset { Node::Reset } else { node });
         // An anchor is known when its value is complete: no value can contain itself. 0 is no anchor.
         if anchor != 0 {
             self.anchors.insert(anchor, (Rc::clone(&node), self.count - before));
@@ -138,7 +141,7 @@ impl<'a> Reader<'a> {
         Ok(Node::List(items))
     }
 
-    /// Keys of the map itself override merged ones; of several merged maps the first counts.
+    /// Keys of the map itself, reset ones too, override merged ones; of several merged maps the first counts.
     fn map(&mut self, depth: usize) -> Result<Node, NotYaml> {
         let (mut entries, mut merged) = (BTreeMap::new(), Vec::new());
         while let Some(event) = self.next()?.filter(|event| *event != Event::MappingEnd) {
@@ -158,6 +161,7 @@ impl<'a> Reader<'a> {
                 entries.entry(key.clone()).or_insert_with(|| Rc::clone(value));
             }
         }
+        entries.retain(|_, value| !matches!(**value, Node::Reset));
         Ok(Node::Map(entries))
     }
 
@@ -177,6 +181,14 @@ impl Node {
         let entries = if let Self::Map(entries) = self { Some(entries) } else { None };
         entries.into_iter().flatten()
     }
+}
+
+/// Compose's tag for what the files before this one set and this one removes.
+fn is_reset(event: &Event<'_>) -> bool {
+    let (Event::Scalar(.., tag) | Event::SequenceStart(_, tag) | Event::MappingStart(_, tag)) = event else {
+        return false;
+    };
+    tag.as_ref().is_some_and(|tag| tag.handle == "!" && tag.suffix == "reset")
 }
 
 fn scalar(text: String, style: ScalarStyle) -> Node {
@@ -213,6 +225,16 @@ mod tests {
     fn a_merge_key_in_quotes_is_a_key() {
         assert_eq!(at("c: {'<<': {x: 1}}\n", &["c", "<<", "x"]).unwrap(), "1");
         assert_eq!(at("c: {'<<': {x: 1}}\n", &["c", "x"]), None);
+    }
+
+    #[test]
+    fn what_is_reset_is_not_there_and_not_merged_either() {
+        let text =
+            "b: &b {x: 1, y: 1, z: 1, w: 1}\nc: {<<: *b, x: !reset null, y: !reset [], z: !reset {a: 2}}\n";
+        let (root, _) = Node::parse(text).unwrap();
+        let keys: Vec<&str> = root.entry("c").unwrap().entries().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["w"]);
+        assert_eq!(at("x: !override 2\n", &["x"]).unwrap(), "2");
     }
 
     #[test]

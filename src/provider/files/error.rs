@@ -1,4 +1,4 @@
-//! Why a file could not be read as a secret.
+//! Errors of reading a file as a secret.
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
@@ -6,49 +6,40 @@ use rustix::io::Errno;
 use crate::provider::{Cause, Kind, ProviderError};
 use crate::system::read::{LIMIT, ReadError};
 
-/// The causes, with what a message needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileError {
-    /// NAME and `NAME_FILE` are both set.
     BothVariables,
-    /// It changed each time while it was read.
+    /// It changed during each attempt to read it.
     Changing,
-    /// The owner and mode of the directory deny entering it.
+    /// Owner and mode of the directory deny entering it.
     Directory(Permission),
-    /// The kernel's answer.
     Errno(Errno),
-    /// A link, or a part of the path, that leads nowhere.
+    /// A symbolic link, or a part of the path, leads nowhere.
     LeadsNowhere,
-    /// Its mode is looser than `strict_permissions` allows.
+    /// Its mode is wider than `strict_permissions` allows.
     LooseMode {
-        /// Permission bits.
         mode: u32,
     },
-    /// It should be a directory.
     NotADirectory,
-    /// It is not a regular file.
+    /// What it is instead of a regular file.
     NotRegular(&'static str),
-    /// A directory in which every user may replace what is there.
+    /// A directory in which every user can replace files.
     OpenToAll {
-        /// Permission bits.
         mode: u32,
     },
-    /// A link that leads out of the secrets directory.
+    /// A symbolic link that leads out of the secrets directory.
     Outside,
-    /// Its owner and mode deny reading it.
+    /// Owner and mode deny reading it.
     Permission(Permission),
     /// A hard link to another user's file, in a directory that every user can write.
     Planted {
-        /// The owner's uid.
         owner: u32,
     },
-    /// The startup timeout expired.
     Time,
-    /// It is larger than the limit.
     TooLarge,
 }
 
-/// Who may not read what.
+/// Owner and mode of a file, and the uid that cannot read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permission {
     owner: u32,
@@ -64,51 +55,55 @@ impl FileError {
     }
 }
 
-/// The permission bits of a file.
 #[must_use]
 pub fn mode(stat: &Stat) -> u32 {
     stat.st_mode & 0o7777
 }
 
 impl Permission {
-    /// What denies this process access.
     #[must_use]
     pub fn new(stat: &Stat) -> Self {
         Self { owner: stat.st_uid, mode: mode(stat), uid: rustix::process::geteuid().as_raw() }
     }
 
-    /// Whether the mode alone would allow reading, as far as it can be told without groups.
+    /// Whether the mode alone would allow reading; groups are not considered.
     fn is_allowed(self) -> bool {
         let bit = if self.owner == self.uid { 0o400 } else { 0o004 };
         self.mode & bit != 0
     }
 
-    /// Swarm and Compose differ in what they let a file say, so both ways out are needed.
+    /// Swarm and Compose support different options for a secret's owner, so the message names both ways.
     fn fix(self) -> String {
-        /// The uid that stands for every uid outside a user namespace (`user_namespaces(7)`).
+        /// The uid shown for users that are not mapped into the user namespace (`user_namespaces(7)`).
         const OVERFLOW: u32 = 65_534;
         let Self { uid, mode, owner } = self;
         if self.is_allowed() {
             return "its mode allows access; check SELinux, AppArmor or Landlock, and the parent directories"
                 .into();
         }
+        if owner == uid {
+            return "let its owner read it: `chmod u+r`".into();
+        }
+        if uid == 0 && owner == OVERFLOW {
+            return "root has no CAP_DAC_OVERRIDE here, and the owner is not mapped into this user namespace \
+                    (--cap-drop ALL, or rootless): chown the file on the host"
+                .into();
+        }
         if uid == 0 {
-            let unmapped = if owner == OVERFLOW { " (not mapped into this user namespace)" } else { "" };
             return format!(
-                "root has no CAP_DAC_OVERRIDE here (--cap-drop ALL, or rootless): run as uid {owner}{unmapped}, the \
-                 owner, or chown the file"
+                "root has no CAP_DAC_OVERRIDE here (--cap-drop ALL, or rootless): run as uid {owner}, the owner, or \
+                 chown the file"
             );
         }
         format!(
-            "with Swarm write `uid: \"{uid}\"` and `gid:` beside `mode: {mode:04o}`; Compose ignores uid, gid and \
-             mode of file secrets, so there `chown {uid}` the file on the host, or start the container as a user who \
-             can read it"
+            "with Swarm, set `uid: \"{uid}\"` and `gid:` beside `mode: {mode:04o}`; Compose ignores uid, gid and mode of \
+             file secrets, so `chown {uid}` the file on the host, or start the container as a user who can read it"
         )
     }
 }
 
 impl From<(ReadError, Option<&Stat>)> for FileError {
-    /// From what reading a file gave, and the file's state, where it could be asked.
+    /// From the error of reading a file, and the file's state, if it is known.
     fn from((error, stat): (ReadError, Option<&Stat>)) -> Self {
         match error {
             ReadError::Changing => Self::Changing,
@@ -119,7 +114,7 @@ impl From<(ReadError, Option<&Stat>)> for FileError {
             }
             ReadError::Os(Errno::XDEV) => Self::Outside,
             ReadError::Os(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => Self::LeadsNowhere,
-            // What opening a socket or a device without a driver answers.
+            // The error for opening a socket or a device without a driver.
             ReadError::Os(Errno::NXIO | Errno::NODEV) => Self::NotRegular("a socket or a device"),
             ReadError::Os(errno) => Self::Errno(errno),
         }
@@ -147,19 +142,21 @@ impl Cause for FileError {
     fn what(&self, place: &str) -> String {
         match *self {
             Self::BothVariables => format!("{place} and {place}_FILE are both set"),
-            Self::Changing => format!("{place} changed each time while it was read"),
+            Self::Changing => format!("{place} changed during each attempt to read it"),
             Self::Directory(Permission { owner, mode, uid }) => {
                 format!("uid {uid} cannot enter {place}: its owner is uid {owner}, its mode {mode:04o}")
             }
             Self::Errno(errno) => format!("{place}: {}", errno_text(errno)),
             Self::LeadsNowhere => format!("{place} does not lead to a file"),
-            Self::LooseMode { mode } => format!("{place} has mode {mode:04o}, looser than 0400"),
+            Self::LooseMode { mode } => format!("{place} has mode {mode:04o}, which is wider than 0400"),
             Self::NotADirectory => format!("{place} is not a directory"),
-            Self::NotRegular(what) => format!("{place} is {what}, not a file"),
+            Self::NotRegular(what) => format!("{place} is {what}, not a regular file"),
             Self::OpenToAll { mode } => {
-                format!("{place} has mode {mode:04o}: every user can replace what is in it")
+                format!("{place} has mode {mode:04o}, so every user can replace the files in it")
             }
-            Self::Outside => format!("{place} is a link that leads out of the secrets directory (EXDEV)"),
+            Self::Outside => {
+                format!("{place} is a symbolic link that leads out of the secrets directory (EXDEV)")
+            }
             Self::Permission(Permission { owner, mode, uid }) => {
                 format!(
                     "uid {uid} cannot read {place} (EACCES): its owner is uid {owner}, its mode {mode:04o}"
@@ -178,16 +175,16 @@ impl Cause for FileError {
     fn fix(&self) -> String {
         match *self {
             Self::BothVariables => "remove one of the two".into(),
-            Self::Changing => "write secret files under another name and rename them".into(),
+            Self::Changing => "write secret files under another name, then rename them".into(),
             Self::Directory(Permission { uid, .. }) => format!(
                 "let uid {uid} enter the directory (`chmod a+rx`, or `chown {uid}`), or start the container as its \
                  owner"
             ),
-            Self::Errno(Errno::LOOP) | Self::LeadsNowhere => "correct the path or the link".into(),
+            Self::Errno(Errno::LOOP) | Self::LeadsNowhere => "correct the path or the symbolic link".into(),
             Self::Errno(Errno::ACCESS | Errno::PERM) => {
-                "let this user enter every directory of the path, or check SELinux or AppArmor".into()
+                "let this user enter every directory of the path, or check SELinux and AppArmor".into()
             }
-            Self::Errno(_) => "check the volume that it is on".into(),
+            Self::Errno(_) => "check the volume on which it is stored".into(),
             Self::LooseMode { .. } => {
                 format!("mount it with `mode: 0400` and `uid: \"{}\"`", rustix::process::geteuid().as_raw())
             }
@@ -199,10 +196,10 @@ impl Cause for FileError {
             }
             Self::NotRegular(_) => "put a regular file there, or remove it".into(),
             Self::OpenToAll { .. } => "remove write permission for others: `chmod o-w`".into(),
-            Self::Outside => "let the link point to a file in the secrets directory".into(),
+            Self::Outside => "make the link point to a file in the secrets directory".into(),
             Self::Permission(permission) => permission.fix(),
-            Self::Planted { .. } => "let only root and the app's user write the secrets directory".into(),
-            Self::Time => "make the volume faster, or raise CRYOKEY_START_TIMEOUT".into(),
+            Self::Planted { .. } => "let only root and the app's user write to the secrets directory".into(),
+            Self::Time => "check why reading is slow, or raise CRYOKEY_START_TIMEOUT".into(),
             Self::TooLarge => {
                 format!("a secret has at most {LIMIT} bytes; deliver larger data as a volume")
             }
@@ -212,7 +209,7 @@ impl Cause for FileError {
 
 fn errno_text(errno: Errno) -> String {
     match errno {
-        Errno::LOOP => "links lead in a circle, or through /proc (ELOOP)".into(),
+        Errno::LOOP => "symbolic links form a loop, or lead through /proc (ELOOP)".into(),
         Errno::ACCESS | Errno::PERM => format!("permission denied ({})", errno.raw_os_error()),
         other => std::io::Error::from(other).to_string(),
     }

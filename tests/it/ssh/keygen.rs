@@ -194,7 +194,7 @@ fn forms_that_are_not_the_file_of_a_key_are_called_by_their_name() {
     let base64 = run(Command::new("base64"), ED25519.as_bytes()).unwrap();
     let cases: [(&[u8], &str); 7] = [
         (&base64, "base64"),
-        (ED25519.replace('\n', " ").as_bytes().to_owned().leak(), "turned into blanks"),
+        (ED25519.replace('\n', " ").as_bytes().to_owned().leak(), "replaced by spaces"),
         (b"PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\n", "PuTTY"),
         (b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n", "SSH2"),
         (encoded.as_bytes(), "without its first and last line"),

@@ -44,7 +44,7 @@ impl Cause for Broken {
     }
 
     fn fix(&self) -> String {
-        "mend it".into()
+        "fix it".into()
     }
 }
 

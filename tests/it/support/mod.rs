@@ -1,5 +1,6 @@
 //! What the tests share: a sandbox in which the real binary runs, and what is asked of every outcome.
 
+pub(crate) mod case;
 mod leak;
 pub(crate) mod memory;
 mod need;
@@ -72,9 +73,9 @@ impl Test {
     pub(crate) fn new() -> Self {
         let sandbox = tempfile::tempdir().unwrap();
         chmod(sandbox.path(), 0o755);
-        for folder in ["secrets", "home", "work", "tools"] {
-            fs::create_dir(sandbox.path().join(folder)).unwrap();
-            chmod(&sandbox.path().join(folder), 0o755);
+        for directory in ["secrets", "home", "work", "tools"] {
+            fs::create_dir(sandbox.path().join(directory)).unwrap();
+            chmod(&sandbox.path().join(directory), 0o755);
         }
         let test = Self {
             run_dir: None,
@@ -116,7 +117,7 @@ impl Test {
         self.at("secrets").join(name)
     }
 
-    /// A file in the secrets folder, readable by all as Swarm has it.
+    /// A file in the secrets directory, readable by all as Swarm has it.
     pub(crate) fn secret(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.secret_with_mode(name, value, 0o444)
     }
@@ -179,17 +180,21 @@ impl Test {
         self
     }
 
-    /// Files are delivered to a folder in memory, which `run_dir` tells.
+    /// Files are delivered to a directory in memory, which `run_dir` tells.
     pub(crate) fn in_run_dir(self) -> Self {
         self.deliver_to(memory())
     }
 
-    /// Files are delivered to this folder.
-    pub(crate) fn deliver_to(mut self, folder: TempDir) -> Self {
-        chmod(folder.path(), 0o755);
-        let path = folder.path().to_owned();
-        self.run_dir = Some(folder);
+    /// Files are delivered to this directory.
+    pub(crate) fn deliver_to(mut self, directory: TempDir) -> Self {
+        chmod(directory.path(), 0o755);
+        let path = directory.path().to_owned();
+        self.run_dir = Some(directory);
         self.variable("CRYOKEY_RUN_DIR", path)
+    }
+
+    pub(crate) fn run_dir_if_any(&self) -> Option<&Path> {
+        self.run_dir.as_ref().map(TempDir::path)
     }
 
     /// Where files are delivered.
@@ -331,20 +336,20 @@ impl Test {
     }
 
     fn give_away(&self, user: u32) {
-        let folders = [self.at("home"), self.at("work")];
-        for path in folders.iter().map(PathBuf::as_path).chain(self.run_dir.as_ref().map(TempDir::path)) {
+        let directories = [self.at("home"), self.at("work")];
+        for path in directories.iter().map(PathBuf::as_path).chain(self.run_dir.as_ref().map(TempDir::path)) {
             chown(path, Some(user), Some(user)).unwrap();
         }
     }
 
-    /// Everything in the sandbox and the delivery folder, to see what was left there.
+    /// Everything in the sandbox and the delivery directory, to see what was left there.
     fn tree(&self) -> Tree {
         let mut tree = Tree::default();
-        for folder in ["secrets", "home", "work"] {
-            tree.add(&self.at(folder));
+        for directory in ["secrets", "home", "work"] {
+            tree.add(&self.at(directory));
         }
-        if let Some(folder) = &self.run_dir {
-            tree.add(folder.path());
+        if let Some(directory) = &self.run_dir {
+            tree.add(directory.path());
         }
         tree
     }

@@ -1,4 +1,4 @@
-//! What a test cannot do without, and what happens where it is not there.
+//! What a test requires, and what happens if it is missing.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ pub(crate) enum Need {
     SshKeygen,
     /// strace, and the right to trace.
     Strace,
-    /// The same, and to be root: cryokey is not dumpable, so nobody else sees the strings and paths in its calls.
+    /// The same, and to be root: cryokey is not dumpable, so other users cannot see the strings and paths in its calls.
     Trace,
 }
 

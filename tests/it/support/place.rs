@@ -1,4 +1,4 @@
-//! Folders, and what is in them.
+//! Directorys, and what is in them.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,23 +14,23 @@ use super::need::not_run;
 /// `f_type` of a tmpfs (statfs(2)).
 const TMPFS: i64 = 0x0102_1994;
 
-/// A folder in memory. Every Linux machine has one.
+/// A directory in memory. Every Linux machine has one.
 pub(crate) fn memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap()
 }
 
-/// A folder on a disk, where there is one.
+/// A directory on a disk, where there is one.
 pub(crate) fn disk() -> Option<TempDir> {
     let is_disk = |path: &&str| rustix::fs::statfs(*path).is_ok_and(|state| state.f_type != TMPFS);
     let place = [env!("CARGO_TARGET_TMPDIR"), "/var/tmp", "/tmp"].into_iter().find(is_disk);
     if place.is_none() {
         let test = thread::current().name().unwrap_or("a test").to_owned();
-        not_run(&test, "every temporary folder is in memory; to run it: set CARGO_TARGET_DIR to a disk");
+        not_run(&test, "every temporary directory is in memory; to run it: set CARGO_TARGET_DIR to a disk");
     }
     place.map(|place| tempfile::tempdir_in(place).unwrap())
 }
 
-/// A file that can be executed. Another process writes it: while one of ours has it open for writing, a child that
+/// A file that can be executed. Another process writes it: while a thread of the tests has it open for writing, a child that
 /// a parallel test is just starting would inherit that, and the kernel would not execute it (ETXTBSY).
 pub(crate) fn executable(path: &Path, content: &[u8], mode: u32) {
     let line = format!("cat > \"$1\" && chmod {mode:o} \"$1\"");
@@ -40,9 +40,9 @@ pub(crate) fn executable(path: &Path, content: &[u8], mode: u32) {
     assert!(child.wait().unwrap().success());
 }
 
-/// A delivered folder is 0500: only root could remove it as it is.
-pub(crate) fn make_removable(folder: &TempDir) {
-    for folder in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
-        let _ = fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700));
+/// A delivered directory is 0500: only root could remove it as it is.
+pub(crate) fn make_removable(directory: &TempDir) {
+    for directory in fs::read_dir(directory.path()).into_iter().flatten().flatten() {
+        let _ = fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700));
     }
 }

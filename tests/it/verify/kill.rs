@@ -1,5 +1,5 @@
-//! Being killed at every step of delivery, and many starts at once: what has its name is whole, and nobody takes away
-//! what another one needs.
+//! Kills at every step of delivery, and many startups at once: a file with its final name is complete, and no startup
+//! removes what another one needs.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -49,7 +49,7 @@ struct Place {
 }
 
 impl Place {
-    /// `None` on a machine whose every folder is in memory.
+    /// `None` on a machine whose every directory is in memory.
     fn new() -> Option<Self> {
         let place = Self { run_dir: memory(), home: disk()?, inputs: tempfile::tempdir().unwrap() };
         let manifest = format!(
@@ -95,9 +95,9 @@ impl Place {
 
     /// What must hold whenever and wherever a start was killed: what has its name has its mode and all of its content.
     fn assert_whole(&self, when: &str) {
-        for folder in entries(self.run_dir.path()) {
-            assert!([0o700, 0o500].contains(&mode(&folder)), "{when}: {}", folder.display());
-            for file in entries(&folder) {
+        for directory in entries(self.run_dir.path()) {
+            assert!([0o700, 0o500].contains(&mode(&directory)), "{when}: {}", directory.display());
+            for file in entries(&directory) {
                 assert_delivered(&file, when);
             }
         }
@@ -110,7 +110,7 @@ impl Place {
         }
     }
 
-    /// A start after that works, and takes away what the killed ones left. A folder that was not signed yet has no
+    /// A start after that works, and takes away what the killed ones left. A directory that was not signed yet has no
     /// secret in it; it may stay.
     fn assert_next_start_works(&self, when: &str) {
         let output = self.start(PRINT);
@@ -118,9 +118,9 @@ impl Place {
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && output.stdout == expected, "{when}: {log}");
         let is_secret = |file: &PathBuf| !name(file).trim_start_matches('.').starts_with("owner");
-        let folders = entries(self.run_dir.path());
-        let with_secrets = folders.iter().filter(|folder| entries(folder).iter().any(is_secret));
-        assert_eq!(with_secrets.count(), 1, "{when}: {folders:?}");
+        let directories = entries(self.run_dir.path());
+        let with_secrets = directories.iter().filter(|directory| entries(directory).iter().any(is_secret));
+        assert_eq!(with_secrets.count(), 1, "{when}: {directories:?}");
         let keys = entries(&self.home.path().join(".ssh"));
         assert!(!keys.iter().any(|file| is_temporary(file)), "{when}: {keys:?}");
         self.assert_whole(when);
@@ -168,7 +168,7 @@ fn assert_key(file: &Path, when: &str) {
     assert!(is_whole && mode(file) == right, "{when}: {} has mode {:04o}", file.display(), mode(file));
 }
 
-/// Whether nobody but us may do anything with it.
+/// Whether only its owner has access.
 fn is_closed(file: &Path) -> bool {
     mode(file).trailing_zeros() >= 6
 }
@@ -190,8 +190,8 @@ fn name(path: &Path) -> &str {
     path.file_name().and_then(OsStr::to_str).unwrap()
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 /// strace that leaves a log, or lets a system call fail, or kills before one.
@@ -240,7 +240,7 @@ fn counted(log: &str) -> BTreeMap<&'static str, usize> {
         };
         *count.entry(*step).or_default() += 1;
         starts += usize::from(*step == "execve");
-        // The first is our own start.
+        // The first is this startup.
         if starts == 2 {
             return count;
         }

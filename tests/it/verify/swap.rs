@@ -16,16 +16,16 @@ use tempfile::TempDir;
 use super::times;
 use crate::support::{CRYOKEY, started};
 
-/// A volume as the kubelet writes it: a folder for each generation, and `..data` that points to the current one. Both
+/// A volume as the kubelet writes it: a directory for each generation, and `..data` that points to the current one. Both
 /// files of a generation hold its number.
 struct Volume {
-    folder: TempDir,
+    directory: TempDir,
     current: u64,
 }
 
 impl Volume {
     fn new() -> Self {
-        let mut volume = Self { folder: tempfile::tempdir().unwrap(), current: 0 };
+        let mut volume = Self { directory: tempfile::tempdir().unwrap(), current: 0 };
         for name in ["DB_USER", "DB_PASSWORD"] {
             symlink(format!("..data/{name}"), volume.at(name)).unwrap();
         }
@@ -34,7 +34,7 @@ impl Volume {
     }
 
     fn at(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     fn swap(&mut self) {
@@ -76,7 +76,7 @@ fn swap_while(volume: &mut Volume, swaps: usize, reads: usize, read: impl Fn() +
 #[test]
 fn verify_a_pair_that_is_swapped_while_it_is_read_is_never_mixed() {
     let mut volume = Volume::new();
-    let directory = volume.folder.path().to_owned();
+    let directory = volume.directory.path().to_owned();
     let settings = Settings { directory, name_prefix: String::new(), strict_permissions: false };
     let names = Names::new(["DB_USER", "DB_PASSWORD"].map(|name| (name.into(), Want::Value)).into());
     swap_while(&mut volume, times(300, 10_000), times(200, 10_000), || {
@@ -99,7 +99,7 @@ fn verify_a_pair_that_is_swapped_while_it_is_read_is_never_mixed() {
 #[test]
 fn verify_an_app_never_starts_with_a_mixed_pair() {
     let mut volume = Volume::new();
-    let folder = volume.folder.path().to_owned();
+    let directory = volume.directory.path().to_owned();
     let inputs = tempfile::tempdir().unwrap();
     let manifest = inputs.path().join("manifest");
     let text = "version = 1\n[secret.DB_USER]\nrequired = true\n[secret.DB_PASSWORD]\nrequired = true\n";
@@ -114,7 +114,7 @@ fn verify_an_app_never_starts_with_a_mixed_pair() {
             "-c",
             r#"test "$DB_USER" = "$DB_PASSWORD" && test -n "$DB_USER""#,
         ]);
-        command.env_clear().env("CRYOKEY_MANIFEST", &manifest).env("CRYOKEY_SECRETS_DIR", &folder);
+        command.env_clear().env("CRYOKEY_MANIFEST", &manifest).env("CRYOKEY_SECRETS_DIR", &directory);
         let output = command.current_dir(inputs.path()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     });

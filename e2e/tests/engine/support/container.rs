@@ -6,7 +6,7 @@ use std::path::Path;
 use e2e::program::Ended;
 
 use super::images::PROBE;
-use super::{Engine, Folder, Report};
+use super::{Directory, Engine, Report};
 
 /// A container that is going to run.
 pub(crate) struct Run<'a> {
@@ -41,16 +41,16 @@ impl<'a> Run<'a> {
         self.options(&[&format!("--env={name}={value}")])
     }
 
-    /// Mounts the folder as `/run/secrets`.
-    pub(crate) fn secrets(self, folder: &Folder) -> Self {
-        self.mount(folder.path(), "/run/secrets")
+    /// Mounts the directory as `/run/secrets`.
+    pub(crate) fn secrets(self, directory: &Directory) -> Self {
+        self.mount(directory.path(), "/run/secrets")
     }
 
     /// Mounts a manifest where cryokey finds it.
     pub(crate) fn manifest(self, text: &str) -> Self {
-        let folder = self.engine.scratch();
-        fs::write(folder.join("cryokey.toml"), text).unwrap();
-        self.mount(&folder, "/etc/cryokey")
+        let directory = self.engine.scratch();
+        fs::write(directory.join("cryokey.toml"), text).unwrap();
+        self.mount(&directory, "/etc/cryokey")
     }
 
     fn mount(self, from: &Path, to: &str) -> Self {
@@ -69,21 +69,21 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Runs it to its end.
+    /// Runs it until it exits.
     #[track_caller]
     pub(crate) fn run(self) -> Ended {
         let ended = self.try_run();
-        // 125 is docker's own: nothing of ours ran.
+        // 125 is docker's own exit code: the container did not run.
         assert_ne!(ended.code, 125, "{}", ended.said());
         ended
     }
 
-    /// Runs it to its end, if it starts at all.
+    /// Runs it until it exits, or fails to start.
     pub(crate) fn try_run(self) -> Ended {
         self.docker(&["run", "--rm"])
     }
 
-    /// Runs it to its end, and reads what the probe saw. The app must have ended with this code.
+    /// Runs it until it exits, and reads what the probe saw. The app must have ended with this code.
     #[track_caller]
     pub(crate) fn report(self, code: i32) -> (Report, Ended) {
         let ended = self.run().with(code);
@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A container in the background; it goes away with this value.
+/// A container in the background; it is removed with this value.
 pub(crate) struct Container<'a> {
     engine: &'a Engine,
     pub(crate) id: String,

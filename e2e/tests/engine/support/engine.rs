@@ -11,7 +11,7 @@ use e2e::namespace::Namespace;
 use e2e::need::or_not_run;
 use e2e::program::{self, Ended, command};
 
-use super::{CONTRACT, Folder, create_secret, external, images};
+use super::{CONTRACT, Directory, create_secret, external, images};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -40,7 +40,7 @@ impl Engine {
         program::run(&mut self.client("docker", arguments))
     }
 
-    /// A docker command that must succeed; gives what it printed, without the line end.
+    /// A docker command that must succeed; gives what it printed, without the trailing newline.
     #[track_caller]
     pub(crate) fn must(&self, arguments: &[&str]) -> String {
         self.docker(arguments).with(0).stdout.trim_end().to_owned()
@@ -65,14 +65,14 @@ impl Engine {
         }
     }
 
-    /// An empty folder that goes away with the engine.
+    /// An empty directory that is removed with the engine.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.0.scratch()
     }
 
-    /// The contract's three secrets in a folder of their own.
-    pub(crate) fn contract_folder(&self) -> Folder {
-        Folder::contract(self.scratch())
+    /// The contract's three secrets in a directory of their own.
+    pub(crate) fn contract_directory(&self) -> Directory {
+        Directory::contract(self.scratch())
     }
 }
 

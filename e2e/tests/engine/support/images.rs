@@ -84,7 +84,7 @@ fn compile_probe() -> PathBuf {
     target.join(host.trim()).join("release/probe")
 }
 
-/// A folder of e2e's build that is kept between runs.
+/// A directory in e2e's target directory that is kept between runs.
 fn kept() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }

@@ -15,11 +15,11 @@ pub(crate) use engine::{Engine, engine};
 pub(crate) use images::{FOREIGN, built_examples};
 pub(crate) use project::{Compose, Project};
 pub(crate) use report::Report;
-pub(crate) use secret::{CONTRACT, Folder, NOBODY, contract, contract_values};
+pub(crate) use secret::{CONTRACT, Directory, NOBODY, contract, contract_values};
 pub(crate) use service::{Service, create_secret, external};
 
 /// What stands before the second part of a message.
-pub(crate) const TO_DO: &str = "; to do: ";
+pub(crate) const FIX: &str = "; fix: ";
 
 /// Every one of these is in the text. The words are the stable parts of a message, not whole sentences.
 #[track_caller]

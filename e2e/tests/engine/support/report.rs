@@ -84,7 +84,7 @@ impl Report {
         self.0["arguments"].as_array().unwrap().iter().filter_map(Value::as_str).collect()
     }
 
-    /// A file that the probe was told to report.
+    /// A file that the probe is asked to report.
     #[track_caller]
     pub(crate) fn file(&self, path: &str) -> File<'_> {
         let seen = &self.0["files"][path];
@@ -92,10 +92,10 @@ impl Report {
         File(seen)
     }
 
-    /// Everything below a folder that the probe was told to report: path and `file 0400 65534:65534`.
+    /// Everything below a directory that the probe is asked to report: path and `file 0400 65534:65534`.
     #[track_caller]
-    pub(crate) fn tree(&self, folder: &str) -> Vec<(&str, &str)> {
-        let all = self.0["folders"][folder].as_object().unwrap();
+    pub(crate) fn tree(&self, directory: &str) -> Vec<(&str, &str)> {
+        let all = self.0["directories"][directory].as_object().unwrap();
         all.iter().map(|(path, state)| (path.as_str(), state.as_str().unwrap())).collect()
     }
 }
@@ -121,10 +121,10 @@ impl File<'_> {
         self
     }
 
-    /// The same about the folder that it is in.
+    /// The same about the directory that it is in.
     #[track_caller]
     pub(crate) fn is_in(&self, wanted: &str) -> &Self {
-        assert_eq!(self.0["folder"], wanted);
+        assert_eq!(self.0["directory"], wanted);
         self
     }
 }

@@ -23,15 +23,15 @@ pub(crate) fn contract_values() -> impl Iterator<Item = &'static str> {
 /// The user of the containers.
 pub(crate) const NOBODY: u32 = 65534;
 
-/// A folder of secret files.
-pub(crate) struct Folder {
+/// A directory of secret files.
+pub(crate) struct Directory {
     path: PathBuf,
     mode: u32,
     owner: u32,
 }
 
-impl Folder {
-    /// Files that everybody may read, as a Swarm secret without `mode:` is.
+impl Directory {
+    /// Files that every user can read, as a Swarm secret without `mode:`.
     pub(crate) fn readable(path: PathBuf) -> Self {
         Self::with_mode(path, 0o444, 0)
     }

@@ -33,7 +33,7 @@ pub(crate) fn create_secret(engine: &Engine, name: &str, value: impl AsRef<[u8]>
     engine.must(&["secret", "create", name, file.to_str().unwrap()]);
 }
 
-/// A service of the probe's image, as a careful user starts it. It goes away with this value.
+/// A service of the probe's image, as a careful user starts it. It is removed with this value.
 pub(crate) struct Service<'a> {
     engine: &'a Engine,
     name: &'static str,

@@ -1,6 +1,6 @@
 //! Reading secrets of the KV engine, whose version is found out beside the first read.
 //!
-//! Each round asks what any path still needs, all at once; [`decide::decide`] says what that is. Usually there is one.
+//! Each round asks what any path still needs, all at once; `decide` says what that is. Usually there is one.
 
 mod decide;
 mod error;
