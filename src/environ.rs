@@ -20,6 +20,8 @@ pub mod variable {
     /// When the secrets were last rotated: a variable, or usually a secret file of this name.
     pub const SECRET_ROTATION_TIMESTAMP: &str = "SECRET_ROTATION_TIMESTAMP";
     pub const HOME: &str = "HOME";
+    /// A user session's directory in memory, where files go if it will do.
+    pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 
     /// All of them, to find misspelt variables.
     pub const ALL: &[&str] = &[
@@ -32,6 +34,7 @@ pub mod variable {
         LOG_FORMAT,
         SECRET_ROTATION_TIMESTAMP,
         HOME,
+        XDG_RUNTIME_DIR,
     ];
 
     /// The app inherits no variable that begins with this.

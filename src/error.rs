@@ -289,8 +289,9 @@ impl Failure {
     }
 }
 
-/// Longer lists end in `+N`, the number of words left out.
+/// Longer lists, in words or bytes, end in `+N`, the number of words left out, so that the rest of the line is kept.
 const MOST_WORDS: usize = 20;
+const LONGEST_LIST: usize = 1_000;
 
 /// The words once each, in the order of their first appearance.
 fn listed(words: Vec<&str>) -> String {
@@ -300,10 +301,17 @@ fn listed(words: Vec<&str>) -> String {
             unique.push(word);
         }
     }
-    let more = unique.len().saturating_sub(MOST_WORDS);
-    unique.truncate(MOST_WORDS);
+    let mut length = 0;
+    let fits = |word: &&&str| {
+        length += word.len() + 1;
+        length <= LONGEST_LIST
+    };
+    let shown = unique.iter().take(MOST_WORDS).take_while(fits).count();
+    let more = unique.len() - shown;
+    unique.truncate(shown);
     match (unique.as_slice(), more) {
-        ([], _) => "-".into(),
+        ([], 0) => "-".into(),
+        ([], more) => format!("+{more}"),
         (words, 0) => words.join(","),
         (words, more) => format!("{},+{more}", words.join(",")),
     }
@@ -342,6 +350,15 @@ mod tests {
                 assert_eq!(failure(&[*milder, *worse]).exit(), *worse);
             }
         }
+    }
+
+    #[test]
+    fn the_summary_has_its_reason_however_long_the_names_are() {
+        let long =
+            |at: usize| Problem::configuration(format!("{at}{}", "N".repeat(200)), "it broke", "mend it");
+        let failure = Failure { phase: Phase::Resolve, problems: (0..30).map(long).collect() };
+        let summary = failure.summary();
+        assert!(summary.len() < 1_200 && summary.ends_with(",+26 reason=configuration"), "{summary}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct Logger {
     is_reported: Cell<bool>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Line<'a> {
     time: String,
     level: Level,
@@ -219,6 +219,18 @@ fn plain(line: &Line<'_>) -> String {
 }
 
 fn json(line: &Line<'_>) -> String {
+    // Names can be left out; cut anywhere else, the line would not be JSON.
+    let fits = |text: &String| text.len() < LONGEST_LINE;
+    let with = |names| serialized(&Line { names, ..line.clone() });
+    let counts = (0..=line.names.len()).rev();
+    let shortened = counts.map(|count| with(line.names.get(..count).unwrap_or_default())).find(fits);
+    shortened.unwrap_or_else(|| {
+        let message = self::shortened(line.message, LONGEST_MESSAGE / 2);
+        serialized(&Line { names: &[], fix: None, message, ..line.clone() })
+    })
+}
+
+fn serialized(line: &Line<'_>) -> String {
     // Serialising strings and numbers cannot fail.
     serde_json::to_string(line).unwrap_or_default()
 }
@@ -276,6 +288,18 @@ mod tests {
         let text = json(&line(Level::Error, &problem.what, Some(&problem)));
         assert!(text.len() < LONGEST_LINE, "{}", text.len());
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    }
+
+    #[test]
+    fn a_json_line_with_many_long_names_leaves_names_out_and_is_whole() {
+        for what in ["short".to_owned(), "\"".repeat(5_000)] {
+            let names = vec!["N".repeat(250); 30];
+            let problem = Problem { names, ..Problem::configuration("A", what, "\"".repeat(5_000)) };
+            let text = json(&line(Level::Error, &problem.what, Some(&problem)));
+            assert!(text.len() < LONGEST_LINE, "{}", text.len());
+            let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(parsed["reason"], "configuration");
+        }
     }
 
     #[test]

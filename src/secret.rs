@@ -55,6 +55,14 @@ impl Secret {
         }
     }
 
+    /// Whether it begins with the byte order mark of UTF-16, as files written by PowerShell's `>` do, and contains the NULs
+    /// of its ASCII characters.
+    #[must_use]
+    pub fn is_utf16(&self) -> bool {
+        let has_mark = self.0.starts_with(b"\xff\xfe") || self.0.starts_with(b"\xfe\xff");
+        has_mark && self.0.contains(&0)
+    }
+
     /// The trailing newline, if the value has one.
     #[must_use]
     pub fn line_end(&self) -> Option<&'static str> {

@@ -95,8 +95,8 @@ settings! {
     /// A declared secret's plain variable that is a reference, such as `vault:secret/db#password`, is replaced by what it
     /// refers to.
     references: bool as Boolean = false, variable "CRYOKEY_REFERENCES", key "references";
-    /// Where files are delivered: a directory on a tmpfs, absolute in the manifest. Without it, files are delivered in
-    /// memory, without a directory.
+    /// Where files are delivered: a directory on a tmpfs, absolute in the manifest. Without it, the first writable tmpfs
+    /// of `$XDG_RUNTIME_DIR`, `/run` and `/dev/shm`; if there is none, in-memory files.
     run_dir: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_RUN_DIR", key "run_dir";
     /// Where secret files are; `./.secrets` with `--dev`, whatever the variable and the manifest say.
     secrets_dir: PathBuf as Path = SECRETS_DIR.into(), variable "CRYOKEY_SECRETS_DIR", key "secrets_dir";

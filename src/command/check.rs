@@ -32,7 +32,7 @@ pub(super) fn run(
     }
     let is_refused = !findings.errors.is_empty();
     let failure = is_refused.then(|| pipeline::refuse(findings.errors.clone(), &config, log));
-    let report = Report::new(&resolution, &findings, &config, ages, failure.as_ref());
+    let report = Report::new(&resolution, &findings, &delivery, &config, ages, failure.as_ref());
     print(&match format {
         ReportFormat::Table => {
             log.leave_problems_to_report();

@@ -58,11 +58,11 @@ pub(super) fn run(
     for error in ending.wait() {
         log.warn(format_args!("{error}; fix: {}", error.fix()));
     }
-    if let Some(signal) = signals.pending() {
-        return Err(stopped(signal));
-    }
-    signals.release();
-    Err(not_started(&launch, &init::exec(&launch)))
+    let error = init::exec(&launch, &signals);
+    Err(match error.reason {
+        init::Reason::Stopped(signal) => stopped(signal),
+        _ => not_started(&launch, &error),
+    })
 }
 
 fn cannot_deliver(problem: Problem) -> Failure {
@@ -146,6 +146,7 @@ mod exec_message {
                 "the loader that it is linked against does not exist".into(),
                 "link it statically, or use a base image with its C library",
             ),
+            Reason::Stopped(signal) => (format!("signal {signal} arrived"), "none needed"),
             Reason::NoExecMount => {
                 ("its file system is mounted noexec".into(), "put it on another file system")
             }

@@ -1,20 +1,22 @@
-//! Delivery as files: sealed memfds, or files in a run directory.
+//! Delivery as files: in a run directory, or as sealed memfds if there is none.
 //!
-//! After `execve`, no cryokey process remains to clean up, so a memfd is the default: it disappears with the app. A
-//! directory is used only if one is configured.
+//! A directory is preferred because its paths name the same file in every process. `/proc/self/fd/N` depends on the
+//! process that opens it.
 
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, MemfdFlags, Mode, OFlags, SealFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 
 use super::made::{Made, Thing};
 use super::{Delivered, stale};
 use crate::config::Config;
+use crate::environ::{Environ, variable};
 use crate::error::{Problem, Reason};
 use crate::escape::escaped_path;
 use crate::provider::file_variables;
+use crate::provider::files::is_open_to_all;
 use crate::resolve::Accepted;
 use crate::setting::VARIABLE;
 use crate::system::write;
@@ -26,52 +28,89 @@ const RAMFS: i64 = 0x8584_58f6;
 /// `f_type` of proc, sysfs and both cgroup file systems (statfs(2)).
 const PSEUDO: [i64; 4] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270];
 
+/// In-memory files get the lowest free number from here on, because files that a child opens itself have small ones.
+const FIRST_MEMORY_FILE: i32 = 1_000;
+
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place<'a> {
+pub enum Place {
     /// Sealed memfds, readable at `/proc/self/fd/N`.
     Memory,
-    Directory(&'a Path),
+    /// A directory that the operator named; there is no alternative to it.
+    Named(PathBuf),
+    /// The first usable directory of the usual ones. If it fails, sealed memfds.
+    Usual(PathBuf),
 }
 
-impl<'a> Place<'a> {
+impl Place {
     #[must_use]
-    pub fn new(config: &'a Config) -> Self {
-        config.run_dir.as_deref().map_or(Self::Memory, Self::Directory)
-    }
-}
-
-pub(super) fn deliver(secrets: &[Accepted<'_>], config: &Config) -> Result<Delivered, Problem> {
-    match Place::new(config) {
-        _ if secrets.is_empty() => Ok(Delivered::default()),
-        Place::Memory => {
-            let file_variables = secrets.iter().map(in_memory).collect::<Result<_, _>>()?;
-            Ok(Delivered { file_variables, ..Delivered::default() })
+    pub fn new(config: &Config, environ: &Environ) -> Self {
+        if let Some(named) = &config.run_dir {
+            return Self::Named(named.clone());
         }
-        Place::Directory(run_dir) => in_directory(secrets, run_dir, config),
+        let of_session = environ.path(variable::XDG_RUNTIME_DIR).filter(|path| path.is_absolute());
+        let usual = of_session.into_iter().chain(["/run".into(), "/dev/shm".into()]);
+        usual.into_iter().find(|path| will_do(path)).map_or(Self::Memory, Self::Usual)
     }
 }
 
-/// Whether the run directory, if one is needed, exists, is writable and is in memory. Memory files are created, and
+/// Whether a directory is in memory, writable, and safe from other users who can write to it.
+fn will_do(path: &Path) -> bool {
+    let Ok(directory) = open(path) else { return false };
+    let is_safe = rustix::fs::fstat(&directory).is_ok_and(|stat| !is_open_to_all(stat.st_mode));
+    is_safe && is_in_memory(&directory).unwrap_or(false) && can_write(&directory).is_ok()
+}
+
+pub(super) fn deliver(
+    secrets: &[Accepted<'_>],
+    place: &Place,
+    config: &Config,
+) -> Result<Delivered, Problem> {
+    match place {
+        _ if secrets.is_empty() => Ok(Delivered::default()),
+        Place::Memory => all_in_memory(secrets),
+        Place::Named(run_dir) => in_directory(secrets, run_dir, config),
+        Place::Usual(run_dir) => in_directory(secrets, run_dir, config).or_else(|_| all_in_memory(secrets)),
+    }
+}
+
+/// Whether the run directory, if one is needed, exists, is writable and is in memory. In-memory files are created, and
 /// dropped by the caller: only that shows whether the limits allow them, and what comes after them.
-pub(super) fn check(secrets: &[Accepted<'_>], config: &Config) -> Result<Vec<OwnedFd>, Problem> {
-    let run_dir = match Place::new(config) {
-        _ if secrets.is_empty() => return Ok(Vec::new()),
-        Place::Memory => return secrets.iter().map(memory_file).collect(),
-        Place::Directory(run_dir) => run_dir,
-    };
+pub(super) fn check(
+    secrets: &[Accepted<'_>],
+    place: &Place,
+    config: &Config,
+) -> Result<Vec<OwnedFd>, Problem> {
+    let in_memory = || secrets.iter().map(memory_file).collect();
+    match place {
+        _ if secrets.is_empty() => Ok(Vec::new()),
+        Place::Memory => in_memory(),
+        Place::Named(run_dir) => Ok(vec![check_directory(secrets, run_dir, config)?]),
+        Place::Usual(run_dir) => {
+            check_directory(secrets, run_dir, config).map_or_else(|_| in_memory(), |held| Ok(vec![held]))
+        }
+    }
+}
+
+fn check_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<OwnedFd, Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let (parent, _) = open_run_dir(secrets, run_dir, config)?;
     // Beside it, delivering opens a directory and a file.
     let held: [Result<OwnedFd, Errno>; 2] =
         std::array::from_fn(|_| rustix::io::fcntl_dupfd_cloexec(&parent, 0));
     held.iter().try_for_each(|held| held.as_ref().map(drop).map_err(|errno| refused(*errno)))?;
-    rustix::fs::accessat(&parent, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
-        .map_err(refused)?;
-    Ok(Vec::new())
+    can_write(&parent).map_err(refused)?;
+    let sizes = secrets.iter().map(|secret| secret.value.secret.expose().len());
+    write::within_limit(sizes.max().unwrap_or_default().max(stale::LONGEST_OWNER)).map_err(refused)?;
+    Ok(parent)
 }
 
 fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
     secrets.iter().map(|secret| secret.name.to_string()).collect()
+}
+
+fn all_in_memory(secrets: &[Accepted<'_>]) -> Result<Delivered, Problem> {
+    let file_variables = secrets.iter().map(in_memory).collect::<Result<_, _>>()?;
+    Ok(Delivered { file_variables, ..Delivered::default() })
 }
 
 fn in_memory(secret: &Accepted<'_>) -> Result<(String, PathBuf), Problem> {
@@ -89,7 +128,7 @@ fn memory_file(secret: &Accepted<'_>) -> Result<OwnedFd, Problem> {
 }
 
 fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = MemfdFlags::ALLOW_SEALING;
+    let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
     let label = format!("cryokey:{name}");
     let file = match rustix::fs::memfd_create(&label, flags | MemfdFlags::NOEXEC_SEAL) {
         // Linux before 6.3 does not know the flag.
@@ -104,17 +143,29 @@ fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
     )?;
     // Opening /proc/self/fd/N starts at offset 0, but reading descriptor N itself starts at its current offset.
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
-    Ok(file)
+    numbered(&file)
+}
+
+/// The same file at a number that is high enough, and open for the app.
+fn numbered(file: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let high = rustix::io::fcntl_dupfd_cloexec(file, FIRST_MEMORY_FILE).map_err(|errno| match errno {
+        // The limit of open files is lower than the number.
+        Errno::INVAL => Errno::MFILE,
+        other => other,
+    })?;
+    rustix::io::fcntl_setfd(&high, FdFlags::empty())?;
+    Ok(high)
 }
 
 fn in_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<Delivered, Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let (parent, warning) = open_run_dir(secrets, run_dir, config)?;
-    stale::remove_all(run_dir);
-    let (path, directory) = make_directory(run_dir, &parent).map_err(refused)?;
+    stale::remove_all(&parent);
+    let (name, directory) = make_directory(&parent).map_err(refused)?;
+    let path = run_dir.join(&name);
     let mut delivered = Delivered {
         warnings: warning.into_iter().collect(),
-        made: Made::one(Thing::DeliveryDirectory(path.clone())),
+        made: Made::one(Thing::DeliveryDirectory(parent, name)),
         ..Delivered::default()
     };
     stale::sign(&directory).map_err(refused)?;
@@ -145,16 +196,20 @@ fn open_run_dir(
     }
 }
 
-fn make_directory(run_dir: &Path, parent: &OwnedFd) -> Result<(PathBuf, OwnedFd), Errno> {
+fn make_directory(parent: &OwnedFd) -> Result<(String, OwnedFd), Errno> {
     let name = stale::directory_prefix() + &write::random_suffix()?;
     rustix::fs::mkdirat(parent, &name, Mode::RWXU)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(parent, &name, flags, Mode::empty())?;
-    Ok((run_dir.join(name), directory))
+    Ok((name, directory))
 }
 
 fn open(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn can_write(directory: &OwnedFd) -> Result<(), Errno> {
+    rustix::fs::accessat(directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
 }
 
 /// Whether a file system shows the kernel's own state: no file can be created there, whatever its modes say.
@@ -170,7 +225,7 @@ pub(super) fn is_in_memory(file: &OwnedFd) -> Result<bool, Errno> {
 
 fn directory_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Problem {
     let path = escaped_path(run_dir);
-    let why = std::io::Error::from(errno);
+    let why = write::why(errno);
     let uid = rustix::process::geteuid().as_raw();
     Problem {
         reason: Reason::CannotCreate,
@@ -210,11 +265,14 @@ fn on_disk_allowed(run_dir: &Path, names: Vec<String>) -> Problem {
 }
 
 fn memory_refused(name: &str, errno: Errno) -> Problem {
-    let why = std::io::Error::from(errno);
-    Problem::new(
-        Reason::Resource,
-        name,
-        format!("cannot create an in-memory file for {name}: {why}"),
-        format!("raise the limit of open files or of memory, or set {} to a tmpfs", VARIABLE.run_dir),
-    )
+    let what = format!("cannot create an in-memory file for {name}: {}", write::why(errno));
+    if errno == Errno::FBIG {
+        return Problem::new(Reason::CannotCreate, name, what, "raise the limit of file sizes");
+    }
+    let fix = format!(
+        "mount a tmpfs at /run, or set {} to a tmpfs, or raise the limit of open files (to more than \
+         {FIRST_MEMORY_FILE}) or of memory",
+        VARIABLE.run_dir
+    );
+    Problem::new(Reason::Resource, name, what, fix)
 }

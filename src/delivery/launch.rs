@@ -83,6 +83,10 @@ fn check(secret: &Accepted<'_>) -> Option<Problem> {
     let name = secret.name.as_str();
     let bytes = secret.variable_bytes();
     let place = || secret.tried.label();
+    if secret.value.secret.is_utf16() {
+        let what = format!("{name} ({}) is UTF-16", place());
+        return Some(Problem::new(Reason::Nul, name, what, "save the file as UTF-8 without BOM"));
+    }
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
         let what = format!("{name} ({}) contains a NUL at byte {at}, which a variable cannot hold", place());
         return Some(Problem::new(Reason::Nul, name, what, AS_FILE));

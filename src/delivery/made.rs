@@ -15,8 +15,8 @@ pub(super) struct Made(Vec<Thing>);
 
 #[derive(Debug)]
 pub(super) enum Thing {
-    /// Removed with its content.
-    DeliveryDirectory(PathBuf),
+    /// The directory it is in, and its name. Removed with its content.
+    DeliveryDirectory(OwnedFd, String),
     /// Removed only if it is empty: another process may have written to it since.
     Directory(PathBuf),
     /// A file that did not exist before.
@@ -54,7 +54,7 @@ impl Drop for Made {
         for thing in self.0.drain(..).rev() {
             // An error here is not reported: the failure that led here is.
             let _ = match thing {
-                Thing::DeliveryDirectory(path) => stale::remove(&path),
+                Thing::DeliveryDirectory(run_dir, name) => stale::remove(&run_dir, &name).map_err(Into::into),
                 Thing::Directory(path) => std::fs::remove_dir(path),
                 Thing::File(path) => std::fs::remove_file(path),
                 Thing::Former(file) => file.write().map_err(Into::into),

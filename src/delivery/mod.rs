@@ -21,6 +21,7 @@ use crate::provider::{Source, file_variables};
 use crate::resolve::{Accepted, Fate, Resolution, Resolved};
 use crate::ssh_key::{Key, NotAKey};
 use crate::system::accounts::{self, Home};
+use files::Place;
 use made::Made;
 
 /// The app's environment, files and keys as they will be.
@@ -109,14 +110,14 @@ impl<'a> Delivery<'a> {
     pub fn obstacles(&self) -> Vec<Problem> {
         let launch = self.launch(&["app".into()], &Delivered::default()).err();
         // Held meanwhile: a limit of open files counts them too.
-        let files = files::check(&self.files, self.config);
+        let files = files::check(&self.files, &self.place(), self.config);
         let keys = ssh::check(&self.usable_keys(), &self.home);
         launch.into_iter().chain(files.err()).chain(keys).collect()
     }
 
     /// Writes the files and keys. If that fails, those already written are removed.
     pub fn deliver(&self) -> Result<Delivered, Problem> {
-        let mut delivered = files::deliver(&self.files, self.config)?;
+        let mut delivered = files::deliver(&self.files, &self.place(), self.config)?;
         delivered.add(ssh::deliver(&self.usable_keys(), &self.key_rules, self.config, &self.home)?);
         delivered.warnings.extend(self.overridden());
         delivered.notes.extend(self.removed_note());
@@ -126,6 +127,12 @@ impl<'a> Delivery<'a> {
     /// Builds the arguments and environment of the app. `Err`: they are larger than the kernel allows.
     pub fn launch(&self, command: &[OsString], delivered: &Delivered) -> Result<init::Launch, Problem> {
         launch::launch(self, command, delivered)
+    }
+
+    /// Where files go.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place::new(self.config, self.environ)
     }
 
     fn usable_keys(&self) -> Vec<(Accepted<'_>, &Key)> {

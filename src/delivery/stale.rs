@@ -4,13 +4,15 @@
 //! PID, start time and PID namespace. It is stale once that process has exited. A directory from another PID namespace
 //! is never touched.
 
-use std::fs;
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::path::Arg;
+use rustix::process::{Pid, test_kill_process};
 
 use crate::system::read::{self, ReadError};
 use crate::system::write;
@@ -19,6 +21,16 @@ const OWNER: &str = ".owner";
 
 /// A directory is signed immediately after it is created. One that is older than this and not signed never will be.
 const SIGNING: Duration = Duration::from_mins(1);
+
+/// How many directories, and files in one, are examined, and for how long: other users may have created them.
+const MOST: usize = 10_000;
+const LONGEST: Duration = Duration::from_millis(500);
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Three numbers and their names.
+pub(super) const LONGEST_OWNER: usize = 64;
 
 /// The names of this user's delivery directories begin with this.
 pub(super) fn directory_prefix() -> String {
@@ -34,38 +46,66 @@ pub(super) fn sign(directory: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
-/// Removes the stale directories of this user below a directory.
-pub(super) fn remove_all(run_dir: &Path) {
-    let Ok(entries) = fs::read_dir(run_dir) else { return };
+/// Removes the stale directories of this user in a directory, as many as can be examined within the limits. The next
+/// startup continues.
+pub(super) fn remove_all(run_dir: &OwnedFd) {
+    let started = Instant::now();
+    let Ok(entries) = list(run_dir) else { return };
     let prefix = directory_prefix();
-    for entry in entries.flatten() {
-        let is_own = entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes());
-        if is_own && is_stale(&entry.path()) {
+    let has_own_name = |name: &CString| name.as_bytes().starts_with(prefix.as_bytes());
+    let in_time = entries.take_while(|_| started.elapsed() < LONGEST);
+    for name in in_time.filter(has_own_name).take(MOST) {
+        let Ok(directory) = open_own(run_dir, &name) else { continue };
+        if is_stale(&directory) {
             // Another startup may be removing it at the same time.
-            let _ = remove(&entry.path());
+            let _ = empty(&directory).and_then(|()| rustix::fs::unlinkat(run_dir, &name, AtFlags::REMOVEDIR));
         }
     }
 }
 
-/// Removes a directory and its content; its mode 0500 is widened first.
-pub(super) fn remove(directory: &Path) -> std::io::Result<()> {
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
-    fs::remove_dir_all(directory)
+/// Removes a directory and the files in it.
+pub(super) fn remove(run_dir: &OwnedFd, name: &str) -> Result<(), Errno> {
+    empty(&open_own(run_dir, name)?)?;
+    rustix::fs::unlinkat(run_dir, name, AtFlags::REMOVEDIR)
 }
 
-fn is_stale(directory: &Path) -> bool {
-    let Ok(state) = directory.symlink_metadata() else { return false };
-    if !state.is_dir() {
-        return false;
+/// By descriptor from here on: any user who can write to the run directory can exchange names in it at any moment.
+fn open_own(run_dir: &OwnedFd, name: impl Arg) -> Result<OwnedFd, Errno> {
+    let directory = rustix::fs::openat(run_dir, name, DIRECTORY, Mode::empty())?;
+    let is_own = rustix::fs::fstat(&directory)?.st_uid == rustix::process::geteuid().as_raw();
+    if is_own { Ok(directory) } else { Err(Errno::PERM) }
+}
+
+/// Removes the files in a directory, whose mode 0500 is widened first. cryokey creates no directory in it.
+fn empty(directory: &OwnedFd) -> Result<(), Errno> {
+    rustix::fs::fchmod(directory, Mode::RWXU)?;
+    for name in list(directory)?.take(MOST) {
+        rustix::fs::unlinkat(directory, &name, AtFlags::empty())?;
     }
-    match read::read_path(&directory.join(OWNER)) {
+    Ok(())
+}
+
+fn list(directory: &OwnedFd) -> Result<impl Iterator<Item = CString>, Errno> {
+    let entries = Dir::read_from(directory)?.map_while(Result::ok);
+    Ok(entries
+        .map(|entry| entry.file_name().to_owned())
+        .filter(|name| ![c".", c".."].contains(&name.as_c_str())))
+}
+
+fn is_stale(directory: &OwnedFd) -> bool {
+    let signed = rustix::fs::openat(directory, OWNER, read::OPEN | OFlags::NOFOLLOW, Mode::empty());
+    match signed.map_err(Into::into).and_then(|file| read::read(&file)) {
         Ok((signed, _)) => is_orphan(&String::from_utf8_lossy(&signed)),
         // Not signed yet, or killed before that; no secret has been written to it then.
-        Err(ReadError::Os(Errno::NOENT)) => {
-            state.modified().is_ok_and(|made| made.elapsed().is_ok_and(|age| age > SIGNING))
-        }
+        Err(ReadError::Os(Errno::NOENT)) => is_older_than(directory, SIGNING),
         Err(_) => false,
     }
+}
+
+fn is_older_than(directory: &OwnedFd, age: Duration) -> bool {
+    let Ok(stat) = rustix::fs::fstat(directory) else { return false };
+    let made = u64::try_from(stat.st_mtime).map(|made| SystemTime::UNIX_EPOCH + Duration::from_secs(made));
+    made.is_ok_and(|made| made.elapsed().is_ok_and(|since| since > age))
 }
 
 /// Whether the process that a directory was created for has exited, as far as that can be known.
@@ -87,11 +127,17 @@ fn owner(pid: &str) -> Result<Option<String>, ReadError> {
     }
     let stat = match read::read_path(Path::new(&format!("/proc/{pid}/stat"))) {
         Ok((stat, _)) => String::from_utf8_lossy(&stat).into_owned(),
-        Err(ReadError::Os(Errno::NOENT | Errno::SRCH)) => return Ok(None),
+        Err(ReadError::Os(Errno::NOENT | Errno::SRCH)) if is_gone(pid) => return Ok(None),
         Err(error) => return Err(error),
     };
     let namespace = rustix::fs::readlink("/proc/self/ns/pid", Vec::new())?;
     Ok(described(&stat, &namespace.to_string_lossy()))
+}
+
+/// Whether no such process exists. /proc alone does not say: with `hidepid` it hides processes of other users.
+fn is_gone(pid: &str) -> bool {
+    let pid = pid.parse().ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 /// The command name is in parentheses and may itself contain parentheses and spaces.
@@ -103,21 +149,35 @@ fn described(stat: &str, namespace: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+    use std::path::PathBuf;
+
     use super::*;
 
-    fn directory(owner: &str) -> tempfile::TempDir {
+    fn directory(owner: &str) -> (tempfile::TempDir, PathBuf) {
         let run_dir = tempfile::tempdir().unwrap();
         let directory = run_dir.path().join(format!("{}0", directory_prefix()));
         fs::create_dir(&directory).unwrap();
         fs::write(directory.join(OWNER), owner).unwrap();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o500)).unwrap();
-        run_dir
+        (run_dir, directory)
+    }
+
+    fn remove_in(run_dir: &Path) {
+        remove_all(&fs::File::open(run_dir).unwrap().into());
     }
 
     fn survives(owner: &str) -> bool {
-        let run_dir = directory(owner);
-        remove_all(run_dir.path());
-        fs::read_dir(run_dir.path()).unwrap().count() == 1
+        let (run_dir, directory) = directory(owner);
+        remove_in(run_dir.path());
+        directory.exists()
+    }
+
+    /// No process has such a PID.
+    fn gone() -> String {
+        let own = owner("self").unwrap().unwrap();
+        format!("4194305 1 {}", own.rsplit(' ').next().unwrap())
     }
 
     #[test]
@@ -127,8 +187,27 @@ mod tests {
         let namespace = rest.split_once(' ').unwrap().1;
         assert!(survives(&own), "a living process");
         assert!(!survives(&format!("{pid} 1 {namespace}")), "a reused PID");
-        assert!(!survives(&format!("4194305 1 {namespace}")), "no such process");
+        assert!(!survives(&gone()), "no such process");
         assert!(survives(&format!("{pid} 1 pid:[1]")), "another namespace");
         assert!(survives(""), "not signed");
+    }
+
+    #[test]
+    fn a_link_and_its_target_are_left_alone() {
+        let (_elsewhere, target) = directory(&gone());
+        let run_dir = tempfile::tempdir().unwrap();
+        symlink(&target, run_dir.path().join(format!("{}1", directory_prefix()))).unwrap();
+        remove_in(run_dir.path());
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o500);
+        assert!(target.join(OWNER).exists());
+    }
+
+    #[test]
+    fn a_foreign_subdirectory_ends_the_removal() {
+        let (run_dir, directory) = directory(&gone());
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::create_dir_all(directory.join("a/b/c")).unwrap();
+        remove_in(run_dir.path());
+        assert!(directory.join("a/b/c").exists());
     }
 }

@@ -20,7 +20,7 @@ const NOT_YET: &[(&str, &str)] =
     &[("process", "dropping to a user and a grace period need the supervising mode")];
 
 /// More would not be read, and finding line and column of each takes time proportional to the file.
-const MOST_PROBLEMS: usize = 100;
+const MOST_PROBLEMS: usize = 20;
 
 /// A document and the problems found in it so far.
 pub(super) struct Document<'a> {
@@ -48,7 +48,7 @@ impl<'a> Document<'a> {
             let problems = RefCell::default();
             return Ok(Self { file, text, table: table.into_inner(), problems });
         }
-        Err(errors.iter().map(|error| syntax(error, text, file)).collect())
+        Err(errors.iter().take(MOST_PROBLEMS).map(|error| syntax(error, text, file)).collect())
     }
 
     pub(super) fn root(&'a self) -> Table<'a> {

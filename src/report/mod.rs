@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::delivery::Delivery;
+use crate::delivery::files::Place;
 use crate::error::{Failure, Problem};
 use crate::manifest::Deliver;
 use crate::manifest::locate::Origin;
@@ -107,10 +109,12 @@ impl Report {
     pub fn new(
         resolution: &Resolution,
         findings: &Findings,
+        delivery: &Delivery<'_>,
         config: &Config,
         ages: Ages,
         failure: Option<&Failure>,
     ) -> Self {
+        let place = delivery.place();
         Self {
             cryokey: env!("CARGO_PKG_VERSION"),
             manifest: match &config.origin {
@@ -120,10 +124,10 @@ impl Report {
             environment: config.selection.environment.as_ref().map(ToString::to_string),
             color: config.selection.color.as_ref().map(ToString::to_string),
             remote: resolution.visits.iter().map(Remote::new).collect(),
-            secrets: resolution.secrets.iter().map(|resolved| Row::new(resolved, ages, config)).collect(),
+            secrets: resolution.secrets.iter().map(|resolved| Row::new(resolved, ages, &place)).collect(),
             problems: findings.errors.iter().map(Finding::error).collect(),
             warnings: findings.warnings.iter().map(Finding::warning).collect(),
-            advice: resolution.advice.clone(),
+            advice: resolution.advice.iter().cloned().chain(memory_files(resolution, &place)).collect(),
             exit_code: failure.map_or(0, |failure| failure.exit().code()),
         }
     }
@@ -182,18 +186,18 @@ pub fn is_terminal() -> bool {
 }
 
 impl Row {
-    fn new(resolved: &Resolved, ages: Ages, config: &Config) -> Self {
-        let place = resolved.found().map(|(tried, _)| tried);
+    fn new(resolved: &Resolved, ages: Ages, place: &Place) -> Self {
+        let found = resolved.found().map(|(tried, _)| tried);
         Self {
             name: resolved.name.to_string(),
             required: resolved.rule.required,
             declared: resolved.is_declared,
             state: State::of(resolved),
-            source: place.map(|tried| tried.candidate.source.text()),
-            key: place.map(Tried::key_text),
+            source: found.map(|tried| tried.candidate.source.text()),
+            key: found.map(Tried::key_text),
             version: resolved.version(),
             age_days: ages.in_days(resolved),
-            delivery: delivery(resolved.rule.deliver, config),
+            delivery: delivery(resolved.rule.deliver, place),
         }
     }
 
@@ -264,8 +268,8 @@ impl Finding {
     }
 }
 
-fn delivery(deliver: Deliver, config: &Config) -> &'static str {
-    let has_directory = config.run_dir.is_some();
+fn delivery(deliver: Deliver, place: &Place) -> &'static str {
+    let has_directory = *place != Place::Memory;
     match deliver {
         Deliver::Env => "variable",
         Deliver::File if has_directory => "file",
@@ -276,6 +280,19 @@ fn delivery(deliver: Deliver, config: &Config) -> &'static str {
         }
         Deliver::Ssh => "SSH key",
     }
+}
+
+/// Advice if a secret is delivered as an in-memory file.
+fn memory_files(resolution: &Resolution, place: &Place) -> Option<String> {
+    let is_file = |resolved: &Resolved| matches!(resolved.rule.deliver, Deliver::File | Deliver::Both);
+    let is_needed = *place == Place::Memory && resolution.secrets.iter().any(is_file);
+    is_needed.then(|| {
+        let uid = rustix::process::geteuid().as_raw();
+        format!(
+            "no tmpfs is writable, so files are delivered in memory, only to processes that inherit their \
+             descriptors; mount one: `--tmpfs /run:uid={uid},mode=0700`"
+        )
+    })
 }
 
 /// Aligned columns, two spaces apart.

@@ -77,6 +77,10 @@ fn broken_rule(secret: Accepted<'_>) -> Option<Broken> {
         return None;
     }
     let bytes = secret.variable_bytes();
+    let is_text = secret.rule.deliver == Deliver::Env || secret.rule.format.is_some();
+    if is_text && secret.value.secret.is_utf16() {
+        return Some(Broken::rule("is UTF-16", "save the file as UTF-8 without BOM"));
+    }
     if let Some(length) = secret.rule.min_length.filter(|length| (bytes.len() as u64) < *length) {
         return Some(Broken::rule(
             format!("is shorter than {length} bytes"),

@@ -81,6 +81,21 @@ pub fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Whether the limit of file sizes allows so many bytes (`RLIMIT_FSIZE`).
+pub fn within_limit(bytes: usize) -> Result<(), Errno> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    if limit.is_some_and(|limit| limit < bytes as u64) { Err(Errno::FBIG) } else { Ok(()) }
+}
+
+/// Why a file was not written; names the limit if one was reached.
+#[must_use]
+pub fn why(errno: Errno) -> String {
+    match errno {
+        Errno::FBIG => "it is larger than the limit of file sizes allows (RLIMIT_FSIZE, `ulimit -f`)".into(),
+        other => std::io::Error::from(other).to_string(),
+    }
+}
+
 /// Without `O_TMPFILE`, or without /proc, by which an unnamed file gets its name.
 fn is_unsupported(errno: Errno) -> bool {
     [Errno::OPNOTSUPP, Errno::ISDIR, Errno::INVAL, Errno::NOENT].contains(&errno)

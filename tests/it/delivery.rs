@@ -22,13 +22,16 @@ fn is_our_directory(path: &Path) -> bool {
 
 #[test]
 fn a_file_in_memory_has_the_exact_bytes_and_the_name_is_no_variable() {
+    if !require(Need::Mounts) {
+        return;
+    }
     let value = format!("{}\n\0\n", canary());
-    let test = Test::with(FILE).secret("TOKEN", &value);
+    let test = Test::with(FILE).secret("TOKEN", &value).without_tmpfs();
     let outcome = test.start();
     let app = outcome.app();
     let path = String::from_utf8(app.get("TOKEN_FILE").unwrap().to_vec()).unwrap();
     let descriptor = path.strip_prefix("/proc/self/fd/").unwrap().parse::<u32>().unwrap();
-    assert!(descriptor > 2);
+    assert!(descriptor >= 1_000, "{path}");
     app.has_no("TOKEN");
     // In the app, in its child, and again from the start.
     let outcome = test.shell("cat \"$TOKEN_FILE\"; read -r line < \"$TOKEN_FILE\"; cat \"$TOKEN_FILE\"");
@@ -37,8 +40,11 @@ fn a_file_in_memory_has_the_exact_bytes_and_the_name_is_no_variable() {
 
 #[test]
 fn a_file_in_memory_is_0400_and_sealed_against_its_owner_too() {
+    if !require(Need::Mounts) {
+        return;
+    }
     for test in [Test::with(FILE), Test::with(FILE).by_nobody()] {
-        let test = test.secret("TOKEN", canary());
+        let test = test.secret("TOKEN", canary()).without_tmpfs();
         assert_eq!(test.shell("stat -Lc %a \"$TOKEN_FILE\"").text().trim(), "400");
         let write = "chmod 600 \"$TOKEN_FILE\"; (echo x >> \"$TOKEN_FILE\") 2>/dev/null && exit 3; \
                      (: > \"$TOKEN_FILE\") 2>/dev/null && exit 4; exec wc -c < \"$TOKEN_FILE\"";
@@ -107,7 +113,8 @@ fn a_stale_directory_is_removed_by_the_next_startup_and_one_in_use_stays() {
     let first = delivered(&test);
     test.start().app();
     let second: Vec<PathBuf> = delivered(&test).into_iter().filter(|path| !first.contains(path)).collect();
-    assert_eq!((first.len(), second.len()), (1, 1), "the living one stays");
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert!(first[0].join("TOKEN").exists(), "the living one stays");
     fs::create_dir(test.run_dir().join("cryokey-999999-0123456789abcdef")).unwrap();
     fs::write(test.run_dir().join("theirs"), "").unwrap();
     alive.child.kill().unwrap();
@@ -116,6 +123,44 @@ fn a_stale_directory_is_removed_by_the_next_startup_and_one_in_use_stays() {
     let left = delivered(&test);
     assert!(!left.contains(&first[0]) && !left.contains(&second[0]), "{left:?}");
     assert_eq!(left.len(), 3, "foreign files stay: {left:?}");
+}
+
+#[test]
+fn a_directory_of_a_process_that_proc_hides_is_left_alone() {
+    if !require(Need::Mounts) {
+        return;
+    }
+    let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir().by_nobody();
+    let directory = test.run_dir().join("cryokey-65534-0123456789abcdef");
+    fs::create_dir(&directory).unwrap();
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
+    fs::write(directory.join(".owner"), format!("1 1 {}", namespace.display())).unwrap();
+    std::os::unix::fs::chown(&directory, Some(65_534), Some(65_534)).unwrap();
+    let test = test.through_mounts("mount -t proc -o hidepid=2 none /proc && exec \"$@\"");
+    test.start().app();
+    assert!(directory.join(".owner").exists(), "the process of pid 1 lives");
+}
+
+#[test]
+fn directories_of_other_users_with_such_names_are_not_touched_and_cost_no_time() {
+    if !require(Need::Root) {
+        return;
+    }
+    let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
+    for number in 0..20_000 {
+        fs::write(test.run_dir().join(format!("cryokey-0-{number}")), "").unwrap();
+    }
+    // A tmpfs lists the newest file first.
+    let theirs = test.run_dir().join("cryokey-0-0123456789abcdef");
+    fs::create_dir(&theirs).unwrap();
+    let ours = fs::read_link("/proc/self/ns/pid").unwrap();
+    fs::write(theirs.join(".owner"), format!("4194305 1 {}", ours.display())).unwrap();
+    chmod(&theirs, 0o555);
+    std::os::unix::fs::chown(&theirs, Some(65_534), None).unwrap();
+    let outcome = test.start();
+    outcome.app();
+    assert!(outcome.took < std::time::Duration::from_secs(1), "{:?}", outcome.took);
+    assert_eq!((mode(&theirs), theirs.join(".owner").exists()), (0o555, true));
 }
 
 #[test]
@@ -131,13 +176,18 @@ fn nothing_is_written_before_all_secrets_are_resolved() {
     let manifest = format!("{FILE}[secret.OTHER]\nrequired = true\n");
     let test = Test::with(&manifest).secret("TOKEN", canary()).in_run_dir();
     test.start().refused(66, "resolve", "OTHER", "missing");
+    if !require(Need::Trace) {
+        return;
+    }
+    // What is created and removed again leaves no trace in the file system.
+    let test = test.traced(["-e", "trace=mkdir,mkdirat,memfd_create,linkat,/unlink.*"]);
+    test.start().refused(66, "resolve", "OTHER", "missing");
+    assert!(!test.trace().contains("cryokey"), "{}", test.trace());
 }
 
 #[test]
 fn check_makes_no_file_and_shows_how_it_would_be_delivered() {
-    let test = Test::with(FILE).secret("TOKEN", canary());
-    assert!(test.command(["check"]).text().contains("in-memory file (lost if the app closes descriptors"));
-    let test = test.in_run_dir();
+    let test = Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
     let outcome = test.command(["check"]);
     assert!(
         outcome.text().lines().any(|line| line.contains("TOKEN") && line.ends_with("file")),
@@ -145,6 +195,65 @@ fn check_makes_no_file_and_shows_how_it_would_be_delivered() {
         outcome.text()
     );
     assert!(delivered(&test).is_empty());
+}
+
+#[test]
+fn check_shows_and_advises_against_in_memory_files() {
+    if !require(Need::Mounts) {
+        return;
+    }
+    let outcome = Test::with(FILE).secret("TOKEN", canary()).without_tmpfs().command(["check"]);
+    assert!(outcome.text().contains("in-memory file (lost if the app closes descriptors"));
+    assert!(outcome.text().contains("advice: no tmpfs is writable"), "{}", outcome.text());
+}
+
+#[test]
+fn without_a_run_directory_files_go_to_the_first_usual_one_in_memory() {
+    let value = canary();
+    let session = crate::support::memory();
+    let test = Test::with(FILE).secret("TOKEN", &value);
+    let path = |test: &Test| PathBuf::from(test.shell("echo \"$TOKEN_FILE\"").text().trim());
+    let shown =
+        test.shell("cat \"$TOKEN_FILE\"; dirname \"$TOKEN_FILE\"; rm -r \"$(dirname \"$TOKEN_FILE\")\"");
+    let (content, directory) = shown.text().split_once('/').unwrap();
+    assert_eq!(content, value);
+    assert!(
+        directory.starts_with("run/cryokey-") || directory.starts_with("dev/shm/cryokey-"),
+        "{directory}"
+    );
+    let test = test.variable("XDG_RUNTIME_DIR", session.path());
+    assert!(path(&test).starts_with(session.path()));
+    // A user who can rename the directory could put another in its place.
+    chmod(session.path(), 0o777);
+    assert!(!path(&test).starts_with(session.path()));
+    make_removable(&session);
+}
+
+#[test]
+fn if_the_usual_directory_is_full_in_memory_files_are_delivered() {
+    if !require(Need::Mounts) {
+        return;
+    }
+    let value = canary().repeat(400);
+    let script = "mount -t tmpfs -o size=8k none /dev/shm && mount --bind /etc /run && exec \"$@\"";
+    let test = Test::with(FILE).secret("TOKEN", &value).through_mounts(script);
+    assert_eq!(test.shell("cat \"$TOKEN_FILE\"; ls /dev/shm").text(), value);
+}
+
+#[test]
+fn a_child_that_opened_files_of_its_own_still_reads_the_secret() {
+    if !require(Need::Python) || !require(Need::Mounts) {
+        return;
+    }
+    let value = canary();
+    let child = "import os, subprocess, sys\n\
+                 own = [open('/etc/hostname') for _ in range(20)]\n\
+                 sys.stdout.write(open(os.environ['TOKEN_FILE']).read())";
+    for test in [Test::with(FILE), Test::with(FILE).without_tmpfs()] {
+        let test = test.secret("TOKEN", &value);
+        let script = format!("exec 3</etc/hostname; /usr/bin/python3 -c \"{child}\"");
+        assert_eq!(test.shell(&script).text(), value);
+    }
 }
 
 #[test]
@@ -193,8 +302,7 @@ fn c18_memory_needs_no_directory_at_all() {
     }
     let value = canary();
     let test = Test::with(FILE).secret("TOKEN", &value);
-    let test =
-        test.through_mounts("mount -o remount,bind,ro / && mount -o remount,bind,ro /dev/shm; exec \"$@\"");
+    let test = test.without_tmpfs();
     assert_eq!(test.shell("cat \"$TOKEN_FILE\"").text(), value);
 }
 
@@ -269,6 +377,43 @@ fn c28_an_owner_for_a_delivered_file_is_refused_before_anything_is_written() {
         let key = format!("secret.TOKEN.{}", setting.split(' ').next().unwrap());
         test.start().refused(78, "configure", &key, "configuration").says("cryokey.toml:5:1: ");
     }
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_named_by_check_and_run_and_no_file_remains() {
+    let key = "[secret.KEY]\nrequired = true\ndeliver = \"ssh\"\n";
+    let tests = [
+        Test::with(FILE).secret("TOKEN", canary()).in_run_dir(),
+        Test::with(FILE).secret("TOKEN", canary()),
+        Test::with(key).public_file("secrets/KEY", include_str!("../data/id_ed25519"), 0o444),
+    ];
+    for test in tests {
+        let test = test.through_shell("ulimit -f 0; exec \"$@\"");
+        assert_eq!(test.command(["check"]).code, 73);
+        let outcome = test.start();
+        assert_eq!(outcome.code, 73, "{}", outcome.stderr);
+        outcome.nothing_happened().says("RLIMIT_FSIZE").says("exit code=73 phase=deliver");
+    }
+}
+
+#[test]
+fn stopped_right_before_the_app_is_started_it_removes_the_files() {
+    if !require(Need::Trace) {
+        return;
+    }
+    let test = || Test::with(FILE).secret("TOKEN", canary()).in_run_dir();
+    let calls = "trace=rt_sigaction,execve";
+    let counted = test().traced(["-e", calls]);
+    counted.run(["/bin/true"]).succeeded();
+    let trace = counted.trace();
+    let main = trace.split(' ').next().unwrap();
+    let of_main: Vec<&str> = trace.lines().filter(|line| line.starts_with(main)).collect();
+    let last = of_main.iter().rposition(|line| line.contains("execve(\"/bin/true\"")).unwrap();
+    let when = of_main[..last].iter().filter(|line| line.contains("rt_sigaction(")).count();
+    let inject = format!("inject=rt_sigaction:signal=SIGTERM:when={when}");
+    let outcome = test().traced(["-e", calls, "-e", &inject]).run(["/bin/true"]);
+    assert_eq!(outcome.code, 143, "{}", outcome.stderr);
+    outcome.nothing_happened().says("exit code=143 phase=deliver").says("reason=stopped");
 }
 
 #[test]

@@ -16,6 +16,15 @@ fn asks_for(outcome: &Outcome, name: &str) {
 }
 
 #[test]
+fn a_manifest_of_nothing_but_mistakes_is_refused_at_once_with_twenty_of_them() {
+    let test = Test::new().manifest(&"!\n".repeat(1 << 19));
+    let outcome = test.start();
+    assert_eq!(outcome.code, 78);
+    assert!(outcome.took < std::time::Duration::from_secs(3), "{:?}", outcome.took);
+    assert_eq!(outcome.stderr.matches("expected `=`").count(), 20);
+}
+
+#[test]
 fn the_option_counts_before_the_variable() {
     let test = Test::new().manifest(&asking_for("BY_VARIABLE")).public_file(
         "other.toml",

@@ -20,6 +20,26 @@ fn arrives_as_file(value: &[u8]) {
 }
 
 #[test]
+fn a_file_in_utf_16_is_called_that_with_what_to_do() {
+    for (mark, order) in [(b"\xff\xfe", [true, false]), (b"\xfe\xff", [false, true])] {
+        let units = canary()
+            .into_bytes()
+            .into_iter()
+            .flat_map(|byte| order.map(|is_first| if is_first { byte } else { 0 }));
+        let value: Vec<u8> = mark.iter().copied().chain(units).collect();
+        for rule in
+            ["", "format = \"url\"\n", "format = \"url\"\ndeliver = \"file\"\n", "deliver = \"both\"\n"]
+        {
+            let test =
+                Test::with(&format!("[secret.TOKEN]\nrequired = true\n{rule}")).secret("TOKEN", &value);
+            let outcome = test.start();
+            assert_eq!(outcome.code, 65, "{rule}: {}", outcome.stderr);
+            outcome.says("is UTF-16").says("save the file as UTF-8 without BOM");
+        }
+    }
+}
+
+#[test]
 fn a01_an_empty_required_secret_is_refused_by_name() {
     let test = Test::with(REQUIRED).secret("TOKEN", "");
     test.start().refused(65, "resolve", "TOKEN", "empty").says("files TOKEN").says("allow_empty");

@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::launch::Launch;
+use crate::stop::StopSignals;
 use crate::{search, signals, startup};
 
 /// The kernel reads no more of a script than this (`BINPRM_BUF_SIZE`).
@@ -34,6 +35,8 @@ pub enum Reason {
     NoExecMount,
     NotADirectory,
     NotFound,
+    /// A stop signal arrived before it was tried.
+    Stopped(u8),
     /// Arguments and environment are larger than the kernel allows.
     TooBig,
     /// Any other error of the kernel.
@@ -51,21 +54,24 @@ impl ExecError {
     }
 }
 
-/// Becomes the app. Returns only on failure. The caller then only writes a message, so mask and descriptors stay as the
-/// app would have got them; SIGPIPE is ignored again, so that a closed stderr does not kill the process.
+/// Becomes the app. Returns only on failure. The caller then only writes a message, so descriptors stay as the app would
+/// have got them; the signals that writing can raise are ignored again, so that they do not kill the process.
 #[must_use]
-pub fn exec(launch: &Launch) -> ExecError {
+pub fn exec(launch: &Launch, held: &StopSignals) -> ExecError {
     startup::restore();
-    let error = try_each(launch);
-    signals::ignore_broken_pipes();
+    let error = try_each(launch, held);
+    signals::ignore_those_of_writes();
     error
 }
 
 /// As `execvp` does: if a file is missing, the next directory is searched; a denial is reported only if no other
 /// directory has the program; any other error ends the search.
-fn try_each(launch: &Launch) -> ExecError {
+fn try_each(launch: &Launch, held: &StopSignals) -> ExecError {
     let mut forbidden = None;
     for path in search::candidates(launch.program(), launch.variable("PATH")) {
+        if let Some(signal) = held.pending() {
+            return ExecError { path: launch.program().into(), reason: Reason::Stopped(signal) };
+        }
         let errno = execve(&path, launch);
         match errno {
             libc::ENOENT if !exists(&path) => {}
@@ -80,10 +86,14 @@ fn try_each(launch: &Launch) -> ExecError {
 fn execve(path: &CStr, launch: &Launch) -> i32 {
     let arguments = pointers(launch.arguments.iter().map(CString::as_c_str));
     let environment = pointers(launch.environment());
+    let held = signals::mask();
+    signals::set_mask(signals::inherited_mask());
     // SAFETY: the path is a NUL-terminated string, the arrays end with a null pointer and hold such strings; `launch`
     // and the vectors live longer than the call.
     unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
-    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+    let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    signals::set_mask(held);
+    errno
 }
 
 fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {

@@ -10,18 +10,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const SET_SIZE: usize = size_of::<u64>();
 
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
-static PIPE_WAS_DEFAULT: AtomicBool = AtomicBool::new(false);
+
+/// Signals that kill a process for writing to a closed pipe, or beyond `RLIMIT_FSIZE`. If they are ignored, the write fails
+/// with an error instead.
+const OF_WRITES: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+static WERE_DEFAULT: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
 /// Must run before the Rust runtime, which ignores SIGPIPE.
 pub(crate) fn note_inherited() {
     INHERITED_MASK.store(mask(), Ordering::Relaxed);
-    PIPE_WAS_DEFAULT.store(disposition(libc::SIGPIPE) == libc::SIG_DFL, Ordering::Relaxed);
+    for (signal, was_default) in OF_WRITES.into_iter().zip(&WERE_DEFAULT) {
+        was_default.store(disposition(signal) == libc::SIG_DFL, Ordering::Relaxed);
+    }
 }
 
-pub(crate) fn restore_inherited() {
-    set_mask(inherited_mask());
-    if PIPE_WAS_DEFAULT.load(Ordering::Relaxed) {
-        set_disposition(libc::SIGPIPE, libc::SIG_DFL);
+pub(crate) fn restore_dispositions() {
+    for (signal, was_default) in OF_WRITES.into_iter().zip(&WERE_DEFAULT) {
+        if was_default.load(Ordering::Relaxed) {
+            set_disposition(signal, libc::SIG_DFL);
+        }
     }
 }
 
@@ -68,9 +75,11 @@ pub(crate) fn disposition(signal: c_int) -> libc::sighandler_t {
     }
 }
 
-/// After a failed execve, a message is written. A closed stderr must not kill the process before that.
-pub(crate) fn ignore_broken_pipes() {
-    set_disposition(libc::SIGPIPE, libc::SIG_IGN);
+/// Before anything is written, and again after a failed execve, because a message is written then.
+pub(crate) fn ignore_those_of_writes() {
+    for signal in OF_WRITES {
+        set_disposition(signal, libc::SIG_IGN);
+    }
 }
 
 /// Runs the handler when the signal arrives. The handler must be async-signal-safe.
@@ -101,7 +110,9 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no sigaction, and nothing is noted before main")]
     fn the_original_state_is_recorded_before_main() {
-        assert!(PIPE_WAS_DEFAULT.load(Ordering::Relaxed) || disposition(libc::SIGPIPE) == libc::SIG_IGN);
+        for (signal, was_default) in OF_WRITES.into_iter().zip(&WERE_DEFAULT) {
+            assert!(was_default.load(Ordering::Relaxed) || disposition(signal) == libc::SIG_IGN);
+        }
     }
 
     #[test]

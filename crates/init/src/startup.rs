@@ -19,6 +19,7 @@ static NOTE: extern "C" fn() = note;
 #[cfg_attr(miri, expect(dead_code, reason = "see NOTE"))]
 extern "C" fn note() {
     signals::note_inherited();
+    signals::ignore_those_of_writes();
     for (descriptor, was_closed) in (0..).zip(&WAS_CLOSED) {
         was_closed.store(is_closed(descriptor), Ordering::Relaxed);
     }
@@ -69,9 +70,10 @@ unsafe fn strings(mut array: *const *const c_char) -> Vec<&'static CStr> {
     strings
 }
 
-/// Runs right before execve, so that the app starts as it would without cryokey.
+/// Runs right before execve, so that the app starts as it would without cryokey. The signal mask is restored last, in
+/// `exec`.
 pub(crate) fn restore() {
-    signals::restore_inherited();
+    signals::restore_dispositions();
     for (descriptor, was_closed) in (0..).zip(&WAS_CLOSED) {
         if was_closed.load(Ordering::Relaxed) {
             // SAFETY: the runtime opened /dev/null here; no owned descriptor has this number.

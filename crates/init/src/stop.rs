@@ -24,20 +24,18 @@ extern "C" fn end(signal: c_int) {
     unsafe { libc::_exit(128 + signal) };
 }
 
-/// Blocks stop signals until they are released, so that startup can remove what it has written, and log why, before the
+/// Blocks stop signals until the app is started, so that startup can remove what it has written, and log why, before the
 /// process exits.
 #[derive(Debug)]
 #[must_use]
-pub struct StopSignals {
-    before: u64,
-}
+pub struct StopSignals(());
 
 impl StopSignals {
     /// Blocked, not ignored: a signal that arrives now must still be seen by `pending`.
     pub fn hold() -> Self {
         let before = signals::mask();
         signals::set_mask(OBEYED.iter().fold(before, |mask, signal| mask | bit(*signal)));
-        Self { before }
+        Self(())
     }
 
     /// The stop signal that has arrived since. Signals that were already blocked or ignored when cryokey was started do
@@ -49,11 +47,6 @@ impl StopSignals {
             |signal: &c_int| pending & bit(*signal) != 0 && signals::disposition(*signal) != libc::SIG_IGN;
         OBEYED.into_iter().find(arrived).and_then(|signal| u8::try_from(signal).ok())
     }
-
-    /// To be called after delivery: a pending signal terminates the process here.
-    pub fn release(self) {
-        signals::set_mask(self.before);
-    }
 }
 
 #[cfg(test)]
@@ -63,6 +56,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no signals")]
     fn a_signal_that_comes_meanwhile_waits_and_is_named() {
+        let before = signals::mask();
         let held = StopSignals::hold();
         assert_eq!(held.pending(), None);
         // SAFETY: the signal is blocked in this thread and consumed below.
@@ -70,7 +64,7 @@ mod tests {
         assert_eq!(held.pending(), u8::try_from(libc::SIGHUP).ok());
         take_back(libc::SIGHUP);
         assert_eq!(held.pending(), None);
-        held.release();
+        signals::set_mask(before);
     }
 
     fn take_back(signal: c_int) {

@@ -29,14 +29,33 @@ fn with_manifest(engine: &Engine) -> Run<'_> {
     Run::hardened(engine).secrets(&secrets).manifest(MANIFEST)
 }
 
+/// Engines mount a tmpfs at /dev/shm that every user can write to, in a read-only container too. podman mounts one at
+/// /run as well.
 #[test]
-fn a_read_only_container_gets_a_secret_as_a_file_in_memory() {
+fn a_read_only_container_gets_a_secret_as_a_file_on_the_tmpfs_of_the_engine() {
     let Some(engine) = engine() else { return };
     let app = ["probe", "--file", "@DB_PASSWORD_FILE"];
     let (report, ended) = with_manifest(engine).app(&app).report(0);
-    let descriptor = report.path("DB_PASSWORD_FILE").strip_prefix("/proc/self/fd/").unwrap().parse().unwrap();
-    report.file("@DB_PASSWORD_FILE").holds(DB_PASSWORD).is("file 0400 65534:65534");
+    let path = report.path("DB_PASSWORD_FILE");
+    let directories = ["/run/cryokey-65534-", "/dev/shm/cryokey-65534-"];
+    assert!(directories.iter().any(|directory| path.starts_with(directory)), "{path}");
+    let file = report.file("@DB_PASSWORD_FILE");
+    file.holds(DB_PASSWORD).is("file 0400 65534:65534").is_in("directory 0500 65534:65534");
     report.has_no("DB_PASSWORD").has("API_KEY", API_KEY);
+    assert_eq!(report.descriptors(), [0, 1, 2]);
+    tells_no_value("the log", &ended.stderr, [DB_PASSWORD.trim(), API_KEY]);
+}
+
+/// Without an IPC namespace to share, the engine mounts no /dev/shm.
+#[test]
+fn a_read_only_container_without_a_writable_tmpfs_gets_a_secret_as_an_in_memory_file() {
+    let Some(engine) = engine() else { return };
+    let app = ["probe", "--file", "@DB_PASSWORD_FILE"];
+    let (report, ended) = with_manifest(engine).options(&["--ipc=none"]).app(&app).report(0);
+    let descriptor: u32 =
+        report.path("DB_PASSWORD_FILE").strip_prefix("/proc/self/fd/").unwrap().parse().unwrap();
+    assert!(descriptor >= 1_000, "{descriptor}");
+    report.file("@DB_PASSWORD_FILE").holds(DB_PASSWORD).is("file 0400 65534:65534");
     assert_eq!(report.descriptors(), [0, 1, 2, descriptor]);
     tells_no_value("the log", &ended.stderr, [DB_PASSWORD.trim(), API_KEY]);
 }

@@ -18,6 +18,7 @@ use crate::manifest::SecretRule;
 use crate::resolve::Accepted;
 use crate::ssh_key::{self, Key};
 use crate::system::accounts::{self, Home};
+use crate::system::write;
 use directory::{Directory, Existing, Fault};
 
 /// A key and where it goes.
@@ -190,11 +191,12 @@ impl<'a> Placement<'a> {
             let access = Access::WRITE_OK | Access::EXEC_OK;
             rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS)
         };
+        let fits = write::within_limit(self.key.expose().len());
         let directory = match Directory::open(parent) {
             Ok(directory) => directory,
             // A link that leads nowhere exists, and no directory can be made in its place.
             Err(Errno::NOENT) if parent.symlink_metadata().is_err() => {
-                return writable(parent.parent().unwrap_or(parent)).map_err(refused);
+                return writable(parent.parent().unwrap_or(parent)).and(fits).map_err(refused);
             }
             Err(errno) => return Err(refused(errno)),
         };
@@ -206,10 +208,10 @@ impl<'a> Placement<'a> {
                 Existing::Same => {}
             }
         }
-        match writable(parent) {
+        match writable(parent).and(fits) {
             Err(_) if is_placed => Ok(()),
             // Placing gives it the mode 0700 first.
-            Err(Errno::ACCESS) if directory.is_to_be_narrowed().map_err(refused)? => Ok(()),
+            Err(Errno::ACCESS) if directory.is_to_be_narrowed().map_err(refused)? => fits.map_err(refused),
             other => other.map_err(refused),
         }
     }

@@ -8,6 +8,7 @@ use super::Placement;
 use crate::error::{Problem, Reason};
 use crate::escape::escaped_path;
 use crate::system::accounts::Home;
+use crate::system::write;
 
 pub(super) fn homeless(name: &str) -> Problem {
     let uid = rustix::process::geteuid().as_raw();
@@ -59,7 +60,7 @@ pub(super) fn cannot_place(name: &str, path: &Path, errno: Errno) -> Problem {
     Problem::new(
         Reason::CannotCreate,
         name,
-        format!("{name} cannot be placed as {shown}: {}", std::io::Error::from(errno)),
+        format!("{name} cannot be placed as {shown}: {}", write::why(errno)),
         fix,
     )
 }

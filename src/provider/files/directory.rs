@@ -83,16 +83,24 @@ impl Directory {
         self.link(GENERATION).is_some_and(|target| target == generation.target)
     }
 
-    /// A file by its name; one that is a link into the current generation is read from the pinned one.
-    pub(super) fn open_file(&self, name: &str, generation: Option<&Generation>) -> Result<OwnedFd, Errno> {
+    /// A file by its path; one that begins with a link into the current generation is read from the pinned one.
+    pub(super) fn open_file(&self, path: &str, generation: Option<&Generation>) -> Result<OwnedFd, Errno> {
+        let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
         if let Some(generation) = generation
             && let Some(target) = self.link(name)
             && let Some(inside) = target.strip_prefix(b"..data/")
         {
-            let inside = std::str::from_utf8(inside).map_err(|_| Errno::ILSEQ)?;
-            return beneath(&generation.descriptor, Path::new(inside), read::OPEN);
+            let inside = Path::new(std::str::from_utf8(inside).map_err(|_| Errno::ILSEQ)?);
+            let inside = rest.map_or_else(|| inside.to_owned(), |rest| inside.join(rest));
+            return beneath(&generation.descriptor, &inside, read::OPEN);
         }
-        beneath(&self.descriptor, Path::new(name), read::OPEN)
+        beneath(&self.descriptor, Path::new(path), read::OPEN)
+    }
+
+    /// The generations that the directories on the way to a path are in, for comparing them.
+    pub(super) fn generations(&self, path: &str) -> Vec<Option<Vec<u8>>> {
+        let above = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
+        above.map(|directory| self.link(&format!("{directory}/{GENERATION}"))).collect()
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -109,7 +117,8 @@ impl Directory {
 }
 
 /// Whether every user may put files into a directory and take others' files away.
-pub(super) fn is_open_to_all(mode: u32) -> bool {
+#[must_use]
+pub fn is_open_to_all(mode: u32) -> bool {
     mode & 0o002 != 0 && mode & 0o1000 == 0
 }
 
@@ -156,6 +165,24 @@ mod tests {
             let by_hand = walk::beneath(&directory.descriptor, path, read::OPEN).map(drop);
             assert_eq!(kernel, by_hand, "{name}");
         }
+    }
+
+    #[test]
+    fn a_path_through_a_link_into_a_generation_is_read_from_the_pinned_one() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |name: &str| temporary.path().join(name);
+        for generation in ["..1", "..2"] {
+            fs::create_dir_all(at(generation).join("db")).unwrap();
+            fs::write(at(generation).join("db/password"), generation).unwrap();
+        }
+        symlink("..1", at("..data")).unwrap();
+        symlink("..data/db", at("db")).unwrap();
+        let directory = Directory::open(temporary.path()).unwrap();
+        let Pin::Held(pinned) = directory.pin() else { panic!("the directory has a generation") };
+        symlink("..2", at("..new")).unwrap();
+        fs::rename(at("..new"), at("..data")).unwrap();
+        let file = directory.open_file("db/password", Some(&pinned)).unwrap();
+        assert_eq!(read::read(&file).unwrap().0, b"..1");
     }
 
     #[test]

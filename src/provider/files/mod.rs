@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use rustix::fs::Stat;
 use rustix::io::Errno;
 
-use self::directory::{Directory, GENERATION, Generation, Pin, is_open_to_all};
+pub use self::directory::is_open_to_all;
+use self::directory::{Directory, GENERATION, Generation, Pin};
 use self::error::{FileError, Permission, mode};
 use self::listing::Listing;
 use super::{Answer, Deadline, Found, Key, Provider, ProviderError, Reading, Request, Value, Want};
@@ -59,8 +60,14 @@ impl Provider for Files {
         self.check_directory(&directory)?;
         let listing = Listing::new(&directory, &request.names, &self.settings.name_prefix);
         for _ in 0..ATTEMPTS {
+            let generations = generations(&directory, request);
             match directory.pin() {
-                Pin::None => return Ok(self.read_all(&directory, None, &listing, request, deadline)),
+                Pin::None => {
+                    let answer = self.read_all(&directory, None, &listing, request, deadline);
+                    if generations == self::generations(&directory, request) {
+                        return Ok(answer);
+                    }
+                }
                 Pin::Lost => {}
                 Pin::Held(generation) => {
                     let answer = self.read_all(&directory, Some(&generation), &listing, request, deadline);
@@ -133,6 +140,11 @@ impl Files {
     fn place(&self, name: &str) -> String {
         escaped_path(&self.settings.directory.join(name))
     }
+}
+
+/// The generations of volumes that are mounted below the directory.
+fn generations(directory: &Directory, request: &Request) -> Vec<Option<Vec<u8>>> {
+    request.keys.iter().flat_map(|(key, _)| directory.generations(&key.path)).collect()
 }
 
 /// One reading of the directory.

@@ -229,6 +229,14 @@ impl Test {
         self.through(["unshare", "-m", "/bin/sh", "-c", script, "sh"])
     }
 
+    /// Without any directory in memory that can be written, for root.
+    pub(crate) fn without_tmpfs(self) -> Self {
+        self.through_mounts(
+            "for at in /run /dev/shm; do mount --bind $at $at && mount -o remount,bind,ro $at || exit 3; done; \
+             exec \"$@\"",
+        )
+    }
+
     /// strace with these options; the log is `tools/trace`.
     pub(crate) fn traced<T: Into<OsString>>(self, options: impl IntoIterator<Item = T>) -> Self {
         let log = self.at("tools/trace");
