@@ -1,10 +1,11 @@
 //! Merges defaults, manifest, environment and flags into the effective configuration.
 
+mod references;
 mod selection;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::path::PathBuf;
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub settings: Settings,
     /// Plain variables with the name of a declared secret behind a prefix, and that secret: they are never used.
     pub prefixed: BTreeMap<String, EnvName>,
+    /// Secrets whose plain variable was read as a reference: the app does not inherit that variable.
+    pub referring: BTreeSet<EnvName>,
     /// To be logged.
     pub notices: Vec<Notice>,
 }
@@ -81,13 +84,18 @@ impl Config {
         check_kubernetes(&settings, &variables);
         variables.problems.borrow_mut().extend(prefix_meets(&located.manifest, &settings));
         let mut problems = variables.problems.into_inner();
+        let referring = if settings.references {
+            references::read(&mut located.manifest, environ, &mut problems)
+        } else {
+            BTreeSet::new()
+        };
         let selection = selection::select(&located.manifest, environ, &mut notices, &mut problems);
         if !problems.is_empty() {
             return Err(failed(problems));
         }
         let prefixed = prefixed(&located.manifest, environ);
         let Located { manifest, origin, .. } = located;
-        Ok(Self { manifest, origin, selection, settings, prefixed, notices })
+        Ok(Self { manifest, origin, selection, settings, prefixed, referring, notices })
     }
 }
 

@@ -94,6 +94,7 @@ pub enum Reason {
     PlainEnv,
     /// Only ever a warning.
     Planted,
+    Reference,
     Resource,
     Rotation,
     Size,
@@ -130,6 +131,7 @@ impl Reason {
         Self::Placeholder,
         Self::PlainEnv,
         Self::Planted,
+        Self::Reference,
         Self::Resource,
         Self::Rotation,
         Self::Size,
@@ -165,6 +167,7 @@ impl Reason {
             Self::Placeholder => ("placeholder", Exit::Value),
             Self::PlainEnv => ("plain-env", Exit::Missing),
             Self::Planted => ("planted", Exit::Denied),
+            Self::Reference => ("reference", Exit::Value),
             Self::Resource => ("resource", Exit::Resource),
             Self::Rotation => ("rotation", Exit::Configuration),
             Self::Size => ("size", Exit::Value),

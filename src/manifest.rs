@@ -63,6 +63,9 @@ pub struct SecretRule {
     /// Whether the value may be empty. Default false.
     #[cfg_attr(test, schemars(default))]
     pub allow_empty: bool,
+    /// Whether the value may look like a reference. Default false.
+    #[cfg_attr(test, schemars(default))]
+    pub allow_literal: bool,
     /// What happens to one trailing newline when the value becomes a variable. Default `strip-one`.
     #[cfg_attr(test, schemars(default))]
     pub newline: Newline,
@@ -86,6 +89,7 @@ impl SecretRule {
         format: None,
         min_length: None,
         allow_empty: false,
+        allow_literal: false,
         newline: Newline::StripOne,
         rotate_every: None,
         deliver: Deliver::Env,
@@ -314,6 +318,7 @@ fn secret(table: &Table<'_>) -> SecretRule {
         format: table.value::<Format>("format"),
         min_length: table.value::<Integer<0>>("min_length"),
         allow_empty: table.value::<Boolean>("allow_empty").unwrap_or_default(),
+        allow_literal: table.value::<Boolean>("allow_literal").unwrap_or_default(),
         newline: table.value::<Newline>("newline").unwrap_or_default(),
         rotate_every: table.value::<Days>("rotate_every"),
         deliver,

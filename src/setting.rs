@@ -92,6 +92,9 @@ settings! {
     max_requests: u64 as Integer<1, 256> = 32, variable "CRYOKEY_MAX_REQUESTS", key "max_requests";
     /// What the names of secret files may begin with, such as `cryoprotect_`.
     name_prefix: String as Text = String::new(), variable "CRYOKEY_NAME_PREFIX", key "name_prefix";
+    /// A declared secret's plain variable that is a reference, such as `vault:secret/db#password`, is replaced by what it
+    /// refers to.
+    references: bool as Boolean = false, variable "CRYOKEY_REFERENCES", key "references";
     /// Where files are delivered: a directory on a tmpfs, absolute in the manifest. Without it, the first writable tmpfs
     /// of `$XDG_RUNTIME_DIR`, `/run` and `/dev/shm`; if there is none, in-memory files.
     run_dir: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_RUN_DIR", key "run_dir";

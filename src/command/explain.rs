@@ -33,11 +33,11 @@ pub(super) fn run(
     for name in names {
         let is = |wanted: &str| resolution.all().find(|resolved| resolved.name.as_str() == wanted);
         if let Some(resolved) = is(name) {
-            explanations.push(Explanation::new(resolved, ages));
+            explanations.push(Explanation::new(resolved, ages, &resolution.visits));
         } else if let Some((resolved, note)) =
             spelling(name, &config).and_then(|(is_for, note)| Some((is(&is_for)?, note)))
         {
-            let mut explanation = Explanation::new(resolved, ages);
+            let mut explanation = Explanation::new(resolved, ages, &resolution.visits);
             explanation.notes.insert(0, note);
             explanations.push(explanation);
         } else {

@@ -54,7 +54,9 @@ impl Delivery<'_> {
         let differs = |name: &str, secret: &Accepted<'_>| {
             self.environ.value(name).is_some_and(|inherited| inherited != secret.variable_bytes())
         };
-        let overridden = self.variables.iter().filter(move |(name, secret)| differs(name, secret));
+        let is_removed = |name: &str| self.removed.contains(name);
+        let overridden =
+            self.variables.iter().filter(move |(name, secret)| !is_removed(name) && differs(name, secret));
         overridden.map(|(name, secret)| {
             Problem::configuration(
                 *name,
@@ -68,7 +70,10 @@ impl Delivery<'_> {
     }
 
     pub(super) fn removed_note(&self) -> Option<String> {
-        let existing = self.removed.iter().filter(|name| self.environ.value(name).is_some());
+        let is_dropped = |name: &&String| {
+            self.environ.value(name).is_some() && !self.variables.contains_key(name.as_str())
+        };
+        let existing = self.removed.iter().filter(is_dropped);
         let names: Vec<String> = existing.map(escaped).collect();
         (!names.is_empty()).then(|| format!("the app does not inherit {}", names.join(", ")))
     }

@@ -92,6 +92,12 @@ impl<'a> Delivery<'a> {
         has(name) || has(&file_variables::of(name))
     }
 
+    /// The value of a variable that the app inherits unchanged.
+    #[must_use]
+    pub fn inherited_value(&self, name: &str) -> Option<&[u8]> {
+        self.environ.set(name).filter(|_| !self.removed.contains(name) && !self.variables.contains_key(name))
+    }
+
     /// Why a secret to be delivered as an SSH key is not one.
     #[must_use]
     pub fn not_a_key(&self, name: &str) -> Option<NotAKey> {
@@ -157,8 +163,8 @@ fn is_inherited(secret: &Accepted<'_>) -> bool {
     secret.tried.candidate.source == Source::Environment && secret.tried.key_text() == secret.name.as_str()
 }
 
-/// The variables that the app does not inherit: cryokey's own, those that were read, credentials of cryokey that are no
-/// secret of the app, those that a secret replaces without becoming a variable, and SSH keys, under every name.
+/// The variables that the app does not inherit: cryokey's own, those that were read, references, credentials of cryokey
+/// that are no secret of the app, those that a secret replaces without becoming a variable, and SSH keys, under every name.
 fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTreeSet<String> {
     let own = environ.entries().filter_map(|entry| std::str::from_utf8(entry.name()).ok());
     let own = own.filter(|name| name.starts_with(variable::OWN_PREFIX)).map(str::to_owned);
@@ -170,6 +176,7 @@ fn removed(resolution: &Resolution, config: &Config, environ: &Environ) -> BTree
     let mut removed: BTreeSet<String> = all.filter(|name| !kept.contains(name)).collect();
     let is_no_variable = |secret: &Accepted<'_>| matches!(secret.rule.deliver, Deliver::File | Deliver::Ssh);
     removed.extend(resolution.accepted().filter(is_no_variable).map(|secret| secret.name.to_string()));
+    removed.extend(config.referring.iter().map(EnvName::to_string));
     let is_key = |name: &EnvName| secrets.get(name).is_some_and(|rule| rule.deliver == Deliver::Ssh);
     removed.extend(secrets.keys().filter(|name| is_key(name)).map(EnvName::to_string));
     let prefixed_keys = config.prefixed.iter().filter(|(_, secret)| is_key(secret));

@@ -16,11 +16,8 @@ use crate::suggest::did_you_mean;
 use crate::syntax::{List, Syntax};
 
 /// Keys of a later version: that is more helpful than "unknown key".
-const NOT_YET: &[(&str, &str)] = &[
-    ("process", "dropping to a user and a grace period need the supervising mode"),
-    ("references", "references in plain variables need the remote providers"),
-    ("allow_http", "it needs the remote providers"),
-];
+const NOT_YET: &[(&str, &str)] =
+    &[("process", "dropping to a user and a grace period need the supervising mode")];
 
 /// More would not be read, and finding line and column of each takes time proportional to the file.
 const MOST_PROBLEMS: usize = 20;

@@ -34,6 +34,7 @@ pub fn secret(rule: &SecretRule) -> String {
     line::<Format>(&mut text, "format", rule.format.as_ref());
     line::<Integer<0>>(&mut text, "min_length", rule.min_length.as_ref());
     line::<Boolean>(&mut text, "allow_empty", Some(&rule.allow_empty).filter(|allow| **allow));
+    line::<Boolean>(&mut text, "allow_literal", Some(&rule.allow_literal).filter(|allow| **allow));
     line::<Newline>(
         &mut text,
         "newline",

@@ -35,6 +35,20 @@ pub trait Provider: Send {
     fn consumed(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// How a remote source is reached, for reports.
+    fn access(&self) -> Option<Access> {
+        None
+    }
+}
+
+/// How a remote source is reached, as far as known, and without anything secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Its address, without user name or password.
+    pub endpoint: Option<String>,
+    /// What cryokey signs in with, such as `approle at auth/approle`.
+    pub sign_in: Option<String>,
 }
 
 /// The places, in rising priority; `EXTERNAL_SECRET_PROVIDER` orders the external ones.

@@ -12,6 +12,43 @@ const LONGEST: usize = 2_048;
 /// Other tools name a file by its path; secrets are mounted here.
 const MOUNTED: &str = "/run/secrets/";
 
+/// The beginnings of values that another tool replaces by the secret that they refer to.
+const FOREIGN: &[&str] = &[
+    "vault:",
+    ">>vault:",
+    "bao:",
+    ">>bao:",
+    "op://",
+    "se://",
+    "sm://",
+    "arn:aws:secretsmanager:",
+    "arn:aws-cn:secretsmanager:",
+    "arn:aws-us-gov:secretsmanager:",
+    "@Microsoft.KeyVault(",
+];
+
+/// The beginnings of references that a tool replaces inside a longer value.
+const EMBEDDED: &[&str] = &["${vault:", "${bao:"];
+
+/// Whether some tool would take the whole value for a reference: then it is hardly the secret itself.
+#[must_use]
+pub fn is_like_a_reference(value: &[u8]) -> bool {
+    FOREIGN.iter().any(|beginning| value.starts_with(beginning.as_bytes())) || is_like_one_of_vals(value)
+}
+
+/// `ref+backend://…`
+fn is_like_one_of_vals(value: &[u8]) -> bool {
+    let Some(rest) = value.strip_prefix(b"ref+") else { return false };
+    let backend = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    backend > 0 && rest.get(backend..).is_some_and(|rest| rest.starts_with(b"://"))
+}
+
+/// Whether the value contains a reference that some tool would replace.
+#[must_use]
+pub fn has_a_reference(value: &[u8]) -> bool {
+    EMBEDDED.iter().any(|embedded| value.windows(embedded.len()).any(|window| window == embedded.as_bytes()))
+}
+
 /// The location of one secret, as `provider:path#field`. It never names a host: the operator configures how a provider
 /// is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +79,7 @@ impl Reference {
         if text.len() > LONGEST {
             return Err(NotAReference::TooLong);
         }
-        let (text, separator) = text.strip_prefix("ref+").map_or((text, ":"), |text| (text, "://"));
-        let (word, rest) = text.split_once(separator).ok_or(NotAReference::Shape)?;
+        let (word, separator, rest) = split(text).ok_or(NotAReference::Shape)?;
         let source = parse_source(word)?;
         let rest = rest.strip_prefix(MOUNTED).filter(|_| word == "file").unwrap_or(rest);
         let mut parts = rest.splitn(3, '#');
@@ -68,6 +104,24 @@ impl Reference {
         // Its usual spelling can be longer than the one that was read.
         if reference.to_string().len() > LONGEST { Err(NotAReference::TooLong) } else { Ok(reference) }
     }
+
+    /// Parses the value of a plain variable; `None` if it is ordinary text. So is `environment:NAME`: a variable does not
+    /// refer to another.
+    #[must_use]
+    pub fn in_variable(value: &[u8]) -> Option<Result<Self, NotAReference>> {
+        let text = std::str::from_utf8(value).ok()?;
+        let (word, ..) = split(text)?;
+        match parse_source(word) {
+            Ok(Source::Environment) | Err(NotAReference::UnknownProvider(_)) => None,
+            _ => Some(Self::parse(text)),
+        }
+    }
+}
+
+/// The provider's word, the separator, and the rest.
+fn split(text: &str) -> Option<(&str, &str, &str)> {
+    let (text, separator) = text.strip_prefix("ref+").map_or((text, ":"), |text| (text, "://"));
+    text.split_once(separator).map(|(word, rest)| (word, separator, rest))
 }
 
 impl fmt::Display for Reference {
@@ -197,6 +251,28 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_begins_as_another_tools_reference_is_told_from_other_text() {
+        for value in [
+            "vault:secret/data/x#key",
+            "bao:x",
+            ">>vault:x",
+            "ref+awsssm://x",
+            "op://vault/item/field",
+            "se://x",
+            "sm://project/x",
+            "arn:aws:secretsmanager:eu-west-1:1:secret:x",
+            "@Microsoft.KeyVault(SecretUri=https://x)",
+        ] {
+            assert!(is_like_a_reference(value.as_bytes()), "{value}");
+            assert!(!is_like_a_reference(format!("x{value}").as_bytes()), "{value}");
+        }
+        for value in ["", "vault", "ref+x", "ref+://x", "ref+a b://", "arn:aws:iam::1:role/x", "https://x"] {
+            assert!(!is_like_a_reference(value.as_bytes()), "{value}");
+        }
+        assert!(has_a_reference(b"u:${vault:secret/x#y}@h") && !has_a_reference(b"${VAULT}"));
+    }
+
+    #[test]
     fn b09_b10_b11_a_reference_leads_to_no_host_and_to_no_other_directory() {
         for text in [
             "file:/etc/shadow",
@@ -210,6 +286,24 @@ mod tests {
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_variable_holds_a_reference_only_if_it_begins_as_one() {
+        for text in ["vault:secret/x#y", "bao:secret/x#y", "ref+vault://secret/x#/y", "files:db", "file:db"] {
+            assert!(Reference::in_variable(text.as_bytes()).unwrap().is_ok(), "{text}");
+        }
+        for text in
+            ["vault:", "vault:../x#y", "file:/etc/shadow", "aws:x", "ref+vault://h?a=b#/c", "vault:x#y\n"]
+        {
+            assert!(Reference::in_variable(text.as_bytes()).unwrap().is_err(), "{text}");
+        }
+        for text in
+            ["", "vault", "environment:HOME", "postgres://u@h/d", "op://a/b", "ref+x://y", "valut:x#y"]
+        {
+            assert_eq!(Reference::in_variable(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(Reference::in_variable(b"vault:\xff"), None);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::remote::Remote;
 use crate::plan::Use;
-use crate::resolve::{Fate, Resolved, Tried};
+use crate::resolve::{Fate, Resolved, Tried, Visit};
 use crate::rules::rotation::Ages;
 use crate::secret::Newline;
 
@@ -19,10 +20,14 @@ pub struct Explanation {
     pub required: bool,
     /// Where its value comes from, or why it has none.
     pub outcome: String,
+    /// The version that was read, if the provider has versions.
+    pub version: Option<String>,
     /// Its age in whole days, if known.
     pub age_days: Option<u64>,
     /// Every source and name that was looked up, in order of precedence.
     pub places: Vec<Place>,
+    /// The remote sources among them that were read.
+    pub remote: Vec<Remote>,
     /// What happens to the value before the app gets it.
     pub notes: Vec<String>,
 }
@@ -43,13 +48,16 @@ pub struct Place {
 
 impl Explanation {
     #[must_use]
-    pub fn new(resolved: &Resolved, ages: Ages) -> Self {
+    pub fn new(resolved: &Resolved, ages: Ages, visits: &[Visit]) -> Self {
+        let is_among = |visit: &&Visit| resolved.tried.iter().any(|it| it.candidate.source == visit.source);
         Self {
             name: resolved.name.to_string(),
             required: resolved.rule.required,
             outcome: outcome(resolved),
+            version: resolved.version(),
             age_days: ages.in_days(resolved),
             places: resolved.tried.iter().map(Place::new).collect(),
+            remote: visits.iter().filter(is_among).map(Remote::new).collect(),
             notes: notes(resolved),
         }
     }
@@ -58,12 +66,18 @@ impl Explanation {
     pub fn text(&self) -> String {
         let need = if self.required { "required" } else { "optional" };
         let mut text = format!("{} ({need}): {}\n", self.name, self.outcome);
+        if let Some(version) = &self.version {
+            let _ = writeln!(text, "  version: {version}");
+        }
         if let Some(days) = self.age_days {
             let _ = writeln!(text, "  age: {days} days");
         }
         let width = self.places.iter().map(|place| place.label().chars().count()).max().unwrap_or_default();
         for place in &self.places {
             let _ = writeln!(text, "  {:<width$}  {}", place.label(), place.fate);
+        }
+        for remote in &self.remote {
+            let _ = writeln!(text, "  {}", remote.text());
         }
         for note in &self.notes {
             let _ = writeln!(text, "  {note}");

@@ -1,6 +1,7 @@
 //! The reports of `check` and `explain`, as tables and as JSON. They never contain a value.
 
 pub mod explanation;
+pub mod remote;
 
 use std::fmt::Write as _;
 
@@ -15,6 +16,7 @@ use crate::manifest::locate::Origin;
 use crate::resolve::{Fate, Resolution, Resolved, Tried};
 use crate::rules::Findings;
 use crate::rules::rotation::Ages;
+use remote::Remote;
 
 /// The report of `cryokey check`.
 #[derive(Debug, Serialize)]
@@ -28,6 +30,8 @@ pub struct Report {
     pub environment: Option<String>,
     /// The selected color, if any.
     pub color: Option<String>,
+    /// The remote sources that were read.
+    pub remote: Vec<Remote>,
     /// The declared secrets, by name.
     pub secrets: Vec<Row>,
     /// The problems that stop startup.
@@ -56,6 +60,8 @@ pub struct Row {
     pub source: Option<&'static str>,
     /// Its name in that source.
     pub key: Option<String>,
+    /// The version that was read, if the provider has versions.
+    pub version: Option<String>,
     /// Its age in whole days, if known.
     pub age_days: Option<u64>,
     /// How the app gets it.
@@ -117,6 +123,7 @@ impl Report {
             },
             environment: config.selection.environment.as_ref().map(ToString::to_string),
             color: config.selection.color.as_ref().map(ToString::to_string),
+            remote: resolution.visits.iter().map(Remote::new).collect(),
             secrets: resolution.secrets.iter().map(|resolved| Row::new(resolved, ages, &place)).collect(),
             problems: findings.errors.iter().map(Finding::error).collect(),
             warnings: findings.warnings.iter().map(Finding::warning).collect(),
@@ -163,8 +170,9 @@ impl Report {
 
     fn heading(&self) -> String {
         let or_none = |selected: &Option<String>| selected.clone().unwrap_or_else(|| "none".into());
+        let remote: String = self.remote.iter().map(|remote| remote.text() + "\n").collect();
         format!(
-            "manifest: {}   environment: {}   color: {}\n\n",
+            "manifest: {}   environment: {}   color: {}\n{remote}\n",
             crate::escape::escaped(&self.manifest),
             or_none(&self.environment),
             or_none(&self.color)
@@ -187,6 +195,7 @@ impl Row {
             state: State::of(resolved),
             source: found.map(|tried| tried.candidate.source.text()),
             key: found.map(Tried::key_text),
+            version: resolved.version(),
             age_days: ages.in_days(resolved),
             delivery: delivery(resolved.rule.deliver, place),
         }
@@ -202,7 +211,10 @@ impl Row {
 
     fn cells(&self) -> [String; 6] {
         let place = match (self.source, &self.key) {
-            (Some(source), Some(key)) => format!("{source} {key}"),
+            (Some(source), Some(key)) => {
+                let version = self.version.iter().map(|version| format!(" (version {version})"));
+                format!("{source} {key}{}", version.collect::<String>())
+            }
             _ => "-".into(),
         };
         [

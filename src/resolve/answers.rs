@@ -1,5 +1,6 @@
 //! What the places said, by place and by what was sought.
 
+use super::Visit;
 use crate::error::Problem;
 use crate::plan::{Candidate, Plan, Sought};
 use crate::provider::{Answer, Found, Key, ProviderError, Reading, Session, Source};
@@ -23,6 +24,8 @@ pub(super) struct Answers {
     pub(super) states: Vec<(Source, String)>,
     /// Keys of bulk sources that map to no legal name.
     pub(super) unnamed: Vec<(Source, Key)>,
+    /// The remote sources that were asked.
+    pub(super) visits: Vec<Visit>,
     /// Variables that signed cryokey in.
     pub(super) consumed: Vec<String>,
     /// What is to be ended at the places.

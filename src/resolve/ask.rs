@@ -2,19 +2,29 @@
 
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use init::StopSignals;
 
 use super::answers::Answers;
-use super::{Opened, Place};
+use super::{Opened, Place, Visit};
 use crate::plan::{Plan, Sought, Use};
-use crate::provider::{Answer, Cause, Deadline, Kind, Names, Provider, ProviderError, Request, Source};
+use crate::provider::{
+    Access, Answer, Cause, Deadline, Kind, Names, Provider, ProviderError, Request, Source,
+};
 
 /// The answer of a source, or how it will come.
 enum Pending<'a> {
     Answered(Result<Answer, ProviderError>),
     Local(Box<dyn Provider + 'a>),
-    Remote(Receiver<Result<Answer, ProviderError>>),
+    Remote(Remote),
+}
+
+/// A remote source that is being read.
+struct Remote {
+    access: Access,
+    since: Instant,
+    receiver: Receiver<(Result<Answer, ProviderError>, Duration)>,
 }
 
 /// Remote sources are read concurrently; local ones meanwhile, one after the other: threads would gain nothing there.
@@ -29,7 +39,9 @@ pub(super) fn ask(plan: &Plan, places: Vec<Opened<'_>>, deadline: Deadline) -> A
         pending.read_local(plan, *source, deadline);
     }
     for (source, pending) in pending {
-        answers.record(source, pending.wait(source, deadline));
+        let (answer, visit) = pending.wait(source, deadline);
+        answers.visits.extend(visit);
+        answers.record(source, answer);
     }
     answers
 }
@@ -44,26 +56,38 @@ fn start<'a>(
         Err(error) => Pending::Answered(Err(error)),
         Ok(Place::Local(provider)) => Pending::Local(provider),
         Ok(Place::Remote(provider)) => {
-            Pending::Remote(start_thread(provider, request(plan, source), deadline))
+            Pending::Remote(Remote::start(provider, request(plan, source), deadline))
         }
     }
 }
 
-/// If no thread can be created, the receiver has no sender, and `wait` returns `NoAnswer`.
-fn start_thread(
-    provider: Box<dyn Provider>,
-    request: Request,
-    deadline: Deadline,
-) -> Receiver<Result<Answer, ProviderError>> {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let work = move || {
-        // Signals go to the calling thread, which decides when they wait; this one may outlive the reading.
-        let _held = StopSignals::hold();
-        // After the deadline, nothing receives it.
-        drop(sender.send(provider.read(&request, deadline)));
-    };
-    drop(thread::Builder::new().spawn(work));
-    receiver
+impl Remote {
+    /// If no thread can be created, the receiver has no sender, and `wait` returns `NoAnswer`.
+    fn start(provider: Box<dyn Provider>, request: Request, deadline: Deadline) -> Self {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let (access, since) = (provider.access().unwrap_or_default(), Instant::now());
+        let work = move || {
+            // Signals go to the calling thread, which decides when they wait; this one may outlive the reading.
+            let _held = StopSignals::hold();
+            let answer = provider.read(&request, deadline);
+            // After the deadline, nothing receives it.
+            drop(sender.send((answer, since.elapsed())));
+        };
+        drop(thread::Builder::new().spawn(work));
+        Self { access, since, receiver }
+    }
+
+    fn wait(self, source: Source, deadline: Deadline) -> (Result<Answer, ProviderError>, Visit) {
+        // The threads of the provider have a grace period already.
+        let patience = deadline.with_grace().with_grace();
+        let answered = self.receiver.recv_timeout(patience.remaining());
+        let (answer, took) = answered.unwrap_or_else(|_| (Err(no_answer(source)), self.since.elapsed()));
+        (answer, Visit { source, access: self.access, took })
+    }
+}
+
+fn no_answer(source: Source) -> ProviderError {
+    ProviderError::new(source.text(), NoAnswer)
 }
 
 impl Pending<'_> {
@@ -73,15 +97,13 @@ impl Pending<'_> {
         }
     }
 
-    fn wait(self, source: Source, deadline: Deadline) -> Result<Answer, ProviderError> {
-        let no_answer = || ProviderError::new(source.text(), NoAnswer);
+    fn wait(self, source: Source, deadline: Deadline) -> (Result<Answer, ProviderError>, Option<Visit>) {
         match self {
-            Self::Answered(answer) => answer,
-            Self::Local(_) => Err(no_answer()),
-            Self::Remote(receiver) => {
-                // The threads of the provider have a grace period already.
-                let patience = deadline.with_grace().with_grace();
-                receiver.recv_timeout(patience.remaining()).unwrap_or_else(|_| Err(no_answer()))
+            Self::Answered(answer) => (answer, None),
+            Self::Local(_) => (Err(no_answer(source)), None),
+            Self::Remote(remote) => {
+                let (answer, visit) = remote.wait(source, deadline);
+                (answer, Some(visit))
             }
         }
     }

@@ -30,6 +30,7 @@ pub(super) fn decide(plan: Plan, mut answers: Answers) -> Resolution {
         advice: answers.advice,
         notes: answers.notes,
         states: answers.states,
+        visits: answers.visits,
         consumed: answers.consumed,
         sessions: answers.sessions,
     }

@@ -5,12 +5,14 @@ mod ask;
 mod decide;
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::error::Problem;
+use crate::escape::escaped;
 use crate::manifest::SecretRule;
 use crate::name::{EnvName, Variant};
 use crate::plan::{Candidate, Plan};
-use crate::provider::{Deadline, Key, Provider, ProviderError, Session, Source, Value};
+use crate::provider::{Access, Deadline, Key, Provider, ProviderError, Session, Source, Value};
 
 use ask::ask;
 use decide::decide;
@@ -67,10 +69,21 @@ pub struct Resolution {
     pub notes: Vec<String>,
     /// For messages about missing secrets, such as `/run/secrets is empty`.
     pub states: Vec<(Source, String)>,
+    /// The remote sources that were asked.
+    pub visits: Vec<Visit>,
     /// Variables that signed cryokey in at a remote source.
     pub consumed: Vec<String>,
     /// What is to be ended at the sources before the app runs.
     pub sessions: Vec<Session>,
+}
+
+/// A remote source that was asked, whatever it answered.
+#[derive(Debug)]
+pub struct Visit {
+    pub source: Source,
+    pub access: Access,
+    /// How long it took to answer.
+    pub took: Duration,
 }
 
 /// The environment that is assumed if none is selected.
@@ -191,6 +204,12 @@ impl Resolved {
             tried,
             value,
         })
+    }
+
+    /// The version that was read, for reports.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        self.found().and_then(|(_, value)| value.version.as_deref().map(escaped))
     }
 
     /// Whether a value exists, but is empty after the trailing newline is stripped, and `allow_empty` is not set.

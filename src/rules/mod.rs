@@ -2,6 +2,7 @@
 
 pub mod format;
 mod grouping;
+mod literal;
 pub mod required;
 pub mod rotation;
 pub mod selection;
@@ -28,6 +29,7 @@ pub fn judge(resolution: &Resolution, delivery: &Delivery<'_>, config: &Config, 
     selection::judge(resolution, config, &mut findings);
     required::judge(resolution, config, &mut findings);
     format::judge(resolution, delivery, &mut findings);
+    literal::judge(resolution, delivery, &mut findings);
     required::judge_variables(resolution, delivery, config, &mut findings);
     rotation::judge(resolution, config, ages, &mut findings);
     undeclared::judge(resolution, &mut findings);

@@ -118,8 +118,13 @@ fn missing(resolved: &Resolved, resolution: &Resolution, config: &Config) -> Pro
     let name = resolved.name.as_str();
     if !resolved.rule.from.is_empty() {
         let places: Vec<String> = resolved.rule.from.iter().map(ToString::to_string).collect();
-        let what = format!("{name} is required, but does not exist in {}", places.join(", "));
-        return Problem::new(Reason::Missing, name, what, "provide it there, or correct its `from`");
+        let is_named = |source: &Source| resolved.rule.from.iter().any(|it| it.source == *source);
+        let what = format!(
+            "{name} is required, but does not exist in {}{}",
+            places.join(", "),
+            states(resolution, is_named)
+        );
+        return Problem::new(Reason::Missing, name, what, "provide it there, or correct the reference");
     }
     let what = format!(
         "{name} is required, but does not exist: {}{}",
@@ -140,9 +145,14 @@ fn looked_up(resolved: &Resolved, resolution: &Resolution) -> String {
     let tried = resolved.tried.iter().filter(|tried| tried.candidate.use_of == Use::Always);
     let files = tried.filter(|tried| tried.candidate.source == Source::Files);
     let names: Vec<String> = files.map(|tried| tried.candidate.sought.to_string()).collect();
-    let states: Vec<&str> = resolution.states.iter().map(|(_, state)| state.as_str()).collect();
-    let states = if states.is_empty() { String::new() } else { format!("; {}", states.join("; ")) };
-    format!("looked up {}{states}", names.join(", "))
+    format!("looked up {}{}", names.join(", "), states(resolution, |_| true))
+}
+
+/// What the sources look like, such as `; /run/secrets is empty`.
+fn states(resolution: &Resolution, is_meant: impl Fn(&Source) -> bool) -> String {
+    let states = resolution.states.iter().filter(|(source, _)| is_meant(source));
+    let states: Vec<&str> = states.map(|(_, state)| state.as_str()).collect();
+    if states.is_empty() { String::new() } else { format!("; {}", states.join("; ")) }
 }
 
 /// What exists under a prefix, and why it is not the value.

@@ -219,13 +219,63 @@ fn a17_what_looks_like_shell_or_a_reference_arrives_literally() {
     }
 }
 
+/// References of other tools, each with a part that no message may show.
+fn references(canary: &str) -> [String; 8] {
+    [
+        format!("vault:secret/{canary}#password"),
+        format!("bao:secret/data/{canary}#password"),
+        format!("ref+awssecrets://{canary}"),
+        format!("op://{canary}/item/field"),
+        format!("se://{canary}"),
+        format!("sm://{canary}"),
+        format!("arn:aws:secretsmanager:eu-west-1:1:secret:{canary}"),
+        format!("@Microsoft.KeyVault(SecretUri=https://{canary})"),
+    ]
+}
+
 #[test]
-fn a18_a_value_that_is_anothers_reference_arrives_literally() {
-    let other = canary();
-    for value in ["vault:secret/data/db#password", "files:OTHER", "environment:HOME"] {
-        let test = Test::with(REQUIRED).secret("TOKEN", value).secret("OTHER", &other);
-        test.start().app().has("TOKEN", value);
+fn a18_a_value_that_is_a_tools_reference_never_reaches_the_app_unless_that_is_allowed() {
+    let canary = canary();
+    for value in references(&canary) {
+        for manifest in [REQUIRED, "[secret.TOKEN]\n", FILE] {
+            let test = Test::with(manifest).variable("STRICT_SECRET_MODE", "false").watching(&canary);
+            let outcome = test.secret("TOKEN", &value).start();
+            outcome.refused(65, "resolve", "TOKEN", "reference").says("files TOKEN").says("allow_literal");
+        }
+        let allowed = Test::with("[secret.TOKEN]\nrequired = true\nallow_literal = true\n");
+        allowed.secret("TOKEN", &value).start().app().has("TOKEN", value);
     }
+}
+
+#[test]
+fn a18_a_plain_variable_of_a_declared_secret_is_not_inherited_with_a_reference_in_it() {
+    let canary = canary();
+    for manifest in ["[secret.TOKEN]\n", "[secret.TOKEN]\nfrom = [\"files:none\"]\n"] {
+        for value in references(&canary) {
+            let test = Test::with(manifest).variable("TOKEN", value).watching(&canary);
+            let outcome = test.start();
+            outcome.refused(65, "resolve", "TOKEN", "reference");
+            outcome.says("environment TOKEN");
+        }
+    }
+    // A variable that no declared secret has the name of is the app's own affair.
+    let test = Test::with("[secret.TOKEN]\n").variable("OTHER", "vault:secret/x#y");
+    test.start().app().has("OTHER", "vault:secret/x#y");
+}
+
+#[test]
+fn b16_a_reference_inside_longer_text_arrives_with_a_warning() {
+    let value = "postgres://u:${vault:secret/db#password}@h/db";
+    let test = Test::with(REQUIRED).secret("TOKEN", value);
+    test.start().warns(&["TOKEN", "contains a reference"]).app().has("TOKEN", value);
+}
+
+#[test]
+fn b17_a_reference_that_leads_to_a_reference_is_refused() {
+    let canary = canary();
+    let manifest = "[secret.TOKEN]\nrequired = true\nfrom = [\"files:OTHER\"]\n";
+    let test = Test::with(manifest).secret("OTHER", format!("vault:secret/{canary}#x")).watching(&canary);
+    test.start().refused(78, "resolve", "TOKEN", "configuration").says("files OTHER");
 }
 
 #[test]

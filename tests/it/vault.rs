@@ -1,6 +1,8 @@
 //! Vault through the real binary. The server is a scripted one, which can lie; what a real server does is tested
 //! elsewhere.
 
+mod references;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -9,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::server::{Reply, Server};
-use crate::support::{Need, Test, canary, require};
+use crate::support::{Need, Outcome, Test, canary, require};
 
 const MANIFEST: &str = "[secret.DB_PASSWORD]\nrequired = true\n[env]\nrequired = [\"DB_PASSWORD\"]\n";
 const DENIED: &str = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
@@ -75,11 +77,43 @@ fn b15_version_2_is_read_with_and_without_data_in_the_path() {
 }
 
 #[test]
-fn the_version_that_was_served_and_its_age_are_reported() {
-    let server = holding(json!({ "DB_PASSWORD": "x" }));
-    let outcome = test(&server, "secret/app").command(["explain", "--format", "json", "DB_PASSWORD"]);
-    let report = outcome.json().to_string();
-    assert!(report.contains("secret/app#DB_PASSWORD") && report.contains("age"), "{report}");
+fn check_and_explain_show_how_vault_was_reached_and_which_version_was_read() {
+    let server = holding(json!({ "DB_PASSWORD": canary() }));
+    let token = canary();
+    let test = test(&server, "secret/app").variable("VAULT_TOKEN", &token).watching(&token);
+    let checked = test.command(["check"]);
+    prints(&checked, &["sign-in: the token in VAULT_TOKEN", &server.url(), "(version 7)"]);
+    let explained = test.command(["explain", "DB_PASSWORD"]);
+    prints(&explained, &["version: 7", "age: ", "sign-in: the token in VAULT_TOKEN"]);
+    let report = test.command(["check", "--format", "json"]).json();
+    let remote = &report["remote"][0];
+    assert_eq!(remote["source"], "Vault");
+    assert_eq!(remote["endpoint"], server.url());
+    assert!(remote["milliseconds"].as_u64().is_some_and(|spent| spent < 1_500), "{remote}");
+    assert_eq!(report["secrets"][0]["version"], "7");
+    let report = test.command(["explain", "--format", "json", "DB_PASSWORD"]).json();
+    assert_eq!(report[0]["remote"][0]["sign_in"], "the token in VAULT_TOKEN");
+    assert_eq!(report[0]["version"], "7");
+    assert!(report[0]["age_days"].as_u64().is_some(), "{report}");
+}
+
+#[test]
+fn check_shows_how_vault_is_reached_also_where_that_failed_and_never_a_password_in_its_address() {
+    let hanging = Server::plain(|_| Reply::Hang);
+    let report = test(&hanging, "secret/app").command(["check", "--format", "json"]).json();
+    let spent = report["remote"][0]["milliseconds"].as_u64();
+    assert!(spent.is_some_and(|spent| spent >= 1_400), "{report}");
+    let password = canary();
+    let address = format!("https://u:{password}@vault.example");
+    let test = test(&hanging, "secret/app").variable("VAULT_ADDR", address).watching(&password);
+    prints(&test.command(["check"]), &["Vault: none   sign-in: the token"]);
+}
+
+fn prints(outcome: &Outcome, texts: &[&str]) {
+    let printed = outcome.printed();
+    for text in texts {
+        assert!(printed.contains(text), "`{text}` is not in:\n{printed}");
+    }
 }
 
 #[test]

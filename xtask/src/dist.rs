@@ -107,6 +107,8 @@ pub(crate) fn static_build<'a>(shell: &'a Shell, triple: &str) -> Cmd<'a> {
     let cargo = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
     let flags = [
         "-Ctarget-feature=+crt-static".to_owned(),
+        // 155 KB less on x86_64; Debian 12's linker for aarch64 does not know it, and says so in a warning.
+        "-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned(),
         format!("--remap-path-prefix={}=/cryokey", shell.current_dir().display()),
         format!("--remap-path-prefix={cargo}=/cargo"),
     ];

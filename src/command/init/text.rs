@@ -66,7 +66,7 @@ undeclared = "ignore"
 # required = ["FLASK_APP"]
 
 # Each secret: required, format (url, json, pem, ssh-key, base64, hex, integer, text), min_length, allow_empty,
-# newline ("strip-one" or "keep"), rotate_every ("90d"), deliver ("env", "file", "both", "ssh"), from.
+# allow_literal, newline ("strip-one" or "keep"), rotate_every ("90d"), deliver ("env", "file", "both", "ssh"), from.
 "#;
 
 const EXAMPLE: &str = r#"

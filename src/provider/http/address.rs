@@ -101,6 +101,14 @@ impl Address {
     }
 }
 
+/// Only scheme, host and port of a URL, for reports: the rest may contain a password.
+#[must_use]
+pub fn endpoint(url: &str) -> Option<String> {
+    let address = Address::parse(url).ok()?;
+    let scheme = if address.is_tls() { "https" } else { "http" };
+    Some(format!("{scheme}://{}", address.shown()))
+}
+
 /// `fd00:ec2::/32`, where Amazon's metadata services answer.
 fn is_amazon_metadata(ip: Ipv6Addr) -> bool {
     matches!(ip.segments(), [0xfd00, 0x0ec2, ..])

@@ -26,7 +26,7 @@ use ureq::http::response::Parts;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use zeroize::Zeroizing;
 
-pub use address::AllowHttp;
+pub use address::{AllowHttp, endpoint};
 pub use error::{AddressFault, HttpError, HttpFault, TlsFault, Waiting};
 pub use parallel::in_parallel;
 pub use proxy::{Proxies, ProxyError};

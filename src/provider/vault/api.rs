@@ -24,6 +24,15 @@ pub struct Settings {
     pub http: http::Settings,
 }
 
+impl Settings {
+    /// The address, for reports; `None` if it is unusable.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<String> {
+        let is_socket = self.address.starts_with("unix://");
+        if is_socket { Some(escaped(&self.address)) } else { http::endpoint(&self.address) }
+    }
+}
+
 /// Vault's HTTP API, as far as reading secrets and signing in need it. Several threads can use it at once.
 pub struct Api {
     client: Client,

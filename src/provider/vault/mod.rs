@@ -15,7 +15,9 @@ use self::identity::{Method, SingleUse, sign_in};
 use self::json::Json;
 use self::kv::{KvError, Session, Stored, Wanted};
 use self::path::SecretPath;
-use super::{Answer, Deadline, Found, Key, Names, Provider, ProviderError, Reading, Request, Value, Want};
+use super::{
+    Access, Answer, Deadline, Found, Key, Names, Provider, ProviderError, Reading, Request, Value, Want,
+};
 use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 use crate::name::EnvName;
@@ -93,16 +95,26 @@ impl Provider for Vault {
         answer.warnings.extend(session.api.is_exposed().then(exposed));
         let read = kv::read(&session, &wanted);
         let read: BTreeMap<&Wanted, &Result<Stored, KvError>> = wanted.iter().zip(&read).collect();
+        let mut states = BTreeSet::new();
         for (key, want) in &request.keys {
             let stored = wanted_of(key).and_then(|it| read.get(&it).copied());
-            answer.found.extend(referenced(key, *want, stored));
+            let found = referenced(key, *want, stored);
+            states.extend(stored.filter(|_| found.is_none()).and_then(|stored| lacking(key, stored)));
+            answer.found.extend(found);
         }
         look_for_names(&request.names, &scope, &read, &mut answer);
+        states.extend(answer.state.take());
+        answer.state = (!states.is_empty()).then(|| Vec::from_iter(states).join(", "));
         Ok(answer)
     }
 
     fn consumed(&self) -> Vec<String> {
         self.0.method.as_ref().map(Method::consumed).unwrap_or_default()
+    }
+
+    fn access(&self) -> Option<Access> {
+        let sign_in = self.0.method.as_ref().ok().map(Method::label);
+        Some(Access { endpoint: self.0.api.endpoint(), sign_in })
     }
 }
 
@@ -131,6 +143,16 @@ fn referenced(key: &Key, want: Want, stored: Option<&Result<Stored, KvError>>) -
         }
     };
     reading.map(|reading| Found { key: key.clone(), name: None, reading })
+}
+
+/// Describes the secret that lacks the field.
+fn lacking(key: &Key, stored: &Result<Stored, KvError>) -> Option<String> {
+    let fields = stored.as_ref().ok()?.fields().ok()?;
+    Some(state(&key.path, fields.len()))
+}
+
+fn state(path: &str, count: usize) -> String {
+    format!("Vault {} has {count} fields", escaped(path))
 }
 
 /// The field that a reference names, or the only one.
@@ -172,7 +194,7 @@ fn look_for_names(
         match outcome {
             Ok((found, count)) => {
                 by_name.extend(found);
-                states.push(format!("Vault {} has {count} fields", escaped(path.as_str())));
+                states.push(state(path.as_str(), count));
             }
             Err(error) => answer.failures.push(error.at(escaped(path.as_str()))),
         }

@@ -82,8 +82,14 @@ fn rule() -> impl Strategy<Value = SecretRule> {
     let form = (option::of(select(FORMATS.as_slice())), option::of(any::<u64>()), option::of(days));
     let newline = select([Newline::StripOne, Newline::Keep].as_slice());
     let place = (deliver, option::of(absolute_path()), prop::collection::vec(reference, 0..3));
-    (any::<bool>(), any::<bool>(), newline, form, place).prop_map(
-        |(required, allow_empty, newline, (format, min_length, rotate_every), (deliver, path, from))| {
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>());
+    (switches, newline, form, place).prop_map(
+        |(
+            (required, allow_empty, allow_literal),
+            newline,
+            (format, min_length, rotate_every),
+            (deliver, path, from),
+        )| {
             // Only an SSH key has a path.
             let path = path.filter(|_| deliver == Deliver::Ssh);
             SecretRule {
@@ -91,6 +97,7 @@ fn rule() -> impl Strategy<Value = SecretRule> {
                 format,
                 min_length,
                 allow_empty,
+                allow_literal,
                 newline,
                 rotate_every,
                 deliver,
