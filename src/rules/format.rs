@@ -77,8 +77,12 @@ fn broken_rule(secret: Accepted<'_>) -> Option<Broken> {
         return None;
     }
     let bytes = secret.variable_bytes();
-    let is_text = secret.rule.deliver == Deliver::Env || secret.rule.format.is_some();
-    if is_text && secret.value.secret.is_utf16() {
+    // As a variable it is refused for its NUL bytes, required or not.
+    let is_variable = matches!(secret.rule.deliver, Deliver::Env | Deliver::Both);
+    if secret.value.secret.is_utf16() {
+        if is_variable || secret.rule.format.is_none() {
+            return None;
+        }
         return Some(Broken::rule("is UTF-16", "save the file as UTF-8 without BOM"));
     }
     if let Some(length) = secret.rule.min_length.filter(|length| (bytes.len() as u64) < *length) {

@@ -68,7 +68,7 @@ fn a_token_that_was_made_is_revoked_once_and_before_the_app_runs() {
     let made = value.clone();
     let World { server, test } = World::new(move || token(&made), done);
     let outcome = test.watching(&value).start();
-    outcome.says("signed in at Vault with approle at auth/approle");
+    outcome.says("sign-in at Vault: approle at auth/approle");
     outcome.app().has("API_KEY", "value").has_no("VAULT_SECRET_ID").has("VAULT_ROLE_ID", "role");
     let seen = server.requests();
     let last = seen.last().unwrap().to_lowercase();
@@ -81,7 +81,7 @@ fn a_token_that_was_given_is_not_revoked() {
     let world = World::new(|| token("x"), done);
     let test = world.test.variable("VAULT_TOKEN", canary());
     let outcome = test.start();
-    outcome.says("signed in at Vault with the token in VAULT_TOKEN");
+    outcome.says("sign-in at Vault: the token in VAULT_TOKEN");
     outcome.app().has("API_KEY", "value").has_no("VAULT_TOKEN").has("VAULT_ROLE_ID", "role");
     assert_eq!(world.server.requests().len(), 1);
 }

@@ -107,6 +107,12 @@ impl Directory {
         rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
+    /// Whether a name certainly does not exist. What cannot be asked about may exist.
+    pub(super) fn lacks(&self, name: &str) -> bool {
+        let stat = rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW);
+        stat.err() == Some(Errno::NOENT)
+    }
+
     pub(super) fn stat(&self, name: &str) -> Option<Stat> {
         rustix::fs::statat(&self.descriptor, name, AtFlags::empty()).ok()
     }

@@ -184,6 +184,7 @@ impl Cause for FileError {
             Self::Errno(Errno::ACCESS | Errno::PERM) => {
                 "let this user enter every directory of the path, or check SELinux and AppArmor".into()
             }
+            Self::Errno(Errno::MFILE | Errno::NFILE) => "raise the limit of open files (`ulimit -n`)".into(),
             Self::Errno(_) => "check the volume on which it is stored".into(),
             Self::LooseMode { .. } => {
                 format!("mount it with `mode: 0400` and `uid: \"{}\"`", rustix::process::geteuid().as_raw())

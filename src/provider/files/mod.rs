@@ -181,7 +181,8 @@ impl Reader<'_> {
                 self.check_file(name, &stat)?;
                 Ok(Some(value))
             }
-            Err(ReadError::Os(Errno::NOENT)) if !self.directory.has(name) => Ok(None),
+            // Also where opening fails for a reason of its own, such as too many open files.
+            Err(ReadError::Os(_)) if self.directory.lacks(name) => Ok(None),
             Err(error) => {
                 let stat = self.directory.stat(name);
                 Err(FileError::from((error, stat.as_ref())).at(self.files.place(name)))

@@ -342,7 +342,7 @@ impl fmt::Display for Waiting {
         formatter.write_str(match self {
             Self::Connect => "no connection within the limit",
             Self::Read => "no data within the limit",
-            Self::Deadline => "no complete response before the start budget ended",
+            Self::Deadline => "no complete response before the startup timeout expired",
         })
     }
 }

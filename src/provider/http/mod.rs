@@ -151,6 +151,12 @@ impl Client {
         })
     }
 
+    /// Whether a request is sent where everybody on the way can read it, because the list of hosts allows that.
+    #[must_use]
+    pub fn exposes(&self, request: &Request) -> bool {
+        request.is_exposed() && self.socket.is_none() && self.allow_http.holds(&request.address)
+    }
+
     fn may_ask(&self, request: &Request, address: &Address) -> bool {
         address.is_tls()
             || self.socket.is_some()

@@ -56,8 +56,9 @@ impl Api {
         let base = base.to_owned();
         settings.http.unix_socket = socket.map(PathBuf::from);
         // An address that is no URL is a configuration error, and is reported without a request.
-        let is_exposed = Request::new(Method::Get, &base).map_err(VaultError::Http)?.is_exposed();
+        let request = Request::new(Method::Get, &base).map_err(VaultError::Http)?;
         let client = Client::new(settings.http).map_err(VaultError::Tls)?;
+        let is_exposed = client.exposes(&request);
         Ok(Self { client, base, namespace: settings.namespace, is_exposed })
     }
 

@@ -58,7 +58,8 @@ impl Vault {
         let method = self.0.method.as_ref().map_err(Clone::clone)?;
         let token = sign_in(method, &api, self.0.single_use, deadline)?;
         answer.session = token.session(&api);
-        answer.notes.push(format!("signed in at Vault with {}", method.label()));
+        // A token that was given is not tried here: reading does that.
+        answer.notes.push(format!("sign-in at Vault: {}", method.label()));
         answer.advice.extend(token.advice);
         Ok(Session { api, token: Arc::new(token.value), width: self.0.width, deadline })
     }
