@@ -9,7 +9,7 @@ use cryokey::command::init::{Source, Sources, draft};
 use cryokey::manifest::{Manifest, write};
 use cryokey::name::{EnvName, Variant};
 use cryokey::provider::reference::Reference;
-use cryokey::provider::vault::json::Json;
+use cryokey::provider::json::Json;
 use cryokey::ssh_key::Key;
 use cryokey::syntax::{Boolean, Integer, List, Syntax as _, TimeSpan};
 

@@ -7,6 +7,7 @@ mod error;
 pub mod file_variables;
 pub mod files;
 pub mod http;
+pub mod json;
 pub mod reference;
 pub mod retry;
 pub mod session;
@@ -83,6 +84,13 @@ enum Role {
     Selected,
 }
 
+/// Whether cryokey can read a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    Ready,
+    NotYet,
+}
+
 impl Source {
     /// All of them.
     pub const ALL: [Self; 8] = [
@@ -96,19 +104,28 @@ impl Source {
         Self::Kubernetes,
     ];
 
-    /// Its name in messages and reports, the word that a reference begins with, and how it is used.
-    const fn facts(self) -> (&'static str, &'static str, Role) {
+    /// Its name in messages and reports, the word that a reference begins with, how it is used, and whether it can be
+    /// read.
+    const fn facts(self) -> (&'static str, &'static str, Role, Readiness) {
+        use Readiness::{NotYet, Ready};
+        use Role::{External, Local, Selected};
         match self {
-            Self::Environment => ("environment", "environment", Role::Local),
+            Self::Environment => ("environment", "environment", Local, Ready),
             // No reference names one: `NAME_FILE` belongs to the name.
-            Self::FileVariables => ("file variable", "", Role::Local),
-            Self::Files => ("files", "files", Role::Local),
-            Self::Aws => ("AWS", "aws", Role::External),
-            Self::Vault => ("Vault", "vault", Role::External),
-            Self::Azure => ("Azure", "azure", Role::External),
-            Self::Gcp => ("Google", "gcp", Role::External),
-            Self::Kubernetes => ("Kubernetes", "k8s", Role::Selected),
+            Self::FileVariables => ("file variable", "", Local, Ready),
+            Self::Files => ("files", "files", Local, Ready),
+            Self::Aws => ("AWS", "aws", External, NotYet),
+            Self::Vault => ("Vault", "vault", External, Ready),
+            Self::Azure => ("Azure", "azure", External, NotYet),
+            Self::Gcp => ("Google", "gcp", External, NotYet),
+            Self::Kubernetes => ("Kubernetes", "k8s", Selected, NotYet),
         }
+    }
+
+    /// Whether cryokey can read it.
+    #[must_use]
+    pub fn is_ready(self) -> bool {
+        self.facts().3 == Readiness::Ready
     }
 
     /// Its name in messages and reports.

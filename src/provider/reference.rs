@@ -156,9 +156,7 @@ fn parse_source(text: &str) -> Result<Source, NotAReference> {
         text => text,
     };
     match known().find(|source| source.word() == text) {
-        Some(source) if source.is_remote() && source != Source::Vault => {
-            Err(NotAReference::NotYet(source.word()))
-        }
+        Some(source) if !source.is_ready() => Err(NotAReference::NotYet(source.word())),
         Some(source) => Ok(source),
         None => Err(NotAReference::UnknownProvider(did_you_mean(text, known().map(Source::word)))),
     }

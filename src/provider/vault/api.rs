@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::error::{Nonsense, VaultError};
-use super::json::Json;
 use crate::escape::escaped;
 use crate::provider::http::{self, Client, HttpError, HttpFault, Method, Request, Response};
+use crate::provider::json::Json;
 use crate::provider::retry::{Policy, retry};
 use crate::provider::{Cause as _, Deadline, Kind};
 use crate::secret::Secret;

@@ -3,7 +3,6 @@
 pub mod api;
 pub mod error;
 pub mod identity;
-pub mod json;
 pub mod kv;
 pub mod path;
 
@@ -12,9 +11,9 @@ use std::sync::Arc;
 
 use self::api::Api;
 use self::identity::{Method, SingleUse, sign_in};
-use self::json::Json;
 use self::kv::{KvError, Session, Stored, Wanted};
 use self::path::SecretPath;
+use super::json::Json;
 use super::{
     Access, Answer, Deadline, Found, Key, Names, Provider, ProviderError, Reading, Request, Value, Want,
 };

@@ -6,7 +6,7 @@ use super::error::IdentityError;
 use super::{Auth, Method, Offer, Offered, Settings};
 use crate::provider::ProviderError;
 use crate::provider::bootstrap::Bootstrapped;
-use crate::provider::vault::json::Json;
+use crate::provider::json::Json;
 use crate::syntax::Choice as _;
 
 /// Where Kubernetes mounts the token of the pod's service account.

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use super::{Ask, Known, KvError, Stored};
 use crate::escape::escaped;
+use crate::provider::json::Json;
 use crate::provider::vault::api::Reply;
 use crate::provider::vault::error::{Nonsense, VaultError};
-use crate::provider::vault::json::Json;
 use crate::provider::vault::path::SecretPath;
 
 /// No message shows more names of a directory.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::KvError;
+use crate::provider::json::{Json, Members};
 use crate::provider::vault::api::Reply;
 use crate::provider::vault::error::{Nonsense, VaultError};
-use crate::provider::vault::json::{Json, Members};
 
 /// A secret that was read.
 pub struct Stored {
