@@ -8,8 +8,8 @@ use std::fmt::Debug;
 use cryokey::command::init::{Source, Sources, draft};
 use cryokey::manifest::{Manifest, write};
 use cryokey::name::{EnvName, Variant};
-use cryokey::provider::reference::Reference;
 use cryokey::provider::json::Json;
+use cryokey::provider::reference::Reference;
 use cryokey::ssh_key::Key;
 use cryokey::syntax::{Boolean, Integer, List, Syntax as _, TimeSpan};
 
