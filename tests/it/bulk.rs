@@ -114,6 +114,13 @@ fn an_undeclared_key_of_a_selected_environment_or_color_is_delivered_under_the_n
 }
 
 #[test]
+fn a_declared_secret_with_references_is_never_taken_from_a_bulk_read() {
+    let manifest = "version = 1\n[secret.DB_PASSWORD]\nfrom = [\"environment:ELSEWHERE\"]\n";
+    let outcome = Outcome::new(manifest, &[], &["db-password", "other"]);
+    assert_eq!(outcome.app(), ["OTHER=other"]);
+}
+
+#[test]
 fn two_secrets_with_one_reference_both_get_its_value() {
     let manifest = "version = 1\n[secret.A]\nfrom = [\"environment:SHARED\"]\n[secret.B]\nfrom = [\"environment:SHARED\"]\n";
     let file = tempfile::NamedTempFile::new().unwrap();
