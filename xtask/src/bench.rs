@@ -28,8 +28,9 @@ pub(crate) fn bench(peers: Option<&str>) -> Result {
 
 fn measure(shell: &Shell, built: &Path, ours: &Path, peers: Option<&str>) -> Result<String> {
     let [driver, floor, trivial] = ["driver", "floor", "trivial"].map(|name| built.join(name));
-    let line =
-        cmd!(shell, "{driver} --ours {ours} --floor {floor} --trivial {trivial} --shell bench/entrypoint.sh");
+    // The driver starts everything in a directory of its own.
+    let entrypoint = shell.current_dir().join("bench/entrypoint.sh");
+    let line = cmd!(shell, "{driver} --ours {ours} --floor {floor} --trivial {trivial} --shell {entrypoint}");
     let line = PEERS.iter().filter(|_| peers.is_some()).fold(line, |line, name| match peer(name, peers) {
         Some(path) => line.arg(format!("--{name}")).arg(path),
         None => line.args(["--absent", name]),
