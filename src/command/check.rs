@@ -9,7 +9,6 @@ use crate::delivery::Delivery;
 use crate::environ::Environ;
 use crate::error::Failure;
 use crate::logger::Logger;
-use crate::plan::Plan;
 use crate::provider::vault::identity::SingleUse;
 use crate::report::{self, Report};
 use crate::rules;
@@ -23,7 +22,7 @@ pub(super) fn run(
     log: &Logger,
 ) -> Result<(), Failure> {
     let config = pipeline::configure(flags, environ, log)?;
-    let resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Kept, log);
+    let resolution = pipeline::read(&config, environ, SingleUse::Kept, log);
     let ages = Ages::new(&resolution, SystemTime::now());
     let delivery = Delivery::new(&resolution, &config, environ);
     let mut findings = rules::judge(&resolution, &delivery, &config, ages);

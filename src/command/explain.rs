@@ -10,7 +10,6 @@ use crate::error::{Failure, Phase, Problem};
 use crate::escape::escaped;
 use crate::logger::Logger;
 use crate::name::{EnvName, Variant};
-use crate::plan::Plan;
 use crate::provider::file_variables;
 use crate::provider::vault::identity::SingleUse;
 use crate::report::explanation::Explanation;
@@ -26,7 +25,7 @@ pub(super) fn run(
     log: &Logger,
 ) -> Result<(), Failure> {
     let config = pipeline::configure(flags, environ, log)?;
-    let resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Kept, log);
+    let resolution = pipeline::read(&config, environ, SingleUse::Kept, log);
     let ages = Ages::new(&resolution, SystemTime::now());
     let mut problems = Vec::new();
     let mut explanations = Vec::new();

@@ -41,18 +41,12 @@ fn announce(config: &Config, log: &Logger) {
 }
 
 /// Reads all secrets of the plan. The startup timeout begins before the first source is opened.
-pub(super) fn read(
-    plan: Plan,
-    config: &Config,
-    environ: &Environ,
-    single_use: SingleUse,
-    log: &Logger,
-) -> Resolution {
+pub(super) fn read(config: &Config, environ: &Environ, single_use: SingleUse, log: &Logger) -> Resolution {
     let deadline = Deadline::after(config.start_timeout);
     let start = Instant::now();
     let opening = Opening { config, environ, single_use, deadline };
     let opened = config.all_sources().into_iter().map(|source| (source, opening.open(source)));
-    let resolution = resolve(plan, opened.collect(), deadline);
+    let resolution = resolve(Plan::new(config), opened.collect(), deadline);
     resolution.notes.iter().for_each(|note| log.info(note));
     log.debug(format_args!("{} names looked up in {:?}", resolution.secrets.len(), start.elapsed()));
     resolution

@@ -14,7 +14,6 @@ use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem, Reason};
 use crate::escape::{escaped, escaped_path};
 use crate::logger::Logger;
-use crate::plan::Plan;
 use crate::provider::session::Ending;
 use crate::provider::vault::identity::SingleUse;
 use crate::resolve::Resolution;
@@ -35,9 +34,9 @@ pub(super) fn run(
         dev::admit(&config)?;
         dev::make_way(&config, environ, log);
     }
-    let mut resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Allowed, log);
+    let mut resolution = pipeline::read(&config, environ, SingleUse::Allowed, log);
     if is_development && dev::complete(&resolution, &config, log)? {
-        resolution = pipeline::read(Plan::new(&config), &config, environ, SingleUse::Allowed, log);
+        resolution = pipeline::read(&config, environ, SingleUse::Allowed, log);
     }
     let sessions = std::mem::take(&mut resolution.sessions);
     let ages = Ages::new(&resolution, SystemTime::now());

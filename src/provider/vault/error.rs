@@ -53,6 +53,12 @@ pub enum Nonsense {
 }
 
 impl VaultError {
+    /// The response has no valid member of this name.
+    #[must_use]
+    pub const fn member(name: &'static str) -> Self {
+        Self::Nonsense(Nonsense::Member(name))
+    }
+
     /// The error of a provider, about a path or an address whose text is escaped already.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> ProviderError {

@@ -65,11 +65,8 @@ impl Vault {
 
     /// The paths that are read for names.
     fn scope(&self, names: &Names) -> Result<Vec<SecretPath>, ProviderError> {
-        if names.wanted.is_empty() && !names.undeclared {
-            return Ok(Vec::new());
-        }
-        // Every secret names its own place: nothing has to be looked for by name.
-        if self.0.paths.is_empty() && names.wanted.is_empty() {
+        // Every secret names its own place, and nothing else is to be delivered or can be.
+        if names.wanted.is_empty() && (!names.undeclared || self.0.paths.is_empty()) {
             return Ok(Vec::new());
         }
         if self.0.paths.is_empty() {
@@ -170,7 +167,9 @@ fn reading(stored: &Stored, json: Json<'_>, want: Want) -> Result<Reading, KvErr
     if want == Want::Existence {
         return Ok(Reading::Exists);
     }
-    let secret = if json.is_string() { json.secret().ok_or_else(kv::not_a_string)? } else { json.compact() };
+    // A string that no text can be, such as half of a surrogate pair.
+    let unreadable = KvError::member("data");
+    let secret = if json.is_string() { json.secret().ok_or(unreadable)? } else { json.compact() };
     let version = stored.version.map(|version| version.to_string());
     Ok(Reading::Value(Box::new(Value { secret, created: stored.created, version })))
 }

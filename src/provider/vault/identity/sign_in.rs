@@ -9,7 +9,7 @@ use crate::provider::bootstrap::Bootstrapped;
 use crate::provider::http::Method as HttpMethod;
 use crate::provider::json::Json;
 use crate::provider::vault::api::{Api, Reply};
-use crate::provider::vault::error::{Nonsense, VaultError};
+use crate::provider::vault::error::VaultError;
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 use crate::syntax::Choice as _;
@@ -85,15 +85,17 @@ impl Vault<'_> {
             Err(VaultError::Refused { status, .. }) => return Err(rejected(status)),
             Err(error) => return Err(error.at(place)),
         };
-        let value = client_token(&reply).map_err(|error| error.at(place.clone()))?;
+        let json = reply.json().map_err(|error| error.at(place.clone()))?;
+        let value = client_token(json).map_err(|error| error.at(place))?;
         // A batch token is not stored, so nobody can revoke it.
-        let kind = reply.json().ok().and_then(|json| json.at(&["auth", "token_type"])?.text());
+        let kind = json.at(&["auth", "token_type"]).and_then(Json::text);
         Ok(Token { value, is_made: kind.as_deref() != Some("batch"), advice: None })
     }
 
     fn unwrap_token(&self, wrapped: &Bootstrapped) -> Result<Token, ProviderError> {
         let reply = self.unwrap(wrapped, "auth/…", |made_by| made_by.starts_with("auth/"))?;
-        let token = client_token(&reply).map_err(|error| error.at(wrapped.origin().to_string()))?;
+        let token = reply.json().and_then(client_token);
+        let token = token.map_err(|error| error.at(wrapped.origin().to_string()))?;
         Ok(given(token))
     }
 
@@ -103,7 +105,7 @@ impl Vault<'_> {
         let reply = self
             .unwrap(wrapped, &expected, |made_by| made_by.starts_with(&before) && made_by.ends_with(after))?;
         let secret = reply.json().ok().and_then(|json| json.at(&["data", "secret_id"])?.secret());
-        let absent = || VaultError::Nonsense(Nonsense::Member("secret_id")).at(wrapped.origin().to_string());
+        let absent = || VaultError::member("secret_id").at(wrapped.origin().to_string());
         wrapped.replaced(&secret.ok_or_else(absent)?)?.ok_or_else(absent)
     }
 
@@ -140,10 +142,10 @@ impl Vault<'_> {
     }
 }
 
-fn client_token(reply: &Reply) -> Result<Secret, VaultError> {
-    let token = reply.json()?.at(&["auth", "client_token"]).and_then(Json::secret);
+fn client_token(json: Json<'_>) -> Result<Secret, VaultError> {
+    let token = json.at(&["auth", "client_token"]).and_then(Json::secret);
     let token = token.filter(|token| !token.expose().is_empty());
-    token.ok_or(VaultError::Nonsense(Nonsense::Member("auth.client_token")))
+    token.ok_or(VaultError::member("auth.client_token"))
 }
 
 /// An object of strings, in a buffer that never grows, since a grown one leaves a copy behind.

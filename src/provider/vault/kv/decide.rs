@@ -7,7 +7,7 @@ use super::{Ask, Known, KvError, Stored};
 use crate::escape::escaped;
 use crate::provider::json::Json;
 use crate::provider::vault::api::Reply;
-use crate::provider::vault::error::{Nonsense, VaultError};
+use crate::provider::vault::error::VaultError;
 use crate::provider::vault::path::SecretPath;
 
 /// No message shows more names of a directory.
@@ -103,7 +103,7 @@ impl View<'_> {
         };
         match self.version_2(&reply) {
             Some(stored) => Some(stored),
-            None if reply.is_found() => Some(Err(VaultError::Nonsense(Nonsense::Member("metadata")).into())),
+            None if reply.is_found() => Some(Err(KvError::member("metadata"))),
             None => self.absent(self.wanted.path.below(&mount.path, "metadata")),
         }
     }
@@ -162,9 +162,7 @@ impl View<'_> {
         let stored = Stored::of_version_2(reply, SystemTime::now())?;
         // An answer for another version must not pass for the one that was asked for.
         Some(stored.and_then(|stored| match self.wanted.version {
-            Some(version) if stored.version != Some(version) => {
-                Err(VaultError::Nonsense(Nonsense::Member("version")).into())
-            }
+            Some(version) if stored.version != Some(version) => Err(KvError::member("version")),
             _ => Ok(stored),
         }))
     }
@@ -218,11 +216,10 @@ fn mount(reply: &Reply, path: &SecretPath, namespace: Option<&str>) -> Result<Mo
     }
     let json = reply.json()?;
     let text = |names: &[&str]| json.at(names).and_then(Json::text);
-    let nonsense = |name| KvError::from(VaultError::Nonsense(Nonsense::Member(name)));
     if !matches!(text(&["data", "type"]).as_deref(), Some("kv" | "generic" | "cubbyhole")) {
         return Err(KvError::NotKv);
     }
-    let found = text(&["data", "path"]).ok_or(nonsense("path"))?;
+    let found = text(&["data", "path"]).ok_or(KvError::member("path"))?;
     let found = found.trim_end_matches('/');
     // In a namespace the answer can begin with it, which the path that is asked for does not.
     let namespace = namespace.map(|it| format!("{}/", it.trim_matches('/')));
@@ -230,7 +227,7 @@ fn mount(reply: &Reply, path: &SecretPath, namespace: Option<&str>) -> Result<Mo
     let candidates = [Some(found.to_owned()), below];
     let within = candidates.into_iter().flatten().find(|mount| path.is_in(mount));
     let is_version_2 = text(&["data", "options", "version"]).as_deref() == Some("2");
-    Ok(Mount { path: within.ok_or(nonsense("path"))?, is_version_2 })
+    Ok(Mount { path: within.ok_or(KvError::member("path"))?, is_version_2 })
 }
 
 fn children(reply: &Reply) -> Option<Vec<String>> {
@@ -373,7 +370,7 @@ mod tests {
         steps.pop().unwrap().into_result().unwrap();
         let error =
             result("kv/app", Known::from([(mount_of("kv/app"), mounted("other/", "2"))])).1.unwrap_err();
-        assert_eq!(error, VaultError::Nonsense(Nonsense::Member("path")).into());
+        assert_eq!(error, KvError::member("path"));
     }
 
     #[test]

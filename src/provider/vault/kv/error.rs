@@ -51,6 +51,12 @@ pub enum KvError {
 }
 
 impl KvError {
+    /// The response has no valid member of this name.
+    #[must_use]
+    pub const fn member(name: &'static str) -> Self {
+        Self::Api(VaultError::member(name))
+    }
+
     /// The error of a provider, about a path whose text is escaped already.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> ProviderError {

@@ -15,7 +15,7 @@ pub use secret::Stored;
 
 use self::decide::{Step, decide};
 use super::api::{Api, Reply};
-use super::error::{Nonsense, VaultError};
+use super::error::VaultError;
 use crate::provider::Deadline;
 use crate::provider::http::{Method, in_parallel};
 use crate::secret::Secret;
@@ -91,10 +91,6 @@ fn ask(session: &Session, asks: Vec<Ask>) -> Vec<(Ask, Result<Arc<Reply>, VaultE
 }
 
 /// A string that no text can be, such as half of a surrogate pair.
-pub(super) fn not_a_string() -> KvError {
-    VaultError::Nonsense(Nonsense::Member("data")).into()
-}
-
 impl Ask {
     fn path(&self) -> String {
         match self {

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use super::KvError;
 use crate::provider::json::{Json, Members};
 use crate::provider::vault::api::Reply;
-use crate::provider::vault::error::{Nonsense, VaultError};
 
 /// A secret that was read.
 pub struct Stored {
@@ -24,7 +23,7 @@ impl Stored {
     /// Its fields.
     pub fn fields(&self) -> Result<Members<'_>, KvError> {
         let data = self.reply.json()?.at(self.fields);
-        data.and_then(Json::members).ok_or(member("data"))
+        data.and_then(Json::members).ok_or(KvError::member("data"))
     }
 
     /// What version 1 answers. `None`: not there.
@@ -55,7 +54,7 @@ impl Stored {
         if metadata.at(&["destroyed"]).and_then(Json::boolean) == Some(true) {
             return Err(KvError::Destroyed { version });
         }
-        let data = json.at(&["data", "data"]).ok_or(member("data"))?;
+        let data = json.at(&["data", "data"]).ok_or(KvError::member("data"))?;
         let deletion = moment(metadata, "deletion_time")?;
         // One in the future is the end that `delete_version_after` sets; the version is alive until then.
         if data.is_null() || deletion.is_some_and(|moment| moment <= now) {
@@ -72,16 +71,12 @@ impl Stored {
 /// A time stamp of the metadata; empty or missing where there is none.
 fn moment(metadata: Json<'_>, name: &'static str) -> Result<Option<SystemTime>, KvError> {
     let Some(json) = metadata.at(&[name]).filter(|json| !json.is_null()) else { return Ok(None) };
-    let text = json.text().ok_or(member(name))?;
+    let text = json.text().ok_or(KvError::member(name))?;
     if text.is_empty() {
         return Ok(None);
     }
     let parsed: Option<jiff::Timestamp> = text.parse().ok();
-    parsed.and_then(|moment| SystemTime::try_from(moment).ok()).map(Some).ok_or(member(name))
-}
-
-fn member(name: &'static str) -> KvError {
-    VaultError::Nonsense(Nonsense::Member(name)).into()
+    parsed.and_then(|moment| SystemTime::try_from(moment).ok()).map(Some).ok_or(KvError::member(name))
 }
 
 impl fmt::Debug for Stored {
