@@ -1,5 +1,6 @@
 //! Places that secrets are read from.
 
+pub mod aws;
 pub mod bootstrap;
 pub mod deadline;
 pub mod environment;

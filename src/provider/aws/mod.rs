@@ -1,0 +1,5 @@
+//! AWS Secrets Manager.
+
+pub mod credentials;
+pub mod endpoint;
+pub mod sigv4;
