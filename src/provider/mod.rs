@@ -115,7 +115,7 @@ impl Source {
             // No reference names one: `NAME_FILE` belongs to the name.
             Self::FileVariables => ("file variable", "", Local, Ready),
             Self::Files => ("files", "files", Local, Ready),
-            Self::Aws => ("AWS", "aws", External, NotYet),
+            Self::Aws => ("AWS", "aws", External, Ready),
             Self::Vault => ("Vault", "vault", External, Ready),
             Self::Azure => ("Azure", "azure", External, NotYet),
             Self::Gcp => ("Google", "gcp", External, NotYet),
@@ -267,6 +267,9 @@ impl Names {
 pub struct Answer {
     /// What exists of what was asked for.
     pub found: Vec<Found>,
+    /// Names that a place denies which may not be listed, and which denies what does not exist too: they count as absent
+    /// unless they are required.
+    pub denied: Vec<(String, ProviderError)>,
     /// Keys that stand for no legal name.
     pub unnamed: Vec<Key>,
     /// Why names could not be looked for, although exact keys were read: those that are not found may exist.
@@ -337,8 +340,8 @@ pub struct Key {
     pub path: Arc<str>,
     /// One field of what is there.
     pub field: Option<Arc<str>>,
-    /// Which version of it; the latest one, if none is named.
-    pub version: Option<u64>,
+    /// Which version of it, as the place calls its versions; the latest one, if none is named.
+    pub version: Option<Arc<str>>,
 }
 
 impl Key {
@@ -352,7 +355,7 @@ impl fmt::Display for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&escaped(&*self.path))?;
         self.field.iter().try_for_each(|field| write!(formatter, "#{}", escaped(&**field)))?;
-        self.version.iter().try_for_each(|version| write!(formatter, "@{version}"))
+        self.version.iter().try_for_each(|version| write!(formatter, "@{}", escaped(&**version)))
     }
 }
 

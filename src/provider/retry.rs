@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use super::Deadline;
+use super::{Cause, Deadline, Kind};
 
 /// What the layer has to know about an error.
 pub trait Retryable {
@@ -60,6 +60,23 @@ pub fn retry<T, E: Retryable>(
     attempt: impl FnMut(u32) -> Result<T, E>,
 ) -> Result<T, E> {
     retry_by(&mut SystemClock(deadline), policy, attempt)
+}
+
+/// The same, by the usual policy. That the last try had too little time says less than why the tries before it failed,
+/// so that is told.
+pub fn persist<T, E: Retryable + Cause + Clone>(
+    deadline: Deadline,
+    mut attempt: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    let mut earlier = None;
+    retry(deadline, &Policy::default(), |_| {
+        attempt().map_err(|error| {
+            if error.kind() != Kind::TimedOut {
+                earlier = Some(error.clone());
+            }
+            earlier.clone().unwrap_or(error)
+        })
+    })
 }
 
 /// Time and chance, which tests decide themselves.

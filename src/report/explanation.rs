@@ -117,7 +117,7 @@ fn outcome(resolved: &Resolved) -> String {
         }
         Fate::Failed(_) => format!("{} takes precedence but cannot be read", tried.label()),
         Fate::Unavailable => format!("{} is unavailable", tried.candidate.source.text()),
-        Fate::Found(_) | Fate::Absent | Fate::Shadowed | Fate::Unselected => {
+        Fate::Found(_) | Fate::Absent | Fate::Denied(_) | Fate::Shadowed | Fate::Unselected => {
             format!("from {}", tried.label())
         }
     }
@@ -127,7 +127,7 @@ fn fate(tried: &Tried) -> String {
     match &tried.fate {
         Fate::Absent => "does not exist".into(),
         Fate::Ambiguous => "exists, and so does another with the same precedence".into(),
-        Fate::Failed(error) => error.to_string(),
+        Fate::Denied(error) | Fate::Failed(error) => error.to_string(),
         Fate::Found(_) => "this is the value".into(),
         Fate::Shadowed => "exists, but a more specific name or a later source takes precedence".into(),
         Fate::Unavailable => "unavailable".into(),

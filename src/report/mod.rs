@@ -236,7 +236,7 @@ impl State {
             Some(Fate::Found(_)) if resolved.is_emptied() => Self::Empty,
             Some(Fate::Found(_)) => Self::Found,
             Some(Fate::Unavailable) => Self::Unavailable,
-            Some(Fate::Absent | Fate::Shadowed | Fate::Unselected) | None => Self::Absent,
+            Some(Fate::Absent | Fate::Denied(_) | Fate::Shadowed | Fate::Unselected) | None => Self::Absent,
         }
     }
 

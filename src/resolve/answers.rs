@@ -14,6 +14,8 @@ pub(super) struct Answers {
     shared: Vec<Candidate>,
     /// Places of which nothing could be asked.
     pub(super) failures: Vec<(Source, ProviderError)>,
+    /// Names that places deny, where that can mean that they do not exist.
+    denied: Vec<(Source, String, ProviderError)>,
     /// What the places themselves had to say.
     pub(super) warnings: Vec<Problem>,
     /// What could be tighter.
@@ -41,22 +43,21 @@ struct Slot {
     reading: Option<Reading>,
 }
 
-/// The name that something stands for, else the path and field of its key: what answers and candidates are compared
-/// by.
-type Place<'a> = (Option<&'a str>, &'a str, Option<&'a str>);
+/// The name that something stands for, else its key: what answers and candidates are compared by.
+type Place<'a> = (Option<&'a str>, Option<&'a Key>);
 
 fn wanted(candidate: &Candidate) -> Place<'_> {
     match &candidate.sought {
-        Sought::Key(key) => (None, &key.path, key.field.as_deref()),
-        Sought::Name(name) => (Some(name), "", None),
+        Sought::Key(key) => (None, Some(key)),
+        Sought::Name(name) => (Some(name), None),
     }
 }
 
 impl Slot {
     fn place(&self) -> Place<'_> {
         match &self.name {
-            Some(name) => (Some(name), "", None),
-            None => (None, &self.key.path, self.key.field.as_deref()),
+            Some(name) => (Some(name), None),
+            None => (None, Some(&self.key)),
         }
     }
 }
@@ -77,6 +78,7 @@ impl Answers {
         slots.sort_by(|left, right| left.place().cmp(&right.place()));
         self.slots.push((source, slots));
         self.failures.extend(answer.failures.into_iter().map(|error| (source, error)));
+        self.denied.extend(answer.denied.into_iter().map(|(name, error)| (source, name, error)));
         self.warnings.extend(answer.warnings);
         self.advice.extend(answer.advice);
         self.notes.extend(answer.notes);
@@ -88,6 +90,13 @@ impl Answers {
     /// Whether a place could not be asked.
     pub(super) fn is_unavailable(&self, source: Source) -> bool {
         self.failures.iter().any(|(failed, _)| *failed == source)
+    }
+
+    /// Why a candidate that was not found may exist all the same.
+    pub(super) fn denial(&self, candidate: &Candidate) -> Option<&ProviderError> {
+        let Sought::Name(sought) = &candidate.sought else { return None };
+        let is_it = |source: Source, name: &str| source == candidate.source && *name == **sought;
+        self.denied.iter().find(|(source, name, _)| is_it(*source, name)).map(|(.., error)| error)
     }
 
     /// Whether anything was found for a candidate.

@@ -68,8 +68,12 @@ impl<'a> Settling<'a> {
         let mut found = answers.take(&candidate);
         let Some((key, reading)) = found.next() else {
             drop(found);
-            let is_unavailable = answers.is_unavailable(candidate.source);
-            return self.nothing(candidate, is_unavailable);
+            let fate = if answers.is_unavailable(candidate.source) {
+                Fate::Unavailable
+            } else {
+                answers.denial(&candidate).cloned().map_or(Fate::Absent, Fate::Denied)
+            };
+            return self.nothing(candidate, fate);
         };
         let twins: Vec<_> = found.map(|(key, reading)| (candidate.clone(), key, reading)).collect();
         self.exists(candidate, key, reading);
@@ -78,12 +82,11 @@ impl<'a> Settling<'a> {
         }
     }
 
-    fn nothing(&mut self, candidate: Candidate, is_unavailable: bool) {
+    fn nothing(&mut self, candidate: Candidate, fate: Fate) {
         let is_used = may_use(&candidate, self.assumed);
-        if is_unavailable && is_used {
+        if matches!(fate, Fate::Unavailable) && is_used {
             self.decided.get_or_insert(candidate.rank);
         }
-        let fate = if is_unavailable { Fate::Unavailable } else { Fate::Absent };
         self.tried.push(Tried { candidate, key: None, is_used, fate });
     }
 

@@ -140,6 +140,8 @@ pub enum Fate {
     Absent,
     /// It has the same rank as another that exists.
     Ambiguous,
+    /// Reading it is denied, in a place that denies what does not exist too.
+    Denied(ProviderError),
     /// It exists, but cannot be read.
     Failed(ProviderError),
     /// It is the value.
@@ -179,8 +181,18 @@ impl Resolved {
     /// The candidate with the highest rank that exists, or may exist.
     #[must_use]
     pub fn decisive(&self) -> Option<&Tried> {
-        let decides = |fate: &Fate| !matches!(fate, Fate::Absent | Fate::Shadowed | Fate::Unselected);
+        let decides =
+            |fate: &Fate| !matches!(fate, Fate::Absent | Fate::Denied(_) | Fate::Shadowed | Fate::Unselected);
         self.tried.iter().find(|tried| tried.is_used && decides(&tried.fate))
+    }
+
+    /// Why it may exist although it was not found.
+    #[must_use]
+    pub fn denial(&self) -> Option<&ProviderError> {
+        self.tried.iter().filter(|tried| tried.is_used).find_map(|tried| match &tried.fate {
+            Fate::Denied(error) => Some(error),
+            _ => None,
+        })
     }
 
     /// The value, and the candidate that has it.

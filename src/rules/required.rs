@@ -21,6 +21,7 @@ pub fn judge(resolution: &Resolution, config: &Config, findings: &mut Findings) 
         let stops = config.strict_secrets || error.kind() == Kind::Misconfigured;
         findings.add(stops, unavailable(resolution, *source, error));
     }
+    findings.warnings.extend(denied(resolution));
     for resolved in resolution.all() {
         findings.errors.extend(contradictions(resolved));
         judge_one(resolved, resolution, config, findings);
@@ -31,7 +32,9 @@ fn judge_one(resolved: &Resolved, resolution: &Resolution, config: &Config, find
     let rule = &resolved.rule;
     let Some(decisive) = resolved.decisive() else {
         if rule.required {
-            findings.add(config.strict_secrets, missing(resolved, resolution, config));
+            let problem = resolved.denial().map(|error| failed(resolved, error));
+            let problem = problem.unwrap_or_else(|| missing(resolved, resolution, config));
+            findings.add(config.strict_secrets, problem);
         }
         return;
     };
@@ -49,6 +52,18 @@ fn judge_one(resolved: &Resolved, resolution: &Resolution, config: &Config, find
         // An unavailable source is reported once, with all names.
         _ => {}
     }
+}
+
+/// One warning for all names that count as absent because reading them is denied.
+fn denied(resolution: &Resolution) -> Option<Problem> {
+    let is_denied = |resolved: &&Resolved| {
+        !resolved.rule.required && resolved.decisive().is_none() && resolved.denial().is_some()
+    };
+    let denied: Vec<&Resolved> = resolution.secrets.iter().filter(is_denied).collect();
+    let error = denied.first()?.denial()?;
+    let names: Vec<String> = denied.iter().map(|resolved| resolved.name.to_string()).collect();
+    let what = format!("{} count as absent, because reading them is denied: {error}", names.join(", "));
+    Some(Problem { names, ..Problem::new(Reason::Denied, "", what, error.fix()) })
 }
 
 fn is_plain(tried: &Tried) -> bool {

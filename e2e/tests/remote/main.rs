@@ -3,6 +3,7 @@
 mod conformance;
 mod support;
 
+mod aws;
 mod server;
 mod sign_in;
 mod surroundings;

@@ -1,5 +1,247 @@
 //! AWS Secrets Manager.
 
+pub mod api;
 pub mod credentials;
 pub mod endpoint;
+pub mod error;
+pub mod lookup;
+mod read;
+pub mod scope;
 pub mod sigv4;
+mod value;
+pub mod wire;
+pub mod xml;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::api::{Api, Stored};
+use self::credentials::{Method, obtain};
+use self::endpoint::Endpoints;
+use self::error::AwsError;
+use self::lookup::{Known, Sought, Version, Wanted};
+use self::scope::{Scope, name_of};
+use self::value::{SecretError, fields, value};
+use self::wire::Wire;
+use super::{
+    Access, Answer, Deadline, Found, Key, Names, Provider, ProviderError, Reading, Request, Want, http,
+};
+use crate::error::{Problem, Reason};
+use crate::escape::escaped;
+
+/// What AWS is read with.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where its services are.
+    pub endpoints: Endpoints,
+    /// How they are reached.
+    pub http: http::Settings,
+    /// What the names of the app's secrets begin with.
+    pub prefix: Option<String>,
+    /// How many requests there are at once.
+    pub width: usize,
+    /// How to sign in, or why there is no way.
+    pub method: Result<Method, ProviderError>,
+    /// The age at which a secret is too old for a rule.
+    pub fresh_within: Option<Duration>,
+    /// What finding the way gave to tell.
+    pub warnings: Vec<Problem>,
+}
+
+/// AWS as a provider. Nothing is read or connected before it is asked.
+#[derive(Debug)]
+pub struct Aws(Settings);
+
+impl Aws {
+    /// A provider with these settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self(settings)
+    }
+
+    /// Signs in.
+    fn session(&self, deadline: Deadline, answer: &mut Answer) -> Result<Arc<Api>, ProviderError> {
+        let wire =
+            Wire::new(self.0.endpoints.clone(), self.0.http.clone()).map_err(|error| error.at("AWS"))?;
+        let method = self.0.method.as_ref().map_err(Clone::clone)?;
+        let credentials = obtain(method, &wire, deadline)?;
+        answer.notes.push(format!("sign-in at AWS: {}", method.label()));
+        answer.warnings.extend(wire.is_exposed().then(exposed));
+        Ok(Arc::new(Api { wire, credentials }))
+    }
+
+    /// Where names are looked for. `None`: every secret names its own place, and nothing else is to be delivered or can
+    /// be.
+    fn scope(&self, names: &Names) -> Result<Option<Scope>, ProviderError> {
+        let Some(prefix) = &self.0.prefix else {
+            let is_needless = names.wanted().next().is_none();
+            return if is_needless { Ok(None) } else { Err(SecretError::NoScope.at("AWS_SECRET_PREFIX")) };
+        };
+        if names.wanted().next().is_none() && !names.undeclared {
+            return Ok(None);
+        }
+        Scope::new(prefix).map(Some).ok_or_else(|| SecretError::Scope.at(escaped(prefix)))
+    }
+
+    fn wanted(&self, request: &Request) -> Result<Wanted, ProviderError> {
+        let here = |key: &&Key| self.region_of_another(key).is_none();
+        Ok(Wanted {
+            scope: self.scope(&request.names)?,
+            names: request.names.clone(),
+            versions: request.keys.iter().map(|(key, _)| key).filter(here).map(version_of).collect(),
+            fresh_within: self.0.fresh_within,
+        })
+    }
+
+    /// The region of an ARN that is not the one that is asked.
+    fn region_of_another<'a>(&self, key: &'a Key) -> Option<&'a str> {
+        let region = key.path.strip_prefix("arn:")?.split(':').nth(2)?;
+        (region != self.0.endpoints.region).then_some(region)
+    }
+
+    fn referenced(&self, key: &Key, want: Want, known: &Known) -> Option<Found> {
+        let failed = |error: SecretError| Some(Reading::Failed(error.at(escaped(&*key.path))));
+        let reading = match (self.region_of_another(key), known.secrets.get(&version_of(key))) {
+            (Some(region), _) => failed(SecretError::OtherRegion { region: escaped(region) }),
+            (None, Some(Ok(stored))) => value(stored, key.field.as_deref(), want).unwrap_or_else(failed),
+            (None, Some(Err(AwsError::Absent)) | None) => None,
+            (None, Some(Err(error))) => failed(error.clone().into()),
+        };
+        reading.map(|reading| Found { key: key.clone(), name: None, reading })
+    }
+}
+
+impl Provider for Aws {
+    fn read(&self, request: &Request, deadline: Deadline) -> Result<Answer, ProviderError> {
+        let wanted = self.wanted(request)?;
+        let mut answer = Answer { warnings: self.0.warnings.clone(), ..Answer::default() };
+        let known = if wanted.has_names() || !wanted.versions.is_empty() {
+            let api = self.session(deadline, &mut answer)?;
+            let known = read::read(&api, &wanted, self.0.width, deadline);
+            answer.warnings.extend(api.wire.late().map(late));
+            known
+        } else {
+            Known::default()
+        };
+        answer
+            .found
+            .extend(request.keys.iter().filter_map(|(key, want)| self.referenced(key, *want, &known)));
+        look_for_names(&wanted, &known, &mut answer);
+        Ok(answer)
+    }
+
+    fn consumed(&self) -> Vec<String> {
+        self.0.method.as_ref().map(Method::consumed).unwrap_or_default()
+    }
+
+    fn access(&self) -> Option<Access> {
+        let sign_in = self.0.method.as_ref().ok().map(Method::label);
+        Some(Access { endpoint: self.0.endpoints.shown(), sign_in })
+    }
+}
+
+fn version_of(key: &Key) -> Version {
+    (key.path.to_string(), key.version.as_deref().map(str::to_owned))
+}
+
+/// Adds what stands for names.
+fn look_for_names(wanted: &Wanted, known: &Known, answer: &mut Answer) {
+    let Some(scope) = &wanted.scope else { return };
+    match &known.list {
+        Some(Ok(list)) => {
+            answer.state = Some(format!("AWS lists {} secrets of `{}`", list.len(), scope.prefix()));
+        }
+        Some(Err(AwsError::Denied { .. })) => answer.warnings.push(unlisted(scope)),
+        Some(Err(error)) => return answer.failures.push(error.clone().at("AWS")),
+        None => {}
+    }
+    answer.unnamed.extend(wanted.unnamed(known).into_iter().map(Key::new));
+    for sought in wanted.sought(known) {
+        let stored = known.secrets.get(&(sought.secret.clone(), None));
+        match (&sought.name, stored) {
+            (Some(name), _) if sought.want == Want::Existence => {
+                answer.found.push(found(&sought.secret, name, Reading::Exists));
+            }
+            (_, None | Some(Err(AwsError::Absent))) => {}
+            (Some(name), Some(Err(error @ AwsError::Denied { .. }))) if known.is_list_denied() => {
+                answer.denied.push((name.clone(), error.clone().at(escaped(&sought.secret))));
+            }
+            (None, Some(Err(AwsError::Denied { .. }))) if known.is_list_denied() => {}
+            (Some(name), Some(stored)) => {
+                answer.found.push(found(&sought.secret, name, whole(stored, &sought)));
+            }
+            (None, Some(stored)) => look_into(&sought.secret, stored, wanted, answer),
+        }
+    }
+}
+
+fn found(secret: &str, name: &str, reading: Reading) -> Found {
+    Found { key: Key::new(secret), name: Some(name.to_owned()), reading }
+}
+
+/// A secret that stands for one name.
+fn whole(stored: &Result<Stored, AwsError>, sought: &Sought) -> Reading {
+    let failed = |error: SecretError| Reading::Failed(error.at(escaped(&sought.secret)));
+    match stored {
+        Ok(stored) => match value(stored, None, sought.want) {
+            Ok(reading) => reading.unwrap_or(Reading::Exists),
+            Err(error) => failed(error),
+        },
+        Err(error) => failed(error.clone().into()),
+    }
+}
+
+/// A secret each of whose fields stands for a name.
+fn look_into(secret: &str, stored: &Result<Stored, AwsError>, wanted: &Wanted, answer: &mut Answer) {
+    let place = || escaped(secret);
+    let stored = match stored {
+        Ok(stored) => stored,
+        Err(error) => return answer.failures.push(error.clone().at(place())),
+    };
+    let names = match fields(stored) {
+        Ok(names) => names,
+        Err(error) => return answer.failures.push(error.at(place())),
+    };
+    for field in names {
+        let key = Key { field: Some(field.as_str().into()), ..Key::new(secret) };
+        let Some(name) = name_of(&field) else {
+            answer.unnamed.extend(wanted.names.undeclared.then_some(key));
+            continue;
+        };
+        let Some(want) = wanted.names.want(&name) else { continue };
+        match value(stored, Some(&field), want) {
+            Ok(Some(reading)) => answer.found.push(Found { key, name: Some(name), reading }),
+            Ok(None) => answer.warnings.push(null(&name, &key)),
+            Err(error) => answer.failures.push(error.at(place())),
+        }
+    }
+}
+
+fn exposed() -> Problem {
+    let what = "secrets are read from AWS without TLS, because `allow_http` names its host";
+    Problem::new(Reason::Untrusted, "AWS", what, "use https, and remove the host from `allow_http`")
+}
+
+fn late(seconds: i64) -> Problem {
+    let side = if seconds > 0 { "slow" } else { "fast" };
+    let what = format!(
+        "the clock is {} s {side} by the clock of AWS, and was corrected for it",
+        seconds.unsigned_abs()
+    );
+    Problem::new(Reason::Untrusted, "AWS", what, "set the clock of this machine, for example by NTP")
+}
+
+fn unlisted(scope: &Scope) -> Problem {
+    let what = format!(
+        "the secrets of `{}` may not be listed: only declared ones are read, by `{0}` and their names",
+        scope.prefix()
+    );
+    let fix =
+        format!("none needed if that is meant; else {}", error::statement("secretsmanager:ListSecrets", "*"));
+    Problem::new(Reason::Denied, "AWS", what, fix)
+}
+
+fn null(name: &str, key: &Key) -> Problem {
+    let what = format!("AWS {key} is null, which counts as absent");
+    Problem::new(Reason::Missing, name, what, "write a value, or remove the field")
+}

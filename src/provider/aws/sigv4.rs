@@ -1,15 +1,24 @@
-//! AWS Signature Version 4, as far as requests to the root of a service need it: no query, all of the given headers
-//! signed. Source: "Create a signed AWS API request", AWS IAM User Guide.
+//! AWS Signature Version 4, as far as requests without a query need it; all of the given headers are signed. Source: "Create a signed AWS API request", AWS IAM User Guide.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use aws_lc_rs::{digest, hmac};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::credentials::Credentials;
+use crate::secret::Secret;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// What requests are signed with.
+pub struct Credentials {
+    /// Which key it is.
+    pub access_key_id: Secret,
+    /// The key.
+    pub secret_access_key: Secret,
+    /// What belongs to a key that was made for a time.
+    pub session_token: Option<Secret>,
+}
 
 /// Who signs, for which service, and when.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +40,8 @@ pub struct Message<'a> {
     pub method: &'a str,
     /// With its port where that is not the scheme's own.
     pub host: &'a str,
+    /// As it is sent.
+    pub path: &'a str,
     /// Their names in lower case.
     pub headers: &'a [(&'static str, &'a [u8])],
     /// The body.
@@ -91,7 +102,7 @@ fn day(date: &str) -> &str {
 
 /// The request in the form that both sides hash.
 fn canonical(message: &Message<'_>, headers: &[Header], names: &str) -> Zeroizing<Vec<u8>> {
-    let mut text = Zeroizing::new([message.method.as_bytes(), b"\n/\n\n"].concat());
+    let mut text = Zeroizing::new([message.method, "\n", message.path, "\n\n"].concat().into_bytes());
     for (name, value) in headers {
         text.extend_from_slice(name.as_bytes());
         text.push(b':');
@@ -113,6 +124,12 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref().to_vec()
 }
 
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Credentials(hidden)")
+    }
+}
+
 /// Lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
@@ -132,7 +149,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::secret::Secret;
 
     fn credentials(id: &str, key: &str, token: Option<&str>) -> Credentials {
         let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
@@ -157,7 +173,7 @@ mod tests {
         let credentials = published();
         let moment = "2015-08-30T12:36:00Z".parse().unwrap();
         let signing = Signing { credentials: &credentials, region: "us-east-1", service: "service", moment };
-        let message = Message { method, host: "example.amazonaws.com", headers, body };
+        let message = Message { method, host: "example.amazonaws.com", path: "/", headers, body };
         let headers = signing.headers(&message);
         authorization(&headers).rsplit_once('=').unwrap().1.to_owned()
     }
@@ -250,7 +266,7 @@ mod tests {
             let headers: Vec<(&str, &[u8])> =
                 case.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
             let message =
-                Message { method: "POST", host: &case.host, headers: &headers, body: case.body.as_bytes() };
+                Message { method: "POST", host: &case.host, path: "/", headers: &headers, body: case.body.as_bytes() };
             prop_assert_eq!(authorization(&signing.headers(&message)), vendors(&case));
         }
     }

@@ -103,6 +103,18 @@ impl Request {
         self
     }
 
+    /// The host that is asked, as the `host` header has it: with its port where the URL names one.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.address.uri().authority().map_or("", http::uri::Authority::as_str)
+    }
+
+    /// The path that is asked.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.address.uri().path()
+    }
+
     /// Whether everybody on the way can read it: plain `http`, and not within this machine.
     #[must_use]
     pub fn is_exposed(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::{fmt, thread};
 
@@ -19,6 +19,7 @@ use ureq::unversioned::transport::{
 
 use super::address::bare;
 use super::error::{HttpFault, TlsFault};
+use crate::system::read;
 
 /// The library's own limit on addresses of one name.
 const MOST_ADDRESSES: usize = 16;
@@ -43,7 +44,7 @@ impl Resolver for Names {
         let found = if let Some(known) = known(&host) {
             known.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
         } else {
-            let names = self.spellings(&host);
+            let names = self.spellings(&host, &hosts_file());
             within(timeout, move || first_known(&names, port))?
         };
         let mut addresses = self.empty();
@@ -54,14 +55,22 @@ impl Resolver for Names {
 
 impl Names {
     /// With a dot the search list of `resolv.conf` is not tried: two queries where Kubernetes makes eight. Only
-    /// DNS knows that spelling, so the plain one, which may be in `/etc/hosts`, comes after it.
-    fn spellings(&self, host: &str) -> Vec<String> {
-        let is_absolute = self.absolute.iter().any(|domain| {
-            host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        });
+    /// DNS knows that spelling, so it is not used for a name in `/etc/hosts`.
+    fn spellings(&self, host: &str, hosts: &[u8]) -> Vec<String> {
+        let is_local =
+            hosts.split(u8::is_ascii_whitespace).any(|word| word.eq_ignore_ascii_case(host.as_bytes()));
+        let is_absolute = !is_local
+            && self.absolute.iter().any(|domain| {
+                host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            });
         let dotted = is_absolute.then(|| format!("{host}."));
         dotted.into_iter().chain([host.to_owned()]).collect()
     }
+}
+
+/// `/etc/hosts`, if there is one.
+fn hosts_file() -> Vec<u8> {
+    read::read_path(Path::new("/etc/hosts")).map(|(bytes, _)| bytes).unwrap_or_default()
 }
 
 /// What needs no question: an address, and `localhost`, which an image without `/etc/hosts` would not know.
@@ -283,9 +292,12 @@ mod tests {
     #[test]
     fn only_names_of_the_services_are_asked_for_with_a_dot_and_then_without() {
         let names = Names { absolute: vec!["amazonaws.com".to_owned()] };
-        assert_eq!(names.spellings("sts.amazonaws.com"), ["sts.amazonaws.com.", "sts.amazonaws.com"]);
-        assert_eq!(names.spellings("notamazonaws.com"), ["notamazonaws.com"]);
-        assert_eq!(names.spellings("vault"), ["vault"]);
+        let spellings =
+            |host| names.spellings(host, b"127.0.0.1 localhost\n10.0.0.1\tS3.amazonaws.com # local\n");
+        assert_eq!(spellings("sts.amazonaws.com"), ["sts.amazonaws.com.", "sts.amazonaws.com"]);
+        assert_eq!(spellings("s3.amazonaws.com"), ["s3.amazonaws.com"]);
+        assert_eq!(spellings("notamazonaws.com"), ["notamazonaws.com"]);
+        assert_eq!(spellings("vault"), ["vault"]);
     }
 
     #[test]

@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 use super::error::{Nonsense, VaultError};
 use crate::escape::escaped;
+use crate::provider::Deadline;
 use crate::provider::http::{self, Client, HttpError, HttpFault, Method, Request, Response};
 use crate::provider::json::Json;
-use crate::provider::retry::{Policy, retry};
-use crate::provider::{Cause as _, Deadline, Kind};
+use crate::provider::retry::persist;
 use crate::secret::Secret;
 
 /// Where Vault is and how it is reached.
@@ -85,16 +85,9 @@ impl Api {
         deadline: Deadline,
     ) -> Result<Reply, VaultError> {
         let request = self.request(method, path, token, body).map_err(VaultError::Http)?;
-        // That the last try had too little time says less than why the tries before it failed.
-        let mut earlier = None;
-        retry(deadline, &Policy::default(), |_| {
-            let response = self.client.send(&request, deadline).map_err(of_http);
-            response.and_then(|response| reply(response, method, path)).map_err(|error| {
-                if error.kind() != Kind::TimedOut {
-                    earlier = Some(error.clone());
-                }
-                earlier.clone().unwrap_or(error)
-            })
+        persist(deadline, || {
+            let response = self.client.send(&request, deadline).map_err(of_http)?;
+            reply(response, method, path)
         })
     }
 

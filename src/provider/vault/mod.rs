@@ -125,7 +125,9 @@ fn wanted_in_scope(path: &SecretPath) -> Wanted {
 }
 
 fn wanted_of(key: &Key) -> Option<Wanted> {
-    Some(Wanted { path: SecretPath::parse(&key.path)?, version: key.version, is_scope: false })
+    // A reference has a number here, or nothing.
+    let version = key.version.as_deref().map(str::parse).transpose().ok()?;
+    Some(Wanted { path: SecretPath::parse(&key.path)?, version, is_scope: false })
 }
 
 /// What a reference comes to; `None` where that does not exist.
@@ -167,9 +169,7 @@ fn reading(stored: &Stored, json: Json<'_>, want: Want) -> Result<Reading, KvErr
     if want == Want::Existence {
         return Ok(Reading::Exists);
     }
-    // A string that no text can be, such as half of a surrogate pair.
-    let unreadable = KvError::member("data");
-    let secret = if json.is_string() { json.secret().ok_or(unreadable)? } else { json.compact() };
+    let secret = json.value().ok_or(KvError::member("data"))?;
     let version = stored.version.map(|version| version.to_string());
     Ok(Reading::Value(Box::new(Value { secret, created: stored.created, version })))
 }

@@ -9,8 +9,18 @@ pub(crate) fn installed(environment: &str, file: &str) -> Result<PathBuf, String
     let pythons = fs::read_dir(&libraries).into_iter().flatten().flatten();
     let found =
         pythons.map(|python| python.path().join("site-packages").join(file)).find(|path| path.is_file());
+    found.ok_or_else(|| not_installed(environment))
+}
+
+/// A program of an environment.
+pub(crate) fn installed_program(environment: &str, name: &str) -> Result<PathBuf, String> {
+    let program = cache().join(environment).join("bin").join(name);
+    if program.is_file() { Ok(program) } else { Err(not_installed(environment)) }
+}
+
+fn not_installed(environment: &str) -> String {
     let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
-    found.ok_or_else(|| format!("{environment} is not installed; to run it: {}", install.display()))
+    format!("{environment} is not installed; to run it: {}", install.display())
 }
 
 fn cache() -> PathBuf {

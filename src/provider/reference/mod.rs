@@ -2,6 +2,8 @@
 //! too, so that their references need no edit: `vault:path#field#3`, `bao:`, `file:/run/secrets/x`,
 //! `ref+vault://path#/field`.
 
+mod aws;
+
 use std::fmt;
 
 use super::{Key, Source};
@@ -72,6 +74,12 @@ pub enum NotAReference {
     NoFields,
     /// What is behind `@` is no version.
     Version,
+    /// What is behind `@` or in the query is no version of a secret in AWS.
+    AwsVersion,
+    /// A secret in AWS cannot have this name.
+    AwsName,
+    /// A part of a query that would say where to ask.
+    Query,
 }
 
 impl Reference {
@@ -79,27 +87,20 @@ impl Reference {
         if text.len() > LONGEST {
             return Err(NotAReference::TooLong);
         }
-        let (word, separator, rest) = split(text).ok_or(NotAReference::Shape)?;
-        let source = parse_source(word)?;
-        let rest = rest.strip_prefix(MOUNTED).filter(|_| word == "file").unwrap_or(rest);
-        let mut parts = rest.splitn(3, '#');
-        let path = parts.next().filter(|path| !path.is_empty()).ok_or(NotAReference::Shape)?;
-        check_path(path)?;
-        let (field, version) = match (parts.next(), parts.next()) {
-            (None, _) => (None, None),
-            (Some(""), _) => return Err(NotAReference::Shape),
-            (Some(_), _) if !source.is_remote() => return Err(NotAReference::NoFields),
-            (Some(field), None) => match field.rsplit_once('@') {
-                Some((field, version)) => (Some(field), Some(parse_version(version)?)),
-                None => (Some(field), None),
-            },
-            (Some(field), Some(version)) => (Some(field), Some(parse_version(version)?)),
+        let (source, key) = if aws::is_arn(text) {
+            (Source::Aws, aws::arn(text)?)
+        } else {
+            let (word, separator, rest) = split(text).ok_or(NotAReference::Shape)?;
+            let source = parse_source(word)?;
+            let parts = Parts::of(rest, separator != ":")?;
+            let key = match source {
+                Source::Aws => aws::key(parts)?,
+                Source::Files if word == "file" => local(parts.below(MOUNTED))?,
+                source if source.is_remote() => numbered(parts)?,
+                _ => local(parts)?,
+            };
+            (source, key)
         };
-        let field = field.map(|field| field.strip_prefix('/').filter(|_| separator != ":").unwrap_or(field));
-        if field.is_some_and(|field| field.is_empty() || field.contains(char::is_control)) {
-            return Err(NotAReference::Shape);
-        }
-        let key = Key { path: path.into(), field: field.map(Into::into), version };
         let reference = Self { source, key };
         // Its usual spelling can be longer than the one that was read.
         if reference.to_string().len() > LONGEST { Err(NotAReference::TooLong) } else { Ok(reference) }
@@ -110,12 +111,80 @@ impl Reference {
     #[must_use]
     pub fn in_variable(value: &[u8]) -> Option<Result<Self, NotAReference>> {
         let text = std::str::from_utf8(value).ok()?;
+        if aws::is_arn(text) {
+            return Some(Self::parse(text));
+        }
         let (word, ..) = split(text)?;
         match parse_source(word) {
             Ok(Source::Environment) | Err(NotAReference::UnknownProvider(_)) => None,
             _ => Some(Self::parse(text)),
         }
     }
+}
+
+/// A reference behind its provider's word, taken apart.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    path: &'a str,
+    field: Option<&'a str>,
+    version: Option<&'a str>,
+    /// Whether it is spelled as vals does it: `ref+provider://path?query#/field`.
+    is_of_vals: bool,
+}
+
+impl<'a> Parts<'a> {
+    /// `path`, `path@version`, `path#field`, `path#field@version` or `path#field#version`.
+    fn of(rest: &'a str, is_of_vals: bool) -> Result<Self, NotAReference> {
+        let mut parts = rest.splitn(3, '#');
+        let (path, field) = (parts.next().unwrap_or_default(), parts.next());
+        let (path, field, version) = match (field, parts.next()) {
+            (None, _) => separated(path, |path, version| (path, None, version)),
+            (Some(field), None) => separated(field, |field, version| (path, Some(field), version)),
+            (Some(field), Some(version)) => (path, Some(field), Some(version)),
+        };
+        let is_bad = |field: &str| field.is_empty() || field.contains(char::is_control);
+        if path.is_empty() || field.is_some_and(is_bad) {
+            return Err(NotAReference::Shape);
+        }
+        Ok(Self { path, field, version, is_of_vals })
+    }
+
+    /// A path from the root that leads below this one, made relative to it.
+    fn below(self, root: &str) -> Self {
+        Self { path: self.path.strip_prefix(root).unwrap_or(self.path), ..self }
+    }
+}
+
+/// What is before the last `@`, and behind it.
+fn separated<'a, T>(text: &'a str, build: impl FnOnce(&'a str, Option<&'a str>) -> T) -> T {
+    match text.rsplit_once('@') {
+        Some((before, version)) => build(before, Some(version)),
+        None => build(text, None),
+    }
+}
+
+/// A file or a variable: it has neither fields nor versions.
+fn local(parts: Parts<'_>) -> Result<Key, NotAReference> {
+    if parts.field.is_some() {
+        return Err(NotAReference::NoFields);
+    }
+    if parts.version.is_some() {
+        return Err(NotAReference::Path);
+    }
+    check_path(parts.path)?;
+    Ok(Key::new(parts.path))
+}
+
+/// A place whose versions are numbers, and whose fields have names only: vals writes a slash before them.
+fn numbered(parts: Parts<'_>) -> Result<Key, NotAReference> {
+    check_path(parts.path)?;
+    let name = |field| if parts.is_of_vals { str::strip_prefix(field, "/").unwrap_or(field) } else { field };
+    let field = parts.field.map(name);
+    if field.is_some_and(str::is_empty) {
+        return Err(NotAReference::Shape);
+    }
+    let version = parts.version.map(|version| check_number(version).map(|()| version.into())).transpose()?;
+    Ok(Key { path: parts.path.into(), field: field.map(Into::into), version })
 }
 
 /// The provider's word, the separator, and the rest.
@@ -143,6 +212,15 @@ impl fmt::Display for NotAReference {
             Self::NotYet(word) => write!(formatter, "cryokey cannot read from `{word}` yet"),
             Self::UnknownProvider(hint) => write!(formatter, "unknown provider{hint}"),
             Self::Version => formatter.write_str("a version is a whole number, at least 1, without a sign"),
+            Self::AwsVersion => formatter.write_str(
+                "a version is the name of a stage, such as AWSPREVIOUS, or a version id of 32 to 64 characters",
+            ),
+            Self::AwsName => {
+                formatter.write_str("a secret in AWS has a name of letters, digits and /_+=.-, or an ARN")
+            }
+            Self::Query => formatter.write_str(
+                "of a query only `version_stage` and `version_id` count; AWS_REGION and AWS_PROFILE say where to ask",
+            ),
             Self::NoFields => formatter.write_str("files and variables have no fields: remove `#…`"),
         }
     }
@@ -151,6 +229,7 @@ impl fmt::Display for NotAReference {
 fn parse_source(text: &str) -> Result<Source, NotAReference> {
     let known = || Source::ALL.into_iter().filter(|source| !source.word().is_empty());
     let text = match text {
+        "awssecrets" => Source::Aws.word(),
         "bao" => Source::Vault.word(),
         "file" => Source::Files.word(),
         text => text,
@@ -163,9 +242,9 @@ fn parse_source(text: &str) -> Result<Source, NotAReference> {
 }
 
 /// Strict: what looks like a version but is not must not become the latest one.
-fn parse_version(text: &str) -> Result<u64, NotAReference> {
+fn check_number(text: &str) -> Result<(), NotAReference> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-    text.parse().ok().filter(|_| is_number).ok_or(NotAReference::Version)
+    text.parse::<u64>().ok().filter(|_| is_number).map(drop).ok_or(NotAReference::Version)
 }
 
 /// A path must stay below its root, and nothing in it may look like a host or a query.
@@ -232,7 +311,7 @@ mod tests {
     fn a_misspelt_provider_is_never_taken_for_text() {
         let why = Reference::parse("valut:a#b").unwrap_err().to_string();
         assert!(why.contains("did you mean `vault`"), "{why}");
-        assert!(Reference::parse("aws:a#b").unwrap_err().to_string().contains("aws"));
+        assert!(Reference::parse("azure:a#b").unwrap_err().to_string().contains("azure"));
     }
 
     #[test]
@@ -292,7 +371,7 @@ mod tests {
             assert!(Reference::in_variable(text.as_bytes()).unwrap().is_ok(), "{text}");
         }
         for text in
-            ["vault:", "vault:../x#y", "file:/etc/shadow", "aws:x", "ref+vault://h?a=b#/c", "vault:x#y\n"]
+            ["vault:", "vault:../x#y", "file:/etc/shadow", "azure:x", "ref+vault://h?a=b#/c", "vault:x#y\n"]
         {
             assert!(Reference::in_variable(text.as_bytes()).unwrap().is_err(), "{text}");
         }

@@ -1,0 +1,187 @@
+//! moto, an AWS in memory that verifies signatures, and what tests set up in it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding as _};
+use e2e::need::or_not_run;
+use e2e::program::until;
+use serde_json::{Value, json};
+
+use super::authority::Authority;
+use super::daemon::Daemon;
+use super::http;
+use super::network::try_network;
+use super::{Network, installed_program};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The region of all tests.
+pub(crate) const REGION: &str = "eu-central-1";
+
+/// Where cryokey looks for Secrets Manager by itself.
+pub(crate) const SECRETS_MANAGER: &str = "secretsmanager.eu-central-1.amazonaws.com";
+
+/// And for the Security Token Service.
+const STS: &str = "sts.eu-central-1.amazonaws.com";
+
+/// A server of the test's own.
+pub(crate) struct Moto {
+    network: &'static Network,
+    authority: Authority,
+    address: IpAddr,
+    _server: Daemon,
+}
+
+/// An access key, and whose.
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) key: String,
+}
+
+pub(crate) fn moto() -> Option<Moto> {
+    or_not_run(Moto::start())
+}
+
+impl Moto {
+    fn start() -> Result<Self, String> {
+        let network = try_network().map_err(Clone::clone)?;
+        let python = installed_program("moto", "python")?;
+        let directory = network.scratch();
+        let authority = Authority::new(directory.clone())?;
+        let address = network.address();
+        let server = authority.server(&[&format!("DNS:{SECRETS_MANAGER}"), &format!("DNS:{STS}")]);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("aws.py");
+        let shown = address.to_string();
+        let line = [&python, &script, Path::new(&shown), &server.certificate, &server.key];
+        let daemon = Daemon::start(network, &line, &directory.join("log"));
+        let moto = Self { network, authority, address, _server: daemon };
+        until("moto answers", PATIENCE, || moto.request("GET /moto-api/", &[], b""));
+        // moto asks for the time where it would have to create the account's own keys first.
+        moto.enforce(false);
+        Ok(moto)
+    }
+
+    pub(crate) fn network(&self) -> &'static Network {
+        self.network
+    }
+
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The listener with TLS.
+    pub(crate) fn tls(&self) -> SocketAddr {
+        (self.address, 443).into()
+    }
+
+    /// The listener without TLS.
+    pub(crate) fn plain(&self) -> SocketAddr {
+        (self.address, 5000).into()
+    }
+
+    /// Whether moto verifies signatures and permissions. What sets something up does neither sign nor sign in.
+    pub(crate) fn enforce(&self, is_on: bool) {
+        let ignored: &[u8] = if is_on { b"0" } else { b"Infinity" };
+        let response = self.request("POST /moto-api/reset-auth", &[], ignored).unwrap();
+        assert_eq!(response.status, 200, "{response:?}");
+    }
+
+    /// An operation of Secrets Manager.
+    #[track_caller]
+    pub(crate) fn secrets(&self, action: &str, body: &Value) -> Value {
+        let response = self.try_secrets(action, body);
+        assert_eq!(response.status, 200, "{action}: {}", String::from_utf8_lossy(&response.body));
+        response.json()
+    }
+
+    /// The same, whatever the answer is.
+    pub(crate) fn try_secrets(&self, action: &str, body: &Value) -> http::Response {
+        let headers = [
+            "Content-Type: application/x-amz-json-1.1".to_owned(),
+            format!("X-Amz-Target: secretsmanager.{action}"),
+            unsigned("secretsmanager"),
+        ];
+        self.request("POST /", &headers, body.to_string().as_bytes()).unwrap()
+    }
+
+    /// A secret's value; a secret that exists gets a new version.
+    pub(crate) fn put(&self, name: &str, value: &[u8]) {
+        let member = match std::str::from_utf8(value) {
+            Ok(text) => ("SecretString", text.to_owned()),
+            Err(_) => ("SecretBinary", Base64::encode_string(value)),
+        };
+        let created = self.try_secrets("CreateSecret", &json!({"Name": name, member.0: member.1}));
+        if created.status != 200 {
+            self.secrets("PutSecretValue", &json!({"SecretId": name, member.0: member.1}));
+        }
+    }
+
+    /// A user with a key, and with a policy of one statement.
+    pub(crate) fn user(&self, statement: &Value) -> User {
+        let name = unique("user");
+        self.iam("CreateUser", &[("UserName", &name)]);
+        let made = self.iam("CreateAccessKey", &[("UserName", &name)]);
+        let user = User { id: element(&made, "AccessKeyId"), key: element(&made, "SecretAccessKey"), name };
+        self.allow(&user, statement);
+        user
+    }
+
+    /// Replaces a user's policy.
+    pub(crate) fn allow(&self, user: &User, statement: &Value) {
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        let parameters =
+            [("UserName", user.name.as_str()), ("PolicyName", "all"), ("PolicyDocument", &policy)];
+        self.iam("PutUserPolicy", &parameters);
+    }
+
+    /// An operation of the identity service.
+    #[track_caller]
+    pub(crate) fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        let common = [("Action", action), ("Version", "2010-05-08")];
+        let pairs = common.iter().chain(parameters);
+        let body: Vec<String> =
+            pairs.map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+        let headers = ["Content-Type: application/x-www-form-urlencoded".to_owned(), unsigned("iam")];
+        let response = self.request("POST /", &headers, body.join("&").as_bytes()).unwrap();
+        let text = String::from_utf8(response.body).unwrap();
+        assert_eq!(response.status, 200, "{action}: {text}");
+        text
+    }
+
+    fn request(&self, line: &str, headers: &[String], body: &[u8]) -> std::io::Result<http::Response> {
+        http::request(self.network, self.plain(), line, headers, body)
+    }
+}
+
+/// moto finds the service in it, and verifies it only where that is enforced.
+fn unsigned(service: &str) -> String {
+    let scope = format!("20260101/{REGION}/{service}/aws4_request");
+    format!("Authorization: AWS4-HMAC-SHA256 Credential=setup/{scope}, SignedHeaders=host, Signature=0")
+}
+
+/// The text of an element of a reply of the identity service.
+#[track_caller]
+fn element(xml: &str, name: &str) -> String {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    let found = xml.split_once(&open).and_then(|(_, rest)| rest.split_once(&close));
+    found.unwrap_or_else(|| panic!("no {name} in {xml}")).0.to_owned()
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |done, byte| {
+        if byte.is_ascii_alphanumeric() {
+            done + &char::from(byte).to_string()
+        } else {
+            done + &format!("%{byte:02X}")
+        }
+    })
+}
+
+fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}

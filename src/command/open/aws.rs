@@ -1,0 +1,79 @@
+//! AWS: where its services are, whom cryokey trusts there and how it signs in, from settings and bootstrap values.
+
+use std::time::Duration;
+
+use super::{Opening, SetupError};
+use crate::config::Config;
+use crate::error::{Problem, Reason};
+use crate::provider::aws::endpoint::{DEFAULT_REGION, Endpoints, is_region};
+use crate::provider::aws::{self, Aws, credentials};
+use crate::provider::bootstrap::Bootstrap;
+use crate::provider::http::{self, Proxies};
+use crate::provider::tls::Trust;
+use crate::provider::{ProviderError, Source};
+use crate::setting::VARIABLE;
+
+pub(super) fn open(opening: &Opening<'_>) -> Result<Aws, ProviderError> {
+    let Opening { config, environ, .. } = *opening;
+    let names = [credentials::NAMES, &[VARIABLE.aws_region]].concat();
+    let bootstrap = opening.bootstrap(&names);
+    let mut warnings = Vec::new();
+    let region = region(config, &bootstrap, &mut warnings)?;
+    let proxies =
+        Proxies::from_environ(environ).map_err(|error| SetupError::Proxy(error.variable).at(Source::Aws))?;
+    let trusted = config.aws_ca_file.clone().map(|path| (path, VARIABLE.aws_ca_file));
+    let http = http::Settings {
+        trust: Trust::chosen(trusted, environ),
+        proxies,
+        allow_http: config.allow_http.clone(),
+        ..http::Settings::default()
+    };
+    let method = credentials::choose(&bootstrap);
+    warnings.extend(bootstrap.into_warnings());
+    Ok(Aws::new(aws::Settings {
+        endpoints: endpoints(config, region),
+        http,
+        prefix: config.aws_prefix.clone(),
+        width: usize::try_from(config.max_requests).unwrap_or(1),
+        method,
+        fresh_within: shortest_limit(config),
+        warnings,
+    }))
+}
+
+/// A file, a variable, or with a warning AWS's own oldest region.
+fn region(
+    config: &Config,
+    bootstrap: &Bootstrap<'_>,
+    warnings: &mut Vec<Problem>,
+) -> Result<String, ProviderError> {
+    let of_file = bootstrap.in_file(VARIABLE.aws_region)?.map(|found| found.text().to_owned());
+    let Some(region) = of_file.or_else(|| config.aws_region.clone()) else {
+        let what = format!("no region is set, so cryokey reads from {DEFAULT_REGION}");
+        let fix = format!("set {}", VARIABLE.aws_region);
+        warnings.push(Problem::new(Reason::Configuration, VARIABLE.aws_region, what, fix));
+        return Ok(DEFAULT_REGION.to_owned());
+    };
+    if is_region(&region) { Ok(region) } else { Err(SetupError::Region.at(Source::Aws)) }
+}
+
+fn endpoints(config: &Config, region: String) -> Endpoints {
+    let given = |one: &Option<String>| {
+        let address = one.as_ref().or(config.aws_endpoint.as_ref());
+        address.filter(|_| !config.aws_ignore_endpoints).cloned()
+    };
+    Endpoints {
+        region,
+        is_fips: config.aws_fips,
+        is_dual_stack: config.aws_dual_stack,
+        secrets_manager: given(&config.aws_secrets_endpoint),
+        sts: given(&config.aws_sts_endpoint),
+    }
+}
+
+/// The shortest age at which any rule takes a secret to be too old.
+fn shortest_limit(config: &Config) -> Option<Duration> {
+    let own = config.manifest.secrets.values().filter_map(|rule| rule.rotate_every);
+    let all = config.rotation_threshold.map(|days| Duration::from_hours(24 * days));
+    own.chain(all).min()
+}

@@ -1,0 +1,116 @@
+//! The one place where a source becomes something that can be read.
+
+mod aws;
+mod vault;
+
+use crate::config::Config;
+use crate::environ::Environ;
+use crate::provider::bootstrap::Bootstrap;
+use crate::provider::environment::Environment;
+use crate::provider::file_variables::FileVariables;
+use crate::provider::files::{self, Files};
+use crate::provider::vault::identity::SingleUse;
+use crate::provider::{Cause, Deadline, Kind, ProviderError, Source};
+use crate::resolve::Place;
+use crate::setting::VARIABLE;
+
+/// What sources are opened with.
+pub(super) struct Opening<'a> {
+    pub(super) config: &'a Config,
+    pub(super) environ: &'a Environ,
+    pub(super) single_use: SingleUse,
+    pub(super) deadline: Deadline,
+}
+
+impl<'a> Opening<'a> {
+    pub(super) fn open(&self, source: Source) -> Result<Place<'a>, ProviderError> {
+        match source {
+            Source::Environment => Ok(Place::Local(Box::new(Environment(self.environ)))),
+            Source::FileVariables => Ok(Place::Local(Box::new(FileVariables {
+                environ: self.environ,
+                strict_permissions: self.config.strict_permissions,
+            }))),
+            Source::Files => Ok(Place::Local(Box::new(Files::new(self.files())))),
+            Source::Aws => aws::open(self).map(|aws| Place::Remote(Box::new(aws) as _)),
+            Source::Vault => vault::open(self).map(|vault| Place::Remote(Box::new(vault) as _)),
+            Source::Azure | Source::Gcp | Source::Kubernetes => Err(SetupError::NotBuilt.at(source)),
+        }
+    }
+
+    fn files(&self) -> files::Settings {
+        files::Settings {
+            directory: self.config.secrets_dir.clone(),
+            name_prefix: self.config.name_prefix.clone(),
+            strict_permissions: self.config.strict_permissions,
+        }
+    }
+
+    fn bootstrap(&self, names: &[&str]) -> Bootstrap<'a> {
+        let prefixes = self.config.selection.prefixes();
+        Bootstrap::read(self.files(), self.environ, prefixes, names, self.deadline)
+    }
+}
+
+/// Why a source cannot be opened: its settings.
+#[derive(Debug)]
+enum SetupError {
+    /// A provider that is not implemented yet. Ignoring it silently would start the app without its
+    /// secrets.
+    NotBuilt,
+    /// Nothing says where Vault is.
+    NoVaultAddress,
+    /// Certificates are always verified.
+    SkipVerify,
+    /// A client certificate without its key, or the other way round.
+    HalfAnIdentity,
+    /// This variable holds no URL of an HTTP proxy.
+    Proxy(&'static str),
+    /// The region cannot be one.
+    Region,
+}
+
+impl SetupError {
+    fn at(self, source: Source) -> ProviderError {
+        ProviderError::new(source.text(), self)
+    }
+}
+
+impl Cause for SetupError {
+    fn kind(&self) -> Kind {
+        Kind::Misconfigured
+    }
+
+    fn what(&self, _place: &str) -> String {
+        match self {
+            Self::NotBuilt => "cryokey does not support it yet".into(),
+            Self::NoVaultAddress => format!("{} is not set", VARIABLE.vault_address),
+            Self::SkipVerify => {
+                format!("{} is true, but cryokey always verifies certificates", VARIABLE.vault_skip_verify)
+            }
+            Self::HalfAnIdentity => format!(
+                "only one of {} and {} is set",
+                VARIABLE.vault_client_certificate, VARIABLE.vault_client_key
+            ),
+            Self::Proxy(variable) => format!("{variable} is not the URL of an HTTP proxy"),
+            Self::Region => format!("the value of {} is not the name of a region", VARIABLE.aws_region),
+        }
+    }
+
+    fn fix(&self) -> String {
+        match self {
+            Self::NotBuilt => {
+                "unset EXTERNAL_SECRET_PROVIDER and K8S_SECRET_NAME, and mount the secrets as files".into()
+            }
+            Self::NoVaultAddress => {
+                format!("set {} to the address of Vault, such as https://vault:8200", VARIABLE.vault_address)
+            }
+            Self::SkipVerify => format!(
+                "unset it, and set {} to the CA that signed Vault's certificate",
+                VARIABLE.vault_ca_file
+            ),
+            Self::HalfAnIdentity => "set both, or none".into(),
+            Self::Proxy(_) => "use an address such as http://proxy:3128".into(),
+            Self::Region => "use a name such as eu-central-1".into(),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Vault: where it is, whom it trusts and how cryokey signs in, from settings and bootstrap values.
+
+use std::path::PathBuf;
+
+use super::{Opening, SetupError};
+use crate::config::Config;
+use crate::environ::Environ;
+use crate::provider::bootstrap::Bootstrap;
+use crate::provider::http::{self, Proxies};
+use crate::provider::tls::{Identity, Trust};
+use crate::provider::vault::identity::{self, Offered};
+use crate::provider::vault::{self, Vault};
+use crate::provider::{ProviderError, Source};
+use crate::setting::VARIABLE;
+
+pub(super) fn open(opening: &Opening<'_>) -> Result<Vault, ProviderError> {
+    let Opening { config, environ, single_use, .. } = *opening;
+    let names = [identity::NAMES, &[VARIABLE.vault_address, VARIABLE.vault_namespace]].concat();
+    let bootstrap = opening.bootstrap(&names);
+    let api = vault_api(config, environ, &bootstrap)?;
+    let settings = identity::Settings {
+        auth: config.vault_auth,
+        mount: config.vault_auth_mount.clone(),
+        role: config.vault_role.clone(),
+        jwt_file: config.vault_jwt_file.clone(),
+        has_certificate: api.http.identity.is_some(),
+    };
+    Ok(Vault::new(vault::Settings {
+        api,
+        paths: config.vault_paths.clone(),
+        width: usize::try_from(config.max_requests).unwrap_or(1),
+        method: identity::choose(Offered::new(settings, &bootstrap, environ)),
+        single_use,
+        warnings: bootstrap.into_warnings(),
+    }))
+}
+
+fn vault_api(
+    config: &Config,
+    environ: &Environ,
+    bootstrap: &Bootstrap<'_>,
+) -> Result<vault::api::Settings, ProviderError> {
+    let of_file = |name| Ok(bootstrap.in_file(name)?.map(|found| found.text().to_owned()));
+    let address = match &config.vault_agent_address {
+        Some(address) => Some(address.clone()),
+        None => of_file(VARIABLE.vault_address)?.or_else(|| config.vault_address.clone()),
+    };
+    let namespace = of_file(VARIABLE.vault_namespace)?.or_else(|| config.vault_namespace.clone());
+    vault_connection(config, environ, address, namespace).map_err(|error| error.at(Source::Vault))
+}
+
+fn vault_connection(
+    config: &Config,
+    environ: &Environ,
+    address: Option<String>,
+    namespace: Option<String>,
+) -> Result<vault::api::Settings, SetupError> {
+    if config.vault_skip_verify {
+        return Err(SetupError::SkipVerify);
+    }
+    Ok(vault::api::Settings {
+        address: address.ok_or(SetupError::NoVaultAddress)?,
+        namespace,
+        http: http::Settings {
+            trust: Trust::chosen(vault_ca(config), environ),
+            identity: vault_identity(config)?,
+            proxies: vault_proxies(config, environ)?,
+            allow_http: config.allow_http.clone(),
+            server_name: config.vault_server_name.clone(),
+            ..http::Settings::default()
+        },
+    })
+}
+
+/// As Vault's own client has it, the file overrides the directory.
+fn vault_ca(config: &Config) -> Option<(PathBuf, &'static str)> {
+    let file = config.vault_ca_file.clone().map(|path| (path, VARIABLE.vault_ca_file));
+    file.or_else(|| config.vault_ca_directory.clone().map(|path| (path, VARIABLE.vault_ca_directory)))
+}
+
+fn vault_identity(config: &Config) -> Result<Option<Identity>, SetupError> {
+    match (&config.vault_client_certificate, &config.vault_client_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(Identity {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            named_by: VARIABLE.vault_client_certificate,
+        })),
+        _ => Err(SetupError::HalfAnIdentity),
+    }
+}
+
+fn vault_proxies(config: &Config, environ: &Environ) -> Result<Proxies, SetupError> {
+    let proxies = match &config.vault_proxy {
+        Some(url) => Proxies::named(VARIABLE.vault_proxy, url, environ),
+        None => Proxies::from_environ(environ),
+    };
+    proxies.map_err(|error| SetupError::Proxy(error.variable))
+}
