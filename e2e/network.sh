@@ -15,6 +15,8 @@ done
 ip address add 198.18.0.1/15 dev lo
 # Where the metadata services of the clouds are.
 ip address add 169.254.169.254/32 dev lo
+ip address add 169.254.170.2/32 dev lo
+ip address add 169.254.170.23/32 dev lo
 ip -6 address add fd00:ec2::254/128 dev lo nodad
 echo ready
 cat >/dev/null

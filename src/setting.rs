@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::provider::aws::credentials::metadata::Mode;
 use crate::provider::http::AllowHttp;
 use crate::provider::vault::identity::Auth;
 use crate::provider::{Providers, Source};
@@ -142,6 +143,25 @@ settings! {
     aws_fips: bool as Boolean = false, variable "AWS_USE_FIPS_ENDPOINT";
     /// Use the hosts of AWS that have IPv6 addresses too.
     aws_dual_stack: bool as Boolean = false, variable "AWS_USE_DUALSTACK_ENDPOINT";
+
+    /// The role to take on in AWS for the token in `AWS_WEB_IDENTITY_TOKEN_FILE`.
+    aws_role: Option<String> as Text = None, variable "AWS_ROLE_ARN";
+    /// What that session is called in AWS's own logs; by default `cryokey`.
+    aws_session_name: Option<String> as Text = None, variable "AWS_ROLE_SESSION_NAME";
+    /// The file that holds a token of another identity provider, such as that of a Kubernetes service account.
+    aws_token_file: Option<PathBuf> as Path = None, variable "AWS_WEB_IDENTITY_TOKEN_FILE";
+    /// The path on the address of ECS that gives this task its key.
+    aws_container_path: Option<String> as Text = None, variable "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+    /// The address that gives this container its key, where there is no such path.
+    aws_container_url: Option<String> as Text = None, variable "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    /// The file whose content is sent there; overrides `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
+    aws_container_token_file: Option<PathBuf> as Path = None, variable "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+    /// The metadata service of EC2 is never asked.
+    aws_metadata_disabled: bool as Boolean = false, variable "AWS_EC2_METADATA_DISABLED";
+    /// An address in place of the usual one of the metadata service.
+    aws_metadata_endpoint: Option<String> as Text = None, variable "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    /// `IPv4` or `IPv6`: which of its usual addresses is meant.
+    aws_metadata_mode: Option<Mode> as Mode = None, variable "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
 
     /// The address of Vault: `https://host:port`, or `unix:///path`.
     vault_address: Option<String> as Text = None, variable "VAULT_ADDR";

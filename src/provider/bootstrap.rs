@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::files::error::FileError;
 use super::files::{self, Files};
 use super::{
     Answer, Cause, Deadline, Found, Kind, Names, Provider as _, ProviderError, Reading, Request, Want,
@@ -13,6 +14,7 @@ use crate::environ::Environ;
 use crate::error::Problem;
 use crate::escape::escaped_path;
 use crate::secret::Secret;
+use crate::system::read::{self, ReadError};
 
 /// Those that open a provider by themselves. What else signs cryokey in only names something: an address, a role.
 const SECRET: &[&str] = &[
@@ -172,6 +174,16 @@ impl Bootstrapped {
         let Origin::Variable(name) = &self.origin else { return None };
         SECRET.iter().any(|secret| spellings(secret).any(|secret| secret == *name)).then_some(name)
     }
+}
+
+/// The one line of a file that a setting names; `None` if it is empty.
+pub fn read_line(path: &Path) -> Result<Option<Bootstrapped>, ProviderError> {
+    let unreadable = |error: ReadError| {
+        let stat = rustix::fs::stat(path).ok();
+        FileError::from((error, stat.as_ref())).at(escaped_path(path))
+    };
+    let (bytes, _) = read::read_path(path).map_err(unreadable)?;
+    Bootstrapped::of_file(path, bytes)
 }
 
 impl Origin {

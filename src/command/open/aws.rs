@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::{Opening, SetupError};
 use crate::config::Config;
 use crate::error::{Problem, Reason};
+use crate::provider::aws::credentials::metadata::Mode;
+use crate::provider::aws::credentials::{container, metadata};
 use crate::provider::aws::endpoint::{DEFAULT_REGION, Endpoints, is_region};
 use crate::provider::aws::{self, Aws, credentials};
 use crate::provider::bootstrap::Bootstrap;
@@ -28,7 +30,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Aws, ProviderError> {
         allow_http: config.allow_http.clone(),
         ..http::Settings::default()
     };
-    let method = credentials::choose(&bootstrap);
+    let method = credentials::choose(&identity(config), &bootstrap);
     warnings.extend(bootstrap.into_warnings());
     Ok(Aws::new(aws::Settings {
         endpoints: endpoints(config, region),
@@ -55,6 +57,24 @@ fn region(
         return Ok(DEFAULT_REGION.to_owned());
     };
     if is_region(&region) { Ok(region) } else { Err(SetupError::Region.at(Source::Aws)) }
+}
+
+fn identity(config: &Config) -> credentials::Settings {
+    credentials::Settings {
+        token_file: config.aws_token_file.clone(),
+        role: config.aws_role.clone(),
+        session_name: config.aws_session_name.clone(),
+        container: container::Settings {
+            relative: config.aws_container_path.clone(),
+            full: config.aws_container_url.clone(),
+            token_file: config.aws_container_token_file.clone(),
+        },
+        metadata: metadata::Settings {
+            is_disabled: config.aws_metadata_disabled,
+            endpoint: config.aws_metadata_endpoint.clone(),
+            is_ipv6: config.aws_metadata_mode == Some(Mode::IPv6),
+        },
+    }
 }
 
 fn endpoints(config: &Config, region: String) -> Endpoints {

@@ -193,7 +193,7 @@ impl Cause for AwsError {
 
     fn what(&self, place: &str) -> String {
         match self {
-            Self::Http(error) => format!("{place}: {error}"),
+            Self::Http(error) => error.what(place),
             Self::Tls(error) => error.to_string(),
             Self::Throttled => {
                 format!("{place}: AWS throttled all requests until the startup timeout expired")

@@ -64,7 +64,7 @@ impl Aws {
         let wire =
             Wire::new(self.0.endpoints.clone(), self.0.http.clone()).map_err(|error| error.at("AWS"))?;
         let method = self.0.method.as_ref().map_err(Clone::clone)?;
-        let credentials = obtain(method, &wire, deadline)?;
+        let credentials = obtain(method, &wire, &self.0.http, deadline)?;
         answer.notes.push(format!("sign-in at AWS: {}", method.label()));
         answer.warnings.extend(wire.is_exposed().then(exposed));
         Ok(Arc::new(Api { wire, credentials }))

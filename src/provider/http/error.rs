@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustls::{AlertDescription, CertificateError};
 
 use crate::escape::escaped;
-use crate::provider::Kind;
 use crate::provider::retry::{Retryable, Temporary};
+use crate::provider::{Cause, Kind};
 
 /// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,10 +130,10 @@ impl HttpError {
     pub(super) fn address(host: &str, fault: AddressFault) -> Self {
         Self::new(escaped(host), HttpFault::Address(fault))
     }
+}
 
-    /// What kind of failure it is.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
+impl Cause for HttpError {
+    fn kind(&self) -> Kind {
         match self.fault {
             HttpFault::Address(_) | HttpFault::Header { .. } | HttpFault::PlainHttp => Kind::Misconfigured,
             HttpFault::Io(io::ErrorKind::PermissionDenied)
@@ -150,9 +150,11 @@ impl HttpError {
         }
     }
 
-    /// What to do about it, where the host alone decides that.
-    #[must_use]
-    pub fn fix(&self) -> String {
+    fn what(&self, place: &str) -> String {
+        format!("{place}: {self}")
+    }
+
+    fn fix(&self) -> String {
         match &self.fault {
             HttpFault::PlainHttp => {
                 format!("use https, or set `allow_http` or CRYOKEY_ALLOW_HTTP={}", self.host)

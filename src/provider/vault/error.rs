@@ -97,7 +97,7 @@ impl Cause for VaultError {
 
     fn what(&self, place: &str) -> String {
         match self {
-            Self::Http(error) => format!("{place}: {error}"),
+            Self::Http(error) => error.what(place),
             Self::Tls(error) => error.to_string(),
             Self::Sealed => format!("{place}: Vault is sealed"),
             Self::Standby { leader } => {

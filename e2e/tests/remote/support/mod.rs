@@ -12,6 +12,7 @@ mod network;
 mod openbao;
 mod proxy;
 mod sandbox;
+mod service;
 
 // What the product's own tests use.
 #[path = "../../../../tests/it/support/leak.rs"]
@@ -30,10 +31,11 @@ pub(crate) use impostor::Impostor;
 pub(crate) use installed::{installed, installed_program};
 pub(crate) use jwt::Issuer;
 pub(crate) use leak::{Canaries, canary};
-pub(crate) use moto::{Moto, REGION, SECRETS_MANAGER, User, moto};
+pub(crate) use moto::{Issued, Moto, REGION, SECRETS_MANAGER, STS, User, moto};
 pub(crate) use network::{Network, REFUSING_V6, network};
 pub(crate) use openbao::{Client, NAME, OpenBao, READ, openbao, sealed_openbao, text};
 pub(crate) use outcome::Outcome;
 pub(crate) use proxy::{BlackHole, Fault, Proxy};
 pub(crate) use sandbox::{SHOW, Sandbox};
+pub(crate) use service::{Asked, Service};
 use tree::Tree;

@@ -25,7 +25,15 @@ pub(crate) const REGION: &str = "eu-central-1";
 pub(crate) const SECRETS_MANAGER: &str = "secretsmanager.eu-central-1.amazonaws.com";
 
 /// And for the Security Token Service.
-const STS: &str = "sts.eu-central-1.amazonaws.com";
+pub(crate) const STS: &str = "sts.eu-central-1.amazonaws.com";
+
+/// A key that was made for a time.
+#[derive(Clone)]
+pub(crate) struct Issued {
+    pub(crate) id: String,
+    pub(crate) key: String,
+    pub(crate) token: String,
+}
 
 /// A server of the test's own.
 pub(crate) struct Moto {
@@ -138,14 +146,40 @@ impl Moto {
         self.iam("PutUserPolicy", &parameters);
     }
 
+    /// A role with a policy of one statement: its ARN.
+    pub(crate) fn role(&self, statement: &Value) -> String {
+        let name = unique("role");
+        let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
+        let made = self.iam("CreateRole", &[("RoleName", &name), ("AssumeRolePolicyDocument", &trust)]);
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        self.iam("PutRolePolicy", &[("RoleName", &name), ("PolicyName", "all"), ("PolicyDocument", &policy)]);
+        element(&made, "Arn")
+    }
+
+    /// A key for a role.
+    pub(crate) fn assume(&self, role: &str) -> Issued {
+        let parameters = [("RoleArn", role), ("RoleSessionName", "test")];
+        let made = self.query("sts", "2011-06-15", "AssumeRole", &parameters);
+        Issued {
+            id: element(&made, "AccessKeyId"),
+            key: element(&made, "SecretAccessKey"),
+            token: element(&made, "SessionToken"),
+        }
+    }
+
     /// An operation of the identity service.
     #[track_caller]
     pub(crate) fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> String {
-        let common = [("Action", action), ("Version", "2010-05-08")];
+        self.query("iam", "2010-05-08", action, parameters)
+    }
+
+    #[track_caller]
+    fn query(&self, service: &str, version: &str, action: &str, parameters: &[(&str, &str)]) -> String {
+        let common = [("Action", action), ("Version", version)];
         let pairs = common.iter().chain(parameters);
         let body: Vec<String> =
             pairs.map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
-        let headers = ["Content-Type: application/x-www-form-urlencoded".to_owned(), unsigned("iam")];
+        let headers = ["Content-Type: application/x-www-form-urlencoded".to_owned(), unsigned(service)];
         let response = self.request("POST /", &headers, body.join("&").as_bytes()).unwrap();
         let text = String::from_utf8(response.body).unwrap();
         assert_eq!(response.status, 200, "{action}: {text}");

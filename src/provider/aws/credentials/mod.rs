@@ -1,12 +1,21 @@
 //! Signing in at AWS: where the key that signs requests comes from.
 
+pub mod container;
 mod error;
+pub mod metadata;
+mod service;
+pub mod web_identity;
 
+use std::path::PathBuf;
+
+use self::container::Container;
 use self::error::IdentityError;
+use self::metadata::Metadata;
+use self::web_identity::WebIdentity;
 use super::sigv4::Credentials;
 use super::wire::Wire;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, Origin};
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Deadline, ProviderError, http};
 
 /// The bootstrap values that sign in at AWS.
 pub const NAMES: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
@@ -23,6 +32,27 @@ pub enum Method {
         /// `AWS_SESSION_TOKEN`.
         token: Option<Bootstrapped>,
     },
+    /// A role, for a token of another identity provider.
+    WebIdentity(WebIdentity),
+    /// The role of this task or pod.
+    Container(Container),
+    /// The role of this machine.
+    Metadata(Metadata),
+}
+
+/// What the settings say about signing in.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The file that holds a token of another identity provider.
+    pub token_file: Option<PathBuf>,
+    /// The role for it.
+    pub role: Option<String>,
+    /// What the session is called.
+    pub session_name: Option<String>,
+    /// The service that gives containers their keys.
+    pub container: container::Settings,
+    /// The service that gives machines their keys.
+    pub metadata: metadata::Settings,
 }
 
 impl Method {
@@ -31,6 +61,9 @@ impl Method {
     pub fn label(&self) -> String {
         match self {
             Self::Keys { key, .. } => format!("the key in {}", key.origin()),
+            Self::WebIdentity(identity) => identity.label(),
+            Self::Container(container) => container.label(),
+            Self::Metadata(metadata) => metadata.label(),
         }
     }
 
@@ -42,14 +75,33 @@ impl Method {
                 let values = [Some(id), Some(key), token.as_ref()].into_iter().flatten();
                 values.filter_map(Bootstrapped::consumed).map(str::to_owned).collect()
             }
+            // What the platform gave belongs to the app as well.
+            Self::WebIdentity(_) | Self::Container(_) | Self::Metadata(_) => Vec::new(),
         }
     }
 }
 
-/// Chooses, without asking anybody. A value that exists and cannot be used ends the search: another one would not be
+/// Chooses, without asking anybody: a key; what the platform put into the environment; and last the metadata service,
+/// which is the only one that may not be there. A value that exists and cannot be used ends the search: another one would not be
 /// the one that was meant.
-pub fn choose(bootstrap: &Bootstrap<'_>) -> Result<Method, ProviderError> {
-    keys(bootstrap)?.ok_or_else(|| IdentityError::Nothing.at("AWS_ACCESS_KEY_ID"))
+pub fn choose(settings: &Settings, bootstrap: &Bootstrap<'_>) -> Result<Method, ProviderError> {
+    if let Some(keys) = keys(bootstrap)? {
+        return Ok(keys);
+    }
+    if let Some(identity) = web_identity(settings)? {
+        return Ok(Method::WebIdentity(identity));
+    }
+    if let Some(container) = Container::choose(&settings.container, bootstrap)? {
+        return Ok(Method::Container(container));
+    }
+    let metadata = Metadata::choose(&settings.metadata).map(Method::Metadata);
+    metadata.ok_or_else(|| IdentityError::Nothing.at("AWS_ACCESS_KEY_ID"))
+}
+
+fn web_identity(settings: &Settings) -> Result<Option<WebIdentity>, ProviderError> {
+    let Some(token_file) = settings.token_file.clone() else { return Ok(None) };
+    let role = settings.role.clone().ok_or_else(|| IdentityError::NoRole.at("AWS_ROLE_ARN"))?;
+    Ok(Some(WebIdentity { token_file, role, session_name: settings.session_name.clone() }))
 }
 
 /// A session token belongs to the key beside it: one from another kind of place would spoil it.
@@ -70,12 +122,20 @@ fn keys(bootstrap: &Bootstrap<'_>) -> Result<Option<Method>, ProviderError> {
 }
 
 /// Signs in.
-pub fn obtain(method: &Method, _wire: &Wire, _deadline: Deadline) -> Result<Credentials, ProviderError> {
+pub fn obtain(
+    method: &Method,
+    wire: &Wire,
+    http: &http::Settings,
+    deadline: Deadline,
+) -> Result<Credentials, ProviderError> {
     match method {
         Method::Keys { id, key, token } => Ok(Credentials {
             access_key_id: id.secret().duplicate(),
             secret_access_key: key.secret().duplicate(),
             session_token: token.as_ref().map(|token| token.secret().duplicate()),
         }),
+        Method::WebIdentity(identity) => identity.obtain(wire, deadline),
+        Method::Container(container) => container.obtain(http, deadline),
+        Method::Metadata(metadata) => metadata.obtain(http, deadline),
     }
 }

@@ -11,13 +11,11 @@ use std::sync::Arc;
 
 use super::api::Api;
 use crate::environ::{Environ, variable};
-use crate::provider::bootstrap::{Bootstrap, Bootstrapped};
-use crate::provider::files::error::FileError;
+use crate::provider::bootstrap::{Bootstrap, Bootstrapped, read_line};
 use crate::provider::http::Method as HttpMethod;
 use crate::provider::{ProviderError, Session};
 use crate::secret::Secret;
 use crate::syntax::Choice;
-use crate::system::read::{self, ReadError};
 pub use choose::choose;
 use error::IdentityError;
 pub use sign_in::{SingleUse, sign_in};
@@ -132,16 +130,6 @@ fn token_file(bootstrap: &Bootstrap<'_>, environ: &Environ) -> Offer {
     let Some(home) = environ.path(variable::HOME) else { return Ok(None) };
     let path = home.join(".vault-token");
     if path.exists() { read_line(&path) } else { Ok(None) }
-}
-
-/// The one line of a file.
-fn read_line(path: &Path) -> Offer {
-    let unreadable = |error: ReadError| {
-        let stat = rustix::fs::stat(path).ok();
-        FileError::from((error, stat.as_ref())).at(crate::escape::escaped_path(path))
-    };
-    let (bytes, _) = read::read_path(path).map_err(unreadable)?;
-    Bootstrapped::of_file(path, bytes)
 }
 
 /// How cryokey signs in.

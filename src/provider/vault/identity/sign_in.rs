@@ -3,9 +3,9 @@
 use zeroize::Zeroizing;
 
 use super::error::IdentityError;
-use super::{Auth, Method, Token, read_line};
+use super::{Auth, Method, Token};
 use crate::escape::{escaped, escaped_path};
-use crate::provider::bootstrap::Bootstrapped;
+use crate::provider::bootstrap::{Bootstrapped, read_line};
 use crate::provider::http::Method as HttpMethod;
 use crate::provider::json::Json;
 use crate::provider::vault::api::{Api, Reply};

@@ -1,0 +1,55 @@
+//! Services that hand out keys to what runs beside them: those of containers and of machines. Both answer with the same
+//! JSON, over plain HTTP on addresses that nobody else can reach.
+
+use std::time::Duration;
+
+use super::error::IdentityError;
+use crate::provider::aws::error::AwsError;
+use crate::provider::aws::sigv4::Credentials;
+use crate::provider::http::{self, Client, HttpError, Request, Response};
+use crate::provider::json::Json;
+use crate::provider::{Deadline, ProviderError};
+
+/// The way to such a service: never through a proxy.
+#[derive(Debug)]
+pub(super) struct Service {
+    client: Client,
+    /// What it is called in messages.
+    name: &'static str,
+}
+
+impl Service {
+    /// `limit` is how long a connection, and each read, may take.
+    pub(super) fn new(
+        name: &'static str,
+        limit: Duration,
+        settings: &http::Settings,
+    ) -> Result<Self, ProviderError> {
+        let settings = http::Settings {
+            trust: settings.trust.clone(),
+            connect_limit: limit,
+            read_limit: limit,
+            ..http::Settings::default()
+        };
+        let client = Client::new(settings).map_err(|error| AwsError::Tls(error).at(name))?;
+        Ok(Self { client, name })
+    }
+
+    pub(super) fn send(&self, request: &Request, deadline: Deadline) -> Result<Response, HttpError> {
+        self.client.send(request, deadline)
+    }
+
+    /// The key in a response.
+    pub(super) fn issued(&self, response: &Response) -> Result<Credentials, ProviderError> {
+        let json = Json::parse(response.body()).ok_or_else(|| IdentityError::NotJson.at(self.name))?;
+        let member = |name| {
+            let text = json.at(&[name]).and_then(Json::secret).filter(|it| !it.expose().is_empty());
+            text.ok_or_else(|| AwsError::member(name).at(self.name))
+        };
+        Ok(Credentials {
+            access_key_id: member("AccessKeyId")?,
+            secret_access_key: member("SecretAccessKey")?,
+            session_token: Some(member("Token")?),
+        })
+    }
+}
