@@ -82,6 +82,9 @@ impl Account {
     }
 }
 
+/// What a service answers.
+type Answer = fn(&Asked) -> (u16, String);
+
 /// The metadata service of EC2 as the user guide has it: sessions only.
 fn ec2(issued: Value) -> impl Fn(&Asked) -> (u16, String) {
     const ROLES: &str = "GET /latest/meta-data/iam/security-credentials/";
@@ -113,7 +116,7 @@ fn a_machine_signs_in_with_its_role() {
 #[test]
 fn e13_a_metadata_service_that_is_slow_old_or_without_a_role_ends_the_start_soon() {
     let Some(account) = Account::open() else { return };
-    let cases: [(fn(&Asked) -> (u16, String), &str); 3] = [
+    let cases: [(Answer, &str); 3] = [
         (|_| (0, String::new()), "--http-put-response-hop-limit 2"),
         (
             |asked| {

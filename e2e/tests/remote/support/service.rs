@@ -102,7 +102,7 @@ fn one(stream: &TcpStream, seen: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> 
     seen.lock().unwrap().push(asked.clone());
     let (status, body) = answer(&asked);
     if status == 0 {
-        thread::sleep(Duration::from_secs(60));
+        thread::sleep(Duration::from_mins(1));
         return;
     }
     let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
