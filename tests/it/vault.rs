@@ -401,7 +401,9 @@ fn told_to_stop(before: &[&str]) {
     let test = test(&server, "secret/app").variable("CRYOKEY_START_TIMEOUT", "1h");
     let test = test.through(before.iter().copied());
     let running = test.spawn(["true"]);
+    let started = Instant::now();
     while server.requests().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(20), "cryokey asks nothing");
         thread::sleep(Duration::from_millis(1));
     }
     let parent = running.child.id();

@@ -67,7 +67,7 @@ impl Subject for Account {
 
     fn deny(&self) {
         self.set_up(|moto| {
-            moto.allow(&self.user, &json!({"Effect": "Deny", "Action": "*", "Resource": "*"}));
+            moto.allow(&self.user, &[json!({"Effect": "Deny", "Action": "*", "Resource": "*"})]);
         });
     }
 

@@ -4,7 +4,10 @@ mod conformance;
 mod support;
 
 mod aws;
+mod aws_faults;
 mod aws_identity;
+mod aws_permissions;
+mod aws_references;
 mod server;
 mod sign_in;
 mod surroundings;

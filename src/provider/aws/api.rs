@@ -1,5 +1,6 @@
 //! The operations of Secrets Manager that reading needs. Source: the service's API reference.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use base64ct::{Base64, Encoding as _};
@@ -144,6 +145,17 @@ struct GetSecretValue<'a> {
 }
 
 impl Stored {
+    /// A second one, for a second id of the same secret.
+    fn duplicate(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            arn: self.arn.clone(),
+            version: self.version.clone(),
+            created: self.created,
+            value: self.value.as_ref().map(Secret::duplicate),
+        }
+    }
+
     /// Whether it is the secret of a name, an ARN, or an ARN without the characters that AWS adds.
     fn is(&self, id: &str) -> bool {
         let is_partial = |rest: &str| rest.len() == 7 && rest.starts_with('-');
@@ -174,24 +186,39 @@ pub fn batch(
     let json = Json::parse(reply).ok_or(NOT_JSON)?;
     let values =
         json.at(&["SecretValues"]).and_then(Json::elements).ok_or(AwsError::member("SecretValues"))?;
-    let mut entries = Vec::with_capacity(ids.len());
-    for value in values {
-        let stored = stored(value)?;
-        let id = ids.iter().find(|id| stored.is(id)).ok_or(OTHER_SECRET)?;
-        entries.push((id.clone(), Ok(stored)));
+    let values = values.into_iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+    let mut entries = failures(json, ids, resource)?;
+    // Two of the ids can be one secret, by name and by ARN; the service may answer that once or twice.
+    for id in ids {
+        let found = values.iter().find(|stored| stored.is(id));
+        entries.extend(found.map(|stored| (id.clone(), Ok(stored.duplicate()))));
     }
-    for error in json.at(&["Errors"]).and_then(Json::elements).unwrap_or_default() {
+    let is_asked_for = |stored: &Stored| ids.iter().any(|id| stored.is(id));
+    if !values.iter().all(is_asked_for) {
+        return Err(OTHER_SECRET);
+    }
+    let answered: BTreeSet<&String> = entries.iter().map(|(id, _)| id).collect();
+    let is_whole = answered.len() == entries.len() && answered.len() == ids.len();
+    if is_whole { Ok(entries) } else { Err(AwsError::member("SecretValues")) }
+}
+
+/// What a batch says of secrets that it has no value of.
+fn failures(
+    json: Json<'_>,
+    ids: &[String],
+    resource: &dyn Fn(&str) -> String,
+) -> Result<Vec<Entry>, AwsError> {
+    let errors = json.at(&["Errors"]).and_then(Json::elements).unwrap_or_default();
+    let failure = |error: Json<'_>| {
         let member = |name| error.at(&[name]).and_then(Json::text);
         let asked = member("SecretId").ok_or(AwsError::member("SecretId"))?;
         let id = ids.iter().find(|id| **id == asked).ok_or(OTHER_SECRET)?;
         let code = member("ErrorCode").ok_or(AwsError::member("ErrorCode"))?;
         let message = member("Message").unwrap_or_default();
         let action = "secretsmanager:GetSecretValue";
-        entries.push((id.clone(), Err(AwsError::of_code(&code, 400, &message, action, &resource(id)))));
-    }
-    entries.sort_by(|left, right| left.0.cmp(&right.0));
-    let is_twice = entries.windows(2).any(|pair| matches!(pair, [one, other] if one.0 == other.0));
-    if is_twice || entries.len() != ids.len() { Err(AwsError::member("SecretValues")) } else { Ok(entries) }
+        Ok((id.clone(), Err(AwsError::of_code(&code, 400, &message, action, &resource(id)))))
+    };
+    errors.into_iter().map(failure).collect()
 }
 
 /// Reads what `GetSecretValue` answers, and what a batch has for each secret.
@@ -286,6 +313,9 @@ mod tests {
         assert!(entries(r#"{"SecretValues":[]}"#, &["app/db"]).is_err());
         let twice = format!(r#"{{"SecretValues":[{0},{0}]}}"#, value(r#""SecretString":"a""#));
         assert!(entries(&twice, &["app/db", "app/other"]).is_err());
+        for reply in [one, twice] {
+            assert_eq!(entries(&reply, &["app/db", ARN]).unwrap().len(), 2, "by name and by ARN");
+        }
     }
 
     #[test]

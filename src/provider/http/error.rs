@@ -305,7 +305,10 @@ impl fmt::Display for HttpFault {
         formatter.write_str(match self {
             Self::Address(fault) => return fault.fmt(formatter),
             Self::Header { name } => {
-                return write!(formatter, "the value of the header {name} contains control characters");
+                return write!(
+                    formatter,
+                    "the value of the header {name} has characters that no header may have"
+                );
             }
             Self::PlainHttp => "plain http is not allowed to this host",
             Self::UnknownHost => "the host name does not resolve",

@@ -1,5 +1,6 @@
 //! What the tests of remote providers share: a network, servers in it, and cryokey in front of them.
 
+mod amazon;
 mod authority;
 mod daemon;
 mod dns;
@@ -7,6 +8,7 @@ mod http;
 mod impostor;
 mod installed;
 mod jwt;
+mod ministack;
 mod moto;
 mod network;
 mod openbao;
@@ -24,6 +26,7 @@ mod outcome;
 #[path = "../../../../tests/it/support/tree.rs"]
 mod tree;
 
+pub(crate) use amazon::{Amazon, Issued, REGION, User, unique};
 pub(crate) use authority::{Authority, Certified};
 pub(crate) use dns::{Answer, Dns};
 pub(crate) use http::{exchange, request};
@@ -31,7 +34,8 @@ pub(crate) use impostor::Impostor;
 pub(crate) use installed::{installed, installed_program};
 pub(crate) use jwt::Issuer;
 pub(crate) use leak::{Canaries, canary};
-pub(crate) use moto::{Issued, Moto, REGION, SECRETS_MANAGER, STS, User, moto};
+pub(crate) use ministack::{Ministack, ministack};
+pub(crate) use moto::{Moto, SECRETS_MANAGER, STS, moto};
 pub(crate) use network::{Network, REFUSING_V6, network};
 pub(crate) use openbao::{Client, NAME, OpenBao, READ, openbao, sealed_openbao, text};
 pub(crate) use outcome::Outcome;

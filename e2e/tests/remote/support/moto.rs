@@ -1,25 +1,19 @@
 //! moto, an AWS in memory that verifies signatures, and what tests set up in it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use base64ct::{Base64, Encoding as _};
 use e2e::need::or_not_run;
 use e2e::program::until;
-use serde_json::{Value, json};
 
 use super::authority::Authority;
 use super::daemon::Daemon;
-use super::http;
 use super::network::try_network;
-use super::{Network, installed_program};
+use super::{Amazon, Network, installed_program};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The region of all tests.
-pub(crate) const REGION: &str = "eu-central-1";
 
 /// Where cryokey looks for Secrets Manager by itself.
 pub(crate) const SECRETS_MANAGER: &str = "secretsmanager.eu-central-1.amazonaws.com";
@@ -27,27 +21,11 @@ pub(crate) const SECRETS_MANAGER: &str = "secretsmanager.eu-central-1.amazonaws.
 /// And for the Security Token Service.
 pub(crate) const STS: &str = "sts.eu-central-1.amazonaws.com";
 
-/// A key that was made for a time.
-#[derive(Clone)]
-pub(crate) struct Issued {
-    pub(crate) id: String,
-    pub(crate) key: String,
-    pub(crate) token: String,
-}
-
 /// A server of the test's own.
 pub(crate) struct Moto {
-    network: &'static Network,
+    amazon: Amazon,
     authority: Authority,
-    address: IpAddr,
     _server: Daemon,
-}
-
-/// An access key, and whose.
-pub(crate) struct User {
-    pub(crate) name: String,
-    pub(crate) id: String,
-    pub(crate) key: String,
 }
 
 pub(crate) fn moto() -> Option<Moto> {
@@ -66,7 +44,8 @@ impl Moto {
         let shown = address.to_string();
         let line = [&python, &script, Path::new(&shown), &server.certificate, &server.key];
         let daemon = Daemon::start(network, &line, &directory.join("log"));
-        let moto = Self { network, authority, address, _server: daemon };
+        let amazon = Amazon { network, server: (address, 5000).into(), id: "setup" };
+        let moto = Self { amazon, authority, _server: daemon };
         until("moto answers", PATIENCE, || moto.request("GET /moto-api/", &[], b""));
         // moto asks for the time where it would have to create the account's own keys first.
         moto.enforce(false);
@@ -74,7 +53,7 @@ impl Moto {
     }
 
     pub(crate) fn network(&self) -> &'static Network {
-        self.network
+        self.amazon.network
     }
 
     pub(crate) fn authority(&self) -> &Authority {
@@ -83,12 +62,7 @@ impl Moto {
 
     /// The listener with TLS.
     pub(crate) fn tls(&self) -> SocketAddr {
-        (self.address, 443).into()
-    }
-
-    /// The listener without TLS.
-    pub(crate) fn plain(&self) -> SocketAddr {
-        (self.address, 5000).into()
+        (self.amazon.server.ip(), 443).into()
     }
 
     /// Whether moto verifies signatures and permissions. What sets something up does neither sign nor sign in.
@@ -97,125 +71,12 @@ impl Moto {
         let response = self.request("POST /moto-api/reset-auth", &[], ignored).unwrap();
         assert_eq!(response.status, 200, "{response:?}");
     }
-
-    /// An operation of Secrets Manager.
-    #[track_caller]
-    pub(crate) fn secrets(&self, action: &str, body: &Value) -> Value {
-        let response = self.try_secrets(action, body);
-        assert_eq!(response.status, 200, "{action}: {}", String::from_utf8_lossy(&response.body));
-        response.json()
-    }
-
-    /// The same, whatever the answer is.
-    pub(crate) fn try_secrets(&self, action: &str, body: &Value) -> http::Response {
-        let headers = [
-            "Content-Type: application/x-amz-json-1.1".to_owned(),
-            format!("X-Amz-Target: secretsmanager.{action}"),
-            unsigned("secretsmanager"),
-        ];
-        self.request("POST /", &headers, body.to_string().as_bytes()).unwrap()
-    }
-
-    /// A secret's value; a secret that exists gets a new version.
-    pub(crate) fn put(&self, name: &str, value: &[u8]) {
-        let member = match std::str::from_utf8(value) {
-            Ok(text) => ("SecretString", text.to_owned()),
-            Err(_) => ("SecretBinary", Base64::encode_string(value)),
-        };
-        let created = self.try_secrets("CreateSecret", &json!({"Name": name, member.0: member.1}));
-        if created.status != 200 {
-            self.secrets("PutSecretValue", &json!({"SecretId": name, member.0: member.1}));
-        }
-    }
-
-    /// A user with a key, and with a policy of one statement.
-    pub(crate) fn user(&self, statement: &Value) -> User {
-        let name = unique("user");
-        self.iam("CreateUser", &[("UserName", &name)]);
-        let made = self.iam("CreateAccessKey", &[("UserName", &name)]);
-        let user = User { id: element(&made, "AccessKeyId"), key: element(&made, "SecretAccessKey"), name };
-        self.allow(&user, statement);
-        user
-    }
-
-    /// Replaces a user's policy.
-    pub(crate) fn allow(&self, user: &User, statement: &Value) {
-        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
-        let parameters =
-            [("UserName", user.name.as_str()), ("PolicyName", "all"), ("PolicyDocument", &policy)];
-        self.iam("PutUserPolicy", &parameters);
-    }
-
-    /// A role with a policy of one statement: its ARN.
-    pub(crate) fn role(&self, statement: &Value) -> String {
-        let name = unique("role");
-        let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
-        let made = self.iam("CreateRole", &[("RoleName", &name), ("AssumeRolePolicyDocument", &trust)]);
-        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
-        self.iam("PutRolePolicy", &[("RoleName", &name), ("PolicyName", "all"), ("PolicyDocument", &policy)]);
-        element(&made, "Arn")
-    }
-
-    /// A key for a role.
-    pub(crate) fn assume(&self, role: &str) -> Issued {
-        let parameters = [("RoleArn", role), ("RoleSessionName", "test")];
-        let made = self.query("sts", "2011-06-15", "AssumeRole", &parameters);
-        Issued {
-            id: element(&made, "AccessKeyId"),
-            key: element(&made, "SecretAccessKey"),
-            token: element(&made, "SessionToken"),
-        }
-    }
-
-    /// An operation of the identity service.
-    #[track_caller]
-    pub(crate) fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> String {
-        self.query("iam", "2010-05-08", action, parameters)
-    }
-
-    #[track_caller]
-    fn query(&self, service: &str, version: &str, action: &str, parameters: &[(&str, &str)]) -> String {
-        let common = [("Action", action), ("Version", version)];
-        let pairs = common.iter().chain(parameters);
-        let body: Vec<String> =
-            pairs.map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
-        let headers = ["Content-Type: application/x-www-form-urlencoded".to_owned(), unsigned(service)];
-        let response = self.request("POST /", &headers, body.join("&").as_bytes()).unwrap();
-        let text = String::from_utf8(response.body).unwrap();
-        assert_eq!(response.status, 200, "{action}: {text}");
-        text
-    }
-
-    fn request(&self, line: &str, headers: &[String], body: &[u8]) -> std::io::Result<http::Response> {
-        http::request(self.network, self.plain(), line, headers, body)
-    }
 }
 
-/// moto finds the service in it, and verifies it only where that is enforced.
-fn unsigned(service: &str) -> String {
-    let scope = format!("20260101/{REGION}/{service}/aws4_request");
-    format!("Authorization: AWS4-HMAC-SHA256 Credential=setup/{scope}, SignedHeaders=host, Signature=0")
-}
+impl Deref for Moto {
+    type Target = Amazon;
 
-/// The text of an element of a reply of the identity service.
-#[track_caller]
-fn element(xml: &str, name: &str) -> String {
-    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-    let found = xml.split_once(&open).and_then(|(_, rest)| rest.split_once(&close));
-    found.unwrap_or_else(|| panic!("no {name} in {xml}")).0.to_owned()
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |done, byte| {
-        if byte.is_ascii_alphanumeric() {
-            done + &char::from(byte).to_string()
-        } else {
-            done + &format!("%{byte:02X}")
-        }
-    })
-}
-
-fn unique(name: &str) -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+    fn deref(&self) -> &Amazon {
+        &self.amazon
+    }
 }
