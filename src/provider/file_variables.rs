@@ -64,6 +64,14 @@ impl Provider for FileVariables<'_> {
         }
         Ok(answer)
     }
+
+    fn resolved(&self, request: &Request) -> Vec<Option<PathBuf>> {
+        if !self.environ.entries().any(|entry| may_name_a_file(entry.name())) {
+            return Vec::new();
+        }
+        let paths = request.keys.iter().filter_map(|(key, _)| set(self.environ, &key.path));
+        paths.map(|(_, path)| path.canonicalize().ok()).collect()
+    }
 }
 
 impl FileVariables<'_> {

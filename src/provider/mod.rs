@@ -16,6 +16,7 @@ pub mod tls;
 pub mod vault;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -32,6 +33,12 @@ pub use session::Session;
 pub trait Provider: Send {
     /// Reads what is asked for, in as few steps as the place allows. `Err`: nothing could be asked.
     fn read(&self, request: &Request, deadline: Deadline) -> Result<Answer, ProviderError>;
+
+    /// Where the paths that it reads lead at this moment, all links followed. If one leads elsewhere when all local
+    /// sources have been read, what was read is of different generations.
+    fn resolved(&self, _request: &Request) -> Vec<Option<PathBuf>> {
+        Vec::new()
+    }
 
     /// The variables whose values sign cryokey in there, whether that succeeds or not: the app does not inherit them.
     fn consumed(&self) -> Vec<String> {

@@ -7,18 +7,12 @@ use std::time::{Duration, Instant};
 use init::StopSignals;
 
 use super::answers::Answers;
+use super::local::{self, Local};
 use super::{Opened, Place, Visit};
 use crate::plan::{Plan, Sought, Use};
 use crate::provider::{
     Access, Answer, Cause, Deadline, Kind, Names, Provider, ProviderError, Request, Source,
 };
-
-/// The answer of a source, or how it will come.
-enum Pending<'a> {
-    Answered(Result<Answer, ProviderError>),
-    Local(Box<dyn Provider + 'a>),
-    Remote(Remote),
-}
 
 /// A remote source that is being read.
 struct Remote {
@@ -30,35 +24,26 @@ struct Remote {
 /// Remote sources are read concurrently; local ones meanwhile, one after the other: threads would gain nothing there.
 pub(super) fn ask(plan: &Plan, places: Vec<Opened<'_>>, deadline: Deadline) -> Answers {
     let mut answers = Answers::new(plan);
-    let mut pending = Vec::with_capacity(places.len());
+    let (mut locals, mut remotes) = (Vec::new(), Vec::new());
     for (source, place) in places {
         answers.consumed.extend(place.iter().flat_map(Place::consumed));
-        pending.push((source, start(plan, source, place, deadline)));
+        match place {
+            Err(error) => answers.record(source, Err(error)),
+            Ok(Place::Local(provider)) => locals.push(Local::new(request(plan, source), source, provider)),
+            Ok(Place::Remote(provider)) => {
+                remotes.push((source, Remote::start(provider, request(plan, source), deadline)));
+            }
+        }
     }
-    for (source, pending) in &mut pending {
-        pending.read_local(plan, *source, deadline);
+    for (source, answer) in local::read(&locals, deadline) {
+        answers.record(source, answer);
     }
-    for (source, pending) in pending {
-        let (answer, visit) = pending.wait(source, deadline);
-        answers.visits.extend(visit);
+    for (source, remote) in remotes {
+        let (answer, visit) = remote.wait(source, deadline);
+        answers.visits.push(visit);
         answers.record(source, answer);
     }
     answers
-}
-
-fn start<'a>(
-    plan: &Plan,
-    source: Source,
-    place: Result<Place<'a>, ProviderError>,
-    deadline: Deadline,
-) -> Pending<'a> {
-    match place {
-        Err(error) => Pending::Answered(Err(error)),
-        Ok(Place::Local(provider)) => Pending::Local(provider),
-        Ok(Place::Remote(provider)) => {
-            Pending::Remote(Remote::start(provider, request(plan, source), deadline))
-        }
-    }
 }
 
 impl Remote {
@@ -88,25 +73,6 @@ impl Remote {
 
 fn no_answer(source: Source) -> ProviderError {
     ProviderError::new(source.text(), NoAnswer)
-}
-
-impl Pending<'_> {
-    fn read_local(&mut self, plan: &Plan, source: Source, deadline: Deadline) {
-        if let Self::Local(provider) = self {
-            *self = Self::Answered(provider.read(&request(plan, source), deadline));
-        }
-    }
-
-    fn wait(self, source: Source, deadline: Deadline) -> (Result<Answer, ProviderError>, Option<Visit>) {
-        match self {
-            Self::Answered(answer) => (answer, None),
-            Self::Local(_) => (Err(no_answer(source)), None),
-            Self::Remote(remote) => {
-                let (answer, visit) = remote.wait(source, deadline);
-                (answer, Some(visit))
-            }
-        }
-    }
 }
 
 /// A source that did not answer in time.

@@ -3,6 +3,7 @@
 mod answers;
 mod ask;
 mod decide;
+mod local;
 
 use std::fmt;
 use std::time::Duration;

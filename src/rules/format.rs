@@ -5,6 +5,7 @@ use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::Findings;
+use super::pem::is_pem;
 use crate::delivery::Delivery;
 use crate::error::{Problem, Reason};
 use crate::manifest::{Deliver, Format};
@@ -152,23 +153,6 @@ fn json_error(bytes: &[u8]) -> Option<String> {
     Some(format!("is not JSON at line {}, column {}", error.line(), error.column()))
 }
 
-/// At least one section as in RFC 7468, with any label, each closed by the same label. The headers of older tools and
-/// the checksum line of PGP are allowed.
-fn is_pem(bytes: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    let mut sections = text.split("-----BEGIN ").skip(1).peekable();
-    sections.peek().is_some() && sections.all(is_pem_section)
-}
-
-fn is_pem_section(text: &str) -> bool {
-    let Some((label, rest)) = text.split_once("-----") else { return false };
-    let Some((body, _)) = rest.split_once(&format!("-----END {label}-----")) else { return false };
-    let is_content = |line: &&str| !line.contains(':') && !line.starts_with('=');
-    let content = body.lines().map(str::trim).filter(is_content);
-    let content: Zeroizing<String> = Zeroizing::new(content.collect());
-    !content.is_empty() && is_base64(content.as_bytes())
-}
-
 /// A scheme as in RFC 3986, `://`, and something after it. Connection strings are not strict URLs (several hosts, raw
 /// characters in passwords), so nothing more is checked.
 fn url_error(bytes: &[u8]) -> Option<&'static str> {
@@ -275,7 +259,7 @@ mod tests {
 
     #[test]
     fn pem_needs_one_whole_section() {
-        let section = b"-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n";
+        let section = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
         let old =
             b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nYQ==\n-----END RSA PRIVATE KEY-----";
         passes(
@@ -284,8 +268,8 @@ mod tests {
             &[
                 b"",
                 b"YQ==",
-                b"-----BEGIN CERTIFICATE-----\nYQ==\n",
-                b"-----BEGIN CERTIFICATE-----\nYQ==\n-----END PRIVATE KEY-----\n",
+                b"-----BEGIN CERTIFICATE-----\nMAA=\n",
+                b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END PRIVATE KEY-----\n",
                 b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
                 b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
             ],

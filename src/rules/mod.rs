@@ -3,6 +3,7 @@
 pub mod format;
 mod grouping;
 mod literal;
+mod pem;
 pub mod required;
 pub mod rotation;
 pub mod selection;

@@ -25,6 +25,7 @@ mod manifest;
 mod messages;
 mod modes;
 mod names;
+mod pem;
 mod process;
 mod properties;
 mod reading;

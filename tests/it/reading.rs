@@ -89,14 +89,7 @@ fn c15_a_file_that_changes_once_is_read_again() {
     let test = test.traced(["-e", "trace=openat2,pread64", "-e", "inject=pread64:delay_enter=200000"]);
     let app = thread::scope(|scope| {
         scope.spawn(|| {
-            let is_open = || {
-                fs::read(test.at("tools/trace"))
-                    .is_ok_and(|trace| String::from_utf8_lossy(&trace).contains("\"TOKEN\""))
-            };
-            let deadline = Instant::now() + Duration::from_secs(10);
-            while !is_open() && Instant::now() < deadline {
-                thread::sleep(Duration::from_millis(1));
-            }
+            wait_for(&test, "\"TOKEN\"");
             fs::write(test.secret_path("TOKEN"), &new).unwrap();
         });
         test.start().app()
@@ -130,6 +123,68 @@ fn c16_files_of_different_generations_are_never_delivered_together() {
         }
         stop.store(true, Ordering::Relaxed);
     });
+}
+
+/// A volume as Kubernetes writes it, with USER and PASSWORD in two generations, and a manifest for the two.
+fn volume(values: &[String; 2]) -> Test {
+    let test = Test::with("[secret.USER]\nrequired = true\n[secret.PASSWORD]\nrequired = true\n");
+    let test = ["..one", "..two"].iter().zip(values).fold(test, |test, (generation, value)| {
+        let test = test.file(&format!("secrets/{generation}/login"), value, 0o444);
+        test.file(&format!("secrets/{generation}/PASSWORD"), value, 0o444)
+    });
+    symlink("..one", test.secret_path("..data")).unwrap();
+    for name in ["login", "PASSWORD"] {
+        symlink(format!("..data/{name}"), test.secret_path(name)).unwrap();
+    }
+    test
+}
+
+/// Makes `..two` the current generation, as the kubelet does, and takes `..one` away.
+fn swap(test: &Test) {
+    symlink("..two", test.secret_path("..new")).unwrap();
+    fs::rename(test.secret_path("..new"), test.secret_path("..data")).unwrap();
+    fs::remove_dir_all(test.secret_path("..one")).unwrap();
+}
+
+/// Waits until the trace shows this.
+fn wait_for(test: &Test, text: &str) {
+    let is_there =
+        || fs::read(test.at("tools/trace")).is_ok_and(|trace| String::from_utf8_lossy(&trace).contains(text));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_there() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn c16_a_name_file_and_the_secrets_directory_are_read_from_one_generation() {
+    if !require(Need::Trace) {
+        return;
+    }
+    let values = [canary(), canary()];
+    // Directly in the volume, and through a link that leads into it.
+    for link in ["secrets/login", "work/login"] {
+        let test = volume(&values);
+        if link == "work/login" {
+            symlink(test.secret_path("login"), test.at(link)).unwrap();
+        }
+        let path = test.at(link);
+        // The variable is read first, by open; what is in the directory afterwards, by openat2.
+        let test = test.variable("USER_FILE", path).traced([
+            "-e",
+            "trace=?open,openat,openat2",
+            "-e",
+            "inject=openat2:delay_enter=300000:when=1",
+        ]);
+        let app = thread::scope(|scope| {
+            scope.spawn(|| {
+                wait_for(&test, &format!("{link}\""));
+                swap(&test);
+            });
+            test.start().app()
+        });
+        app.has("PASSWORD", &values[1]).has("USER", &values[1]);
+    }
 }
 
 #[test]
