@@ -1,6 +1,7 @@
 //! Signing in at AWS: where the key that signs requests comes from.
 
 mod error;
+pub mod ini;
 
 use self::error::IdentityError;
 use super::sigv4::Credentials;
