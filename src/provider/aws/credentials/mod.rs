@@ -2,8 +2,15 @@
 
 mod error;
 pub mod ini;
+pub mod process;
+pub mod profile;
+mod profile_error;
+pub mod shared;
+mod sso;
 
 use self::error::IdentityError;
+use self::profile::{Elsewhere, Profile};
+use self::shared::Shared;
 use super::sigv4::Credentials;
 use super::wire::Wire;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, Origin};
@@ -24,6 +31,8 @@ pub enum Method {
         /// `AWS_SESSION_TOKEN`.
         token: Option<Bootstrapped>,
     },
+    /// A profile of the files that AWS's tools share.
+    Profile(Profile),
 }
 
 impl Method {
@@ -32,6 +41,7 @@ impl Method {
     pub fn label(&self) -> String {
         match self {
             Self::Keys { key, .. } => format!("the key in {}", key.origin()),
+            Self::Profile(profile) => profile.label(),
         }
     }
 
@@ -43,14 +53,28 @@ impl Method {
                 let values = [Some(id), Some(key), token.as_ref()].into_iter().flatten();
                 values.filter_map(Bootstrapped::consumed).map(str::to_owned).collect()
             }
+            Self::Profile(_) => Vec::new(),
         }
     }
 }
 
 /// Chooses, without asking anybody. A value that exists and cannot be used ends the search: another one would not be
 /// the one that was meant.
-pub fn choose(bootstrap: &Bootstrap<'_>) -> Result<Method, ProviderError> {
-    keys(bootstrap)?.ok_or_else(|| IdentityError::Nothing.at("AWS_ACCESS_KEY_ID"))
+pub fn choose(bootstrap: &Bootstrap<'_>, shared: &Shared) -> Result<Method, ProviderError> {
+    if let Some(keys) = keys(bootstrap)? {
+        return Ok(keys);
+    }
+    if shared.profile.is_some()
+        && let Some(profile) = profile::find(shared)?
+    {
+        return Ok(Method::Profile(profile));
+    }
+    if shared.profile.is_none()
+        && let Some(profile) = profile::find(shared)?
+    {
+        return Ok(Method::Profile(profile));
+    }
+    Err(IdentityError::Nothing.at("AWS_ACCESS_KEY_ID"))
 }
 
 /// A session token belongs to the key beside it: one from another kind of place would spoil it.
@@ -71,12 +95,18 @@ fn keys(bootstrap: &Bootstrap<'_>) -> Result<Option<Method>, ProviderError> {
 }
 
 /// Signs in.
-pub fn obtain(method: &Method, _wire: &Wire, _deadline: Deadline) -> Result<Credentials, ProviderError> {
+pub fn obtain(method: &Method, wire: &Wire, deadline: Deadline) -> Result<Credentials, ProviderError> {
     match method {
         Method::Keys { id, key, token } => Ok(Credentials {
             access_key_id: id.secret().duplicate(),
             secret_access_key: key.secret().duplicate(),
             session_token: token.as_ref().map(|token| token.secret().duplicate()),
         }),
+        Method::Profile(profile) => profile.obtain(wire, deadline, elsewhere),
     }
+}
+
+/// What a profile takes from outside of the shared files.
+fn elsewhere(source: &Elsewhere) -> Result<Credentials, ProviderError> {
+    Err(IdentityError::Elsewhere { source: source.word() }.at("AWS"))
 }
