@@ -136,7 +136,8 @@ impl Reader {
         let title = self.title.clone().ok_or(IniFault::NoSection)?;
         let (key, value) = content.split_once('=').ok_or(IniFault::NoKey)?;
         let key = key.trim().to_ascii_lowercase();
-        if key.is_empty() {
+        // `key: value` may have an equals sign in its value.
+        if key.is_empty() || key.contains(':') {
             return Err(IniFault::NoKey);
         }
         let section = self.sections.entry(title).or_default();
@@ -211,6 +212,7 @@ mod tests {
     fn a_broken_line_is_named_by_its_number_alone() {
         assert_eq!(fault(b"\n\nx = canary"), (3, IniFault::NoSection));
         assert_eq!(fault(b"[a]\naws_secret_access_key: canary"), (2, IniFault::NoKey));
+        assert_eq!(fault(b"[a]\naws_secret_access_key: canary=="), (2, IniFault::NoKey));
         assert_eq!(fault(b"[a]\n= canary"), (2, IniFault::NoKey));
         assert_eq!(fault(b"# x\n[profile a\n"), (2, IniFault::Title));
         assert_eq!(fault(b"[a]\nx = 1\ny = \xff\n"), (3, IniFault::NotUtf8));

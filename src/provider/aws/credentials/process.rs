@@ -287,6 +287,8 @@ impl Cause for ProcessError {
 
     fn what(&self, place: &str) -> String {
         match self {
+            Self::NotStarted(io::ErrorKind::NotFound) => format!("{place}, does not exist"),
+            Self::NotStarted(io::ErrorKind::PermissionDenied) => format!("{place}, may not be executed"),
             Self::NotStarted(kind) => format!("{place}, cannot be started: {kind}"),
             Self::Failed { code } => format!("{place}, exited with {code}"),
             Self::Killed { signal } => format!("{place}, was stopped by signal {signal}"),

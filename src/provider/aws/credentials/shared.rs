@@ -105,17 +105,18 @@ impl Shared {
         })
     }
 
-    /// A file that does not exist says nothing, as with AWS's tools. One that nobody named may also be out of reach: HOME
-    /// is `/root` in many images, whoever the user is.
+    /// A file that does not exist says nothing, as with AWS's tools. One that no setting names may also be out of sight:
+    /// HOME is `/root` in many images, whoever the user is.
     fn file(&self, given: Option<&Path>, name: &str) -> Result<File, ProviderError> {
-        let is_meant = given.is_some() || self.profile.is_some();
         let Some(path) = given.map(|path| self.expanded(path)).or_else(|| self.below_home(name)) else {
             return Ok(File::default());
         };
         match read::read_path(&path) {
             Ok((bytes, stat)) => File::of(path, &Zeroizing::new(bytes), &stat),
             Err(ReadError::Os(Errno::NOENT | Errno::NOTDIR)) => Ok(File::absent(path)),
-            Err(ReadError::Os(Errno::ACCESS | Errno::PERM)) if !is_meant => Ok(File::absent(path)),
+            Err(ReadError::Os(Errno::ACCESS)) if given.is_none() && path.symlink_metadata().is_err() => {
+                Ok(File::absent(path))
+            }
             Err(error) => Err(ProfileError::Unreadable(error).at(escaped_path(&path))),
         }
     }
