@@ -4,6 +4,7 @@ mod conformance;
 mod support;
 
 mod aws;
+mod aws_profile;
 mod server;
 mod sign_in;
 mod surroundings;

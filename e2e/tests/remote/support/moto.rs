@@ -25,7 +25,7 @@ pub(crate) const REGION: &str = "eu-central-1";
 pub(crate) const SECRETS_MANAGER: &str = "secretsmanager.eu-central-1.amazonaws.com";
 
 /// And for the Security Token Service.
-const STS: &str = "sts.eu-central-1.amazonaws.com";
+pub(crate) const STS: &str = "sts.eu-central-1.amazonaws.com";
 
 /// A server of the test's own.
 pub(crate) struct Moto {
@@ -40,6 +40,19 @@ pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) id: String,
     pub(crate) key: String,
+}
+
+/// A role, which every identity of the account may assume that has the permission.
+pub(crate) struct Role {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+}
+
+/// Keys that end by themselves.
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) key: String,
+    pub(crate) token: String,
 }
 
 pub(crate) fn moto() -> Option<Moto> {
@@ -138,14 +151,51 @@ impl Moto {
         self.iam("PutUserPolicy", &parameters);
     }
 
+    /// A role with a policy of one statement.
+    pub(crate) fn role(&self, statement: &Value) -> Role {
+        let name = unique("role");
+        let trust = json!({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"});
+        let trust = json!({"Version": "2012-10-17", "Statement": [trust]}).to_string();
+        let parameters = [("RoleName", name.as_str()), ("AssumeRolePolicyDocument", &trust)];
+        let arn = element(&self.iam("CreateRole", &parameters), "Arn");
+        let role = Role { name, arn };
+        self.allow_role(&role, statement);
+        role
+    }
+
+    /// Replaces a role's policy.
+    pub(crate) fn allow_role(&self, role: &Role, statement: &Value) {
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        let parameters =
+            [("RoleName", role.name.as_str()), ("PolicyName", "all"), ("PolicyDocument", &policy)];
+        self.iam("PutRolePolicy", &parameters);
+    }
+
+    /// Keys of a role.
+    pub(crate) fn session(&self, role: &Role) -> Session {
+        let parameters = [("RoleArn", role.arn.as_str()), ("RoleSessionName", "test")];
+        let reply = self.query(("sts", "2011-06-15"), "AssumeRole", &parameters);
+        let element = |name| element(&reply, name);
+        Session {
+            id: element("AccessKeyId"),
+            key: element("SecretAccessKey"),
+            token: element("SessionToken"),
+        }
+    }
+
     /// An operation of the identity service.
     #[track_caller]
     pub(crate) fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> String {
-        let common = [("Action", action), ("Version", "2010-05-08")];
+        self.query(("iam", "2010-05-08"), action, parameters)
+    }
+
+    #[track_caller]
+    fn query(&self, (service, version): (&str, &str), action: &str, parameters: &[(&str, &str)]) -> String {
+        let common = [("Action", action), ("Version", version)];
         let pairs = common.iter().chain(parameters);
         let body: Vec<String> =
             pairs.map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
-        let headers = ["Content-Type: application/x-www-form-urlencoded".to_owned(), unsigned("iam")];
+        let headers = ["Content-Type: application/x-www-form-urlencoded".to_owned(), unsigned(service)];
         let response = self.request("POST /", &headers, body.join("&").as_bytes()).unwrap();
         let text = String::from_utf8(response.body).unwrap();
         assert_eq!(response.status, 200, "{action}: {text}");
