@@ -64,17 +64,23 @@ pub fn choose(bootstrap: &Bootstrap<'_>, shared: &Shared) -> Result<Method, Prov
     if let Some(keys) = keys(bootstrap)? {
         return Ok(keys);
     }
-    if shared.profile.is_some()
-        && let Some(profile) = profile::find(shared)?
-    {
-        return Ok(Method::Profile(profile));
+    if let Some(profile) = named_profile(shared)? {
+        return Ok(profile);
     }
-    if shared.profile.is_none()
-        && let Some(profile) = profile::find(shared)?
-    {
-        return Ok(Method::Profile(profile));
+    if let Some(profile) = default_profile(shared)? {
+        return Ok(profile);
     }
     Err(IdentityError::Nothing.at("AWS_ACCESS_KEY_ID"))
+}
+
+/// The profile that `AWS_PROFILE` names.
+fn named_profile(shared: &Shared) -> Result<Option<Method>, ProviderError> {
+    if shared.profile.is_none() { Ok(None) } else { Ok(profile::find(shared)?.map(Method::Profile)) }
+}
+
+/// The profile that AWS's tools use where none is named.
+fn default_profile(shared: &Shared) -> Result<Option<Method>, ProviderError> {
+    if shared.profile.is_some() { Ok(None) } else { Ok(profile::find(shared)?.map(Method::Profile)) }
 }
 
 /// A session token belongs to the key beside it: one from another kind of place would spoil it.

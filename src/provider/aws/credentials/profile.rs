@@ -220,10 +220,6 @@ fn elsewhere(word: &str, said: Said<'_>) -> Result<Base, ProviderError> {
 }
 
 impl Said<'_> {
-    pub(super) fn shown(&self) -> String {
-        escaped(self.name)
-    }
-
     /// Whether it is a role that another identity assumes.
     fn has_role(&self) -> bool {
         self.get("role_arn").is_some() && self.get("web_identity_token_file").is_none()

@@ -194,6 +194,11 @@ impl Profiles {
 }
 
 impl<'a> Said<'a> {
+    /// The name, for a message.
+    pub(super) fn shown(&self) -> String {
+        escaped(self.name)
+    }
+
     /// The value of a key.
     pub(super) fn get(&self, key: &str) -> Option<&'a str> {
         self.credentials.get(key).or_else(|| self.config.get(key))
