@@ -127,7 +127,13 @@ settings! {
 
     /// What the names of the app's secrets in AWS begin with, such as `app/`. Empty in the manifest: all of the account.
     aws_prefix: Option<String> as Text = None, variable "AWS_SECRET_PREFIX", key "aws_prefix";
-    /// The region of AWS; without one, `us-east-1`.
+    /// The profile of AWS's shared files that signs cryokey in and gives the region, where no keys and no region are set.
+    aws_profile: Option<String> as Text = None, variable "AWS_PROFILE";
+    /// The file with the profiles of AWS; by default `~/.aws/config`.
+    aws_config_file: Option<PathBuf> as Path = None, variable "AWS_CONFIG_FILE";
+    /// The file with the keys of these profiles; by default `~/.aws/credentials`.
+    aws_credentials_file: Option<PathBuf> as Path = None, variable "AWS_SHARED_CREDENTIALS_FILE";
+    /// The region of AWS; without one, that of the profile, or `us-east-1`.
     aws_region: Option<String> as Text = None, variable "AWS_REGION" or "AWS_DEFAULT_REGION";
     /// An address in place of those of all services of AWS.
     aws_endpoint: Option<String> as Text = None, variable "AWS_ENDPOINT_URL";

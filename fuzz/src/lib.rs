@@ -3,11 +3,12 @@
 //!
 //! A finding is a panic, in the code or in an assertion here.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Write as _};
 
 use cryokey::command::init::{Source, Sources, draft};
 use cryokey::manifest::{Manifest, write};
 use cryokey::name::{EnvName, Variant};
+use cryokey::provider::aws::credentials::ini::Ini;
 use cryokey::provider::json::Json;
 use cryokey::provider::reference::Reference;
 use cryokey::ssh_key::Key;
@@ -92,6 +93,33 @@ pub fn vault(bytes: &[u8]) {
     for (name, member) in json.members().unwrap_or_default() {
         assert!(json.at(&[&name]).is_some_and(|found| found.compact() == member.compact()), "{name:?}");
     }
+}
+
+/// What AWS's shared files say is read again from what it is written as, and what is wrong with them has a line.
+pub fn aws_config(bytes: &[u8]) {
+    let ini = match Ini::parse(bytes) {
+        Ok(ini) => ini,
+        Err(error) => {
+            assert!(error.line >= 1, "no line");
+            return assert_readable(&error.fault.to_string());
+        }
+    };
+    let written = as_ini(&ini);
+    let again = Ini::parse(written.as_bytes()).unwrap_or_else(|error| panic!("{error:?} in {written}"));
+    assert_eq!(as_ini(&again), written);
+}
+
+fn as_ini(ini: &Ini) -> String {
+    let mut text = String::new();
+    for title in ini.titles() {
+        let section = ini.section(title).expect("a title has a section");
+        writeln!(text, "[{title}]").expect("a string takes everything");
+        for key in section.keys() {
+            let value = section.get(key).unwrap_or_default();
+            writeln!(text, "{key} = {value}").expect("a string takes everything");
+        }
+    }
+    text
 }
 
 /// A key is a key whatever its newlines and the white space around it, and what is written is read as the same key.
@@ -211,5 +239,5 @@ mod tests {
         };
     }
 
-    replayed!(compose env_example manifest name reference setting ssh_key vault);
+    replayed!(aws_config compose env_example manifest name reference setting ssh_key vault);
 }

@@ -29,6 +29,12 @@ const SECRET: &[&str] = &[
     "VAULT_WRAPPED_TOKEN",
 ];
 
+/// Whether a variable of this name holds such a value.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    SECRET.iter().any(|secret| spellings(secret).any(|secret| secret == name))
+}
+
 /// The bootstrap values of one provider, as they were at one moment.
 #[derive(Debug)]
 pub struct Bootstrap<'a> {
@@ -172,7 +178,7 @@ impl Bootstrapped {
     #[must_use]
     pub fn consumed(&self) -> Option<&str> {
         let Origin::Variable(name) = &self.origin else { return None };
-        SECRET.iter().any(|secret| spellings(secret).any(|secret| secret == *name)).then_some(name)
+        is_secret(name).then_some(name)
     }
 }
 

@@ -7,8 +7,8 @@ use e2e::need::or_not_run;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Asked, Issued, Moto, Outcome, REGION, SECRETS_MANAGER, STS, Sandbox, Service, canary, installed_program,
-    moto,
+    Asked, Moto, Outcome, REGION, Role, SECRETS_MANAGER, STS, Sandbox, Service, Session, canary,
+    installed_program, moto,
 };
 
 const EC2: [u8; 4] = [169, 254, 169, 254];
@@ -28,8 +28,8 @@ print("cryokey read " + os.environ["TOKEN"])
 struct Account {
     moto: Moto,
     value: String,
-    role: String,
-    issued: Issued,
+    role: Role,
+    issued: Session,
 }
 
 impl Account {
@@ -38,7 +38,7 @@ impl Account {
         let value = canary();
         moto.put("app/TOKEN", value.as_bytes());
         let role = moto.role(&json!({"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}));
-        let issued = moto.assume(&role);
+        let issued = moto.session(&role);
         moto.enforce(true);
         Some(Self { moto, value, role, issued })
     }
@@ -61,11 +61,11 @@ impl Account {
 
     /// What all such services answer with.
     fn issued(&self) -> Value {
-        let Issued { id, key, token } = &self.issued;
+        let Session { id, key, token } = &self.issued;
         json!({
             "Code": "Success", "LastUpdated": "2026-01-01T00:00:00Z", "Type": "AWS-HMAC",
             "AccessKeyId": id, "SecretAccessKey": key, "Token": token,
-            "Expiration": "2036-01-01T00:00:00Z", "RoleArn": self.role,
+            "Expiration": "2036-01-01T00:00:00Z", "RoleArn": self.role.arn,
         })
     }
 
@@ -204,11 +204,11 @@ fn a_service_account_signs_in_with_its_token() {
     account.moto.enforce(false);
     let sandbox = account
         .sandbox()
-        .variable("AWS_ROLE_ARN", &account.role)
+        .variable("AWS_ROLE_ARN", &account.role.arn)
         .variable("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/secrets/eks.amazonaws.com/token")
         .file("/run/secrets/eks.amazonaws.com/token", "header.claims.signature");
     let Some(outcome) = account.both_read(&sandbox) else { return };
-    outcome.says(&format!("the role {} by the token in /run/secrets/eks", account.role));
+    outcome.says(&format!("the role {} by the token in /run/secrets/eks", account.role.arn));
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn e16_a_token_file_that_cannot_be_read_or_is_empty_stops_the_start() {
         let path = "/run/secrets/eks.amazonaws.com/token";
         account
             .sandbox()
-            .variable("AWS_ROLE_ARN", &account.role)
+            .variable("AWS_ROLE_ARN", &account.role.arn)
             .variable("AWS_WEB_IDENTITY_TOKEN_FILE", path)
     };
     let outcome = sandbox().start();
@@ -232,7 +232,7 @@ fn e16_a_token_file_that_cannot_be_read_or_is_empty_stops_the_start() {
 #[test]
 fn a_wrong_or_unknown_key_is_denied_and_told_apart() {
     let Some(account) = Account::open() else { return };
-    let Issued { id, key, token } = &account.issued;
+    let Session { id, key, token } = &account.issued;
     let sandbox = |id: &str, key: &str, token: &str| {
         let sandbox =
             account.sandbox().credential("AWS_ACCESS_KEY_ID", id).credential("AWS_SECRET_ACCESS_KEY", key);

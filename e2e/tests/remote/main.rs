@@ -7,6 +7,7 @@ mod aws;
 mod aws_faults;
 mod aws_identity;
 mod aws_permissions;
+mod aws_profile;
 mod aws_references;
 mod server;
 mod sign_in;

@@ -1,11 +1,16 @@
 //! AWS: where its services are, whom cryokey trusts there and how it signs in, from settings and bootstrap values.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Opening, SetupError};
 use crate::config::Config;
 use crate::error::{Problem, Reason};
 use crate::provider::aws::credentials::metadata::Mode;
+use crate::provider::aws::credentials::process::may_know;
+use crate::provider::aws::credentials::shared::Shared;
 use crate::provider::aws::credentials::{container, metadata};
 use crate::provider::aws::endpoint::{DEFAULT_REGION, Endpoints, is_region};
 use crate::provider::aws::{self, Aws, credentials};
@@ -14,13 +19,15 @@ use crate::provider::http::{self, Proxies};
 use crate::provider::tls::Trust;
 use crate::provider::{ProviderError, Source};
 use crate::setting::VARIABLE;
+use crate::system::accounts;
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Aws, ProviderError> {
     let Opening { config, environ, .. } = *opening;
     let names = [credentials::NAMES, &[VARIABLE.aws_region]].concat();
     let bootstrap = opening.bootstrap(&names);
+    let shared = shared(opening);
     let mut warnings = Vec::new();
-    let region = region(config, &bootstrap, &mut warnings)?;
+    let region = region(config, &bootstrap, &shared, &mut warnings)?;
     let proxies =
         Proxies::from_environ(environ).map_err(|error| SetupError::Proxy(error.variable).at(Source::Aws))?;
     let trusted = config.aws_ca_file.clone().map(|path| (path, VARIABLE.aws_ca_file));
@@ -30,7 +37,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Aws, ProviderError> {
         allow_http: config.allow_http.clone(),
         ..http::Settings::default()
     };
-    let method = credentials::choose(&identity(config), &bootstrap);
+    let method = credentials::choose(&identity(config), &bootstrap, &shared);
     warnings.extend(bootstrap.into_warnings());
     Ok(Aws::new(aws::Settings {
         endpoints: endpoints(config, region),
@@ -43,14 +50,30 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Aws, ProviderError> {
     }))
 }
 
-/// A file, a variable, or with a warning AWS's own oldest region.
+fn shared(opening: &Opening<'_>) -> Shared {
+    let Opening { config, environ, .. } = *opening;
+    let text = |bytes| OsStr::from_bytes(bytes);
+    let known = environ.entries().filter(|entry| may_know(entry.name()));
+    Shared {
+        profile: config.aws_profile.clone(),
+        config: config.aws_config_file.clone(),
+        credentials: config.aws_credentials_file.clone(),
+        home: accounts::home(environ).path().map(Path::to_owned),
+        environment: known.filter_map(|it| Some((text(it.name()), text(it.value()?)))).collect(),
+        ..Shared::default()
+    }
+}
+
+/// A file, a variable, the profile, or with a warning AWS's own oldest region.
 fn region(
     config: &Config,
     bootstrap: &Bootstrap<'_>,
+    shared: &Shared,
     warnings: &mut Vec<Problem>,
 ) -> Result<String, ProviderError> {
     let of_file = bootstrap.in_file(VARIABLE.aws_region)?.map(|found| found.text().to_owned());
-    let Some(region) = of_file.or_else(|| config.aws_region.clone()) else {
+    let given = of_file.or_else(|| config.aws_region.clone());
+    let Some(region) = given.map_or_else(|| shared.region(), |region| Ok(Some(region)))? else {
         let what = format!("no region is set, so cryokey reads from {DEFAULT_REGION}");
         let fix = format!("set {}", VARIABLE.aws_region);
         warnings.push(Problem::new(Reason::Configuration, VARIABLE.aws_region, what, fix));

@@ -116,6 +116,12 @@ impl Endpoints {
     }
 }
 
+/// Where roles of the IAM Identity Center of a region are found.
+#[must_use]
+pub fn portal(region: &str) -> String {
+    format!("https://portal.sso.{region}.{}", partition_of(region).domain)
+}
+
 fn partition_of(region: &str) -> Partition {
     let found = PARTITIONS.iter().find(|partition| region.starts_with(partition.regions));
     found.copied().unwrap_or(partition("", "aws", "amazonaws.com", "api.aws"))

@@ -8,6 +8,7 @@ pub mod lookup;
 mod read;
 pub mod scope;
 pub mod sigv4;
+pub mod sts;
 mod value;
 pub mod wire;
 pub mod xml;

@@ -20,6 +20,18 @@ pub struct Credentials {
     pub session_token: Option<Secret>,
 }
 
+impl Credentials {
+    /// An explicit copy.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            access_key_id: self.access_key_id.duplicate(),
+            secret_access_key: self.secret_access_key.duplicate(),
+            session_token: self.session_token.as_ref().map(Secret::duplicate),
+        }
+    }
+}
+
 /// Who signs, for which service, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Signing<'a> {

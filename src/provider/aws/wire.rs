@@ -52,6 +52,12 @@ impl Wire {
         Ok(Self { client: client.map_err(AwsError::Tls)?, endpoints, late: AtomicI64::new(0) })
     }
 
+    /// For what is neither signed nor an operation of a service.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Where the services are.
     #[must_use]
     pub fn endpoints(&self) -> &Endpoints {

@@ -11,9 +11,14 @@ use super::{Network, http};
 /// The region of all tests.
 pub(crate) const REGION: &str = "eu-central-1";
 
-/// A key that was made for a time.
-#[derive(Clone)]
-pub(crate) struct Issued {
+/// A role, which every identity of the account may assume that has the permission.
+pub(crate) struct Role {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+}
+
+/// Keys that end by themselves.
+pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) key: String,
     pub(crate) token: String,
@@ -89,21 +94,31 @@ impl Amazon {
         self.iam("PutUserPolicy", &parameters);
     }
 
-    /// A role with a policy of one statement: its ARN.
-    pub(crate) fn role(&self, statement: &Value) -> String {
+    /// A role with a policy of one statement.
+    pub(crate) fn role(&self, statement: &Value) -> Role {
         let name = unique("role");
-        let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
-        let made = self.iam("CreateRole", &[("RoleName", &name), ("AssumeRolePolicyDocument", &trust)]);
-        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
-        self.iam("PutRolePolicy", &[("RoleName", &name), ("PolicyName", "all"), ("PolicyDocument", &policy)]);
-        element(&made, "Arn")
+        let trust = json!({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"});
+        let trust = json!({"Version": "2012-10-17", "Statement": [trust]}).to_string();
+        let parameters = [("RoleName", name.as_str()), ("AssumeRolePolicyDocument", &trust)];
+        let arn = element(&self.iam("CreateRole", &parameters), "Arn");
+        let role = Role { name, arn };
+        self.allow_role(&role, statement);
+        role
     }
 
-    /// A key for a role.
-    pub(crate) fn assume(&self, role: &str) -> Issued {
-        let parameters = [("RoleArn", role), ("RoleSessionName", "test")];
+    /// Replaces a role's policy.
+    pub(crate) fn allow_role(&self, role: &Role, statement: &Value) {
+        let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        let parameters =
+            [("RoleName", role.name.as_str()), ("PolicyName", "all"), ("PolicyDocument", &policy)];
+        self.iam("PutRolePolicy", &parameters);
+    }
+
+    /// Keys of a role.
+    pub(crate) fn session(&self, role: &Role) -> Session {
+        let parameters = [("RoleArn", role.arn.as_str()), ("RoleSessionName", "test")];
         let made = self.query("sts", "2011-06-15", "AssumeRole", &parameters);
-        Issued {
+        Session {
             id: element(&made, "AccessKeyId"),
             key: element(&made, "SecretAccessKey"),
             token: element(&made, "SessionToken"),

@@ -12,6 +12,7 @@ mod ministack;
 mod moto;
 mod network;
 mod openbao;
+mod portal;
 mod proxy;
 mod sandbox;
 mod service;
@@ -26,7 +27,7 @@ mod outcome;
 #[path = "../../../../tests/it/support/tree.rs"]
 mod tree;
 
-pub(crate) use amazon::{Amazon, Issued, REGION, User, unique};
+pub(crate) use amazon::{Amazon, REGION, Role, Session, User, unique};
 pub(crate) use authority::{Authority, Certified};
 pub(crate) use dns::{Answer, Dns};
 pub(crate) use http::{exchange, request};
@@ -39,6 +40,7 @@ pub(crate) use moto::{Moto, SECRETS_MANAGER, STS, moto};
 pub(crate) use network::{Network, REFUSING_V6, network};
 pub(crate) use openbao::{Client, NAME, OpenBao, READ, openbao, sealed_openbao, text};
 pub(crate) use outcome::Outcome;
+pub(crate) use portal::{PORTAL, Portal};
 pub(crate) use proxy::{BlackHole, Fault, Proxy};
 pub(crate) use sandbox::{SHOW, Sandbox};
 pub(crate) use service::{Asked, Service};

@@ -20,8 +20,6 @@ pub(super) enum IdentityError {
     Nothing,
     /// The service that gives containers their keys does not.
     Service(HttpError),
-    /// AWS does not accept the token of the other identity provider for this role.
-    WebIdentity,
 }
 
 /// Why the metadata service gives no key.
@@ -53,7 +51,7 @@ impl Cause for IdentityError {
         match self {
             Self::EmptyFile | Self::Half | Self::NoRole | Self::Nothing => Kind::Misconfigured,
             // Asked only because nothing else was given, it is the last to say no.
-            Self::Metadata(_) | Self::WebIdentity => Kind::Denied,
+            Self::Metadata(_) => Kind::Denied,
             Self::NotJson => Kind::Nonsense,
             Self::Service(error) => error.kind(),
         }
@@ -76,7 +74,6 @@ impl Cause for IdentityError {
             Self::NotJson => format!("{place} does not answer with JSON"),
             Self::Nothing => format!("nothing to sign in at AWS with: {place} is not set"),
             Self::Service(error) => error.what(place),
-            Self::WebIdentity => format!("AWS does not accept the token for the role {place}"),
         }
     }
 
@@ -94,7 +91,7 @@ impl Cause for IdentityError {
             }
             Self::Metadata(_) | Self::Nothing => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as files in the secrets directory or variables, or \
-                 give the container a role"
+                 AWS_PROFILE, or give the container a role"
                     .into()
             }
             Self::NoRole => "set it to the ARN of the role".into(),
@@ -103,9 +100,6 @@ impl Cause for IdentityError {
                 "use https, or an address that only this machine reaches, such as 169.254.170.23".into()
             }
             Self::Service(error) => error.fix(),
-            Self::WebIdentity => {
-                "check the role's trust policy: the identity provider, and its conditions on `aud` and `sub`".into()
-            }
         }
     }
 }

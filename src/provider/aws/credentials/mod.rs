@@ -2,8 +2,14 @@
 
 pub mod container;
 mod error;
+pub mod ini;
 pub mod metadata;
+pub mod process;
+pub mod profile;
+mod profile_error;
 mod service;
+pub mod shared;
+mod sso;
 pub mod web_identity;
 
 use std::path::PathBuf;
@@ -11,8 +17,11 @@ use std::path::PathBuf;
 use self::container::Container;
 use self::error::IdentityError;
 use self::metadata::Metadata;
+use self::profile::{Elsewhere, Profile};
+use self::shared::Shared;
 use self::web_identity::WebIdentity;
 use super::sigv4::Credentials;
+use super::sts::{Role, SESSION};
 use super::wire::Wire;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, Origin};
 use crate::provider::{Deadline, ProviderError, http};
@@ -32,6 +41,8 @@ pub enum Method {
         /// `AWS_SESSION_TOKEN`.
         token: Option<Bootstrapped>,
     },
+    /// A profile of the files that AWS's tools share, and what it takes from outside of them.
+    Profile(Profile, Option<Box<Self>>),
     /// A role, for a token of another identity provider.
     WebIdentity(WebIdentity),
     /// The role of this task or pod.
@@ -61,6 +72,7 @@ impl Method {
     pub fn label(&self) -> String {
         match self {
             Self::Keys { key, .. } => format!("the key in {}", key.origin()),
+            Self::Profile(profile, _) => profile.label(),
             Self::WebIdentity(identity) => identity.label(),
             Self::Container(container) => container.label(),
             Self::Metadata(metadata) => metadata.label(),
@@ -75,18 +87,27 @@ impl Method {
                 let values = [Some(id), Some(key), token.as_ref()].into_iter().flatten();
                 values.filter_map(Bootstrapped::consumed).map(str::to_owned).collect()
             }
+            Self::Profile(_, elsewhere) => elsewhere.as_ref().map(|it| it.consumed()).unwrap_or_default(),
             // What the platform gave belongs to the app as well.
             Self::WebIdentity(_) | Self::Container(_) | Self::Metadata(_) => Vec::new(),
         }
     }
 }
 
-/// Chooses, without asking anybody: a key; what the platform put into the environment; and last the metadata service,
-/// which is the only one that may not be there. A value that exists and cannot be used ends the search: another one would not be
-/// the one that was meant.
-pub fn choose(settings: &Settings, bootstrap: &Bootstrap<'_>) -> Result<Method, ProviderError> {
+/// Chooses, without asking anybody: a key; the profile that is named; what the platform put into the environment; the
+/// default profile; and last the metadata service, which is the only one that may not be there. A value that exists and
+/// cannot be used ends the search: another one would not be the one that was meant.
+pub fn choose(
+    settings: &Settings,
+    bootstrap: &Bootstrap<'_>,
+    shared: &Shared,
+) -> Result<Method, ProviderError> {
     if let Some(keys) = keys(bootstrap)? {
         return Ok(keys);
+    }
+    let profile = || profile(settings, bootstrap, shared);
+    if let Some(profile) = if shared.profile.is_some() { profile()? } else { None } {
+        return Ok(profile);
     }
     if let Some(identity) = web_identity(settings)? {
         return Ok(Method::WebIdentity(identity));
@@ -94,14 +115,54 @@ pub fn choose(settings: &Settings, bootstrap: &Bootstrap<'_>) -> Result<Method, 
     if let Some(container) = Container::choose(&settings.container, bootstrap)? {
         return Ok(Method::Container(container));
     }
+    if let Some(profile) = profile()? {
+        return Ok(profile);
+    }
+    metadata(settings)
+}
+
+fn profile(
+    settings: &Settings,
+    bootstrap: &Bootstrap<'_>,
+    shared: &Shared,
+) -> Result<Option<Method>, ProviderError> {
+    let Some(profile) = profile::find(shared)? else { return Ok(None) };
+    let elsewhere = profile.elsewhere().map(|source| elsewhere(source, settings, bootstrap));
+    Ok(Some(Method::Profile(profile, elsewhere.transpose()?.map(Box::new))))
+}
+
+/// What a profile takes from outside of the shared files.
+fn elsewhere(
+    source: &Elsewhere,
+    settings: &Settings,
+    bootstrap: &Bootstrap<'_>,
+) -> Result<Method, ProviderError> {
+    match source {
+        Elsewhere::Environment => {
+            keys(bootstrap)?.ok_or_else(|| IdentityError::Nothing.at("AWS_ACCESS_KEY_ID"))
+        }
+        Elsewhere::EcsContainer => {
+            let container = Container::choose(&settings.container, bootstrap)?.map(Method::Container);
+            container.ok_or_else(|| IdentityError::Nothing.at("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
+        }
+        Elsewhere::Ec2InstanceMetadata => metadata(settings),
+        Elsewhere::WebIdentity { role, token_file } => {
+            Ok(Method::WebIdentity(WebIdentity { token_file: token_file.clone(), role: role.clone() }))
+        }
+    }
+}
+
+fn metadata(settings: &Settings) -> Result<Method, ProviderError> {
     let metadata = Metadata::choose(&settings.metadata).map(Method::Metadata);
     metadata.ok_or_else(|| IdentityError::Nothing.at("AWS_ACCESS_KEY_ID"))
 }
 
 fn web_identity(settings: &Settings) -> Result<Option<WebIdentity>, ProviderError> {
     let Some(token_file) = settings.token_file.clone() else { return Ok(None) };
-    let role = settings.role.clone().ok_or_else(|| IdentityError::NoRole.at("AWS_ROLE_ARN"))?;
-    Ok(Some(WebIdentity { token_file, role, session_name: settings.session_name.clone() }))
+    let arn = settings.role.clone().ok_or_else(|| IdentityError::NoRole.at("AWS_ROLE_ARN"))?;
+    let session = settings.session_name.clone().unwrap_or_else(|| SESSION.to_owned());
+    let role = Role { arn, session, external_id: None, duration: None };
+    Ok(Some(WebIdentity { token_file, role }))
 }
 
 /// A session token belongs to the key beside it: one from another kind of place would spoil it.
@@ -134,6 +195,10 @@ pub fn obtain(
             secret_access_key: key.secret().duplicate(),
             session_token: token.as_ref().map(|token| token.secret().duplicate()),
         }),
+        Method::Profile(profile, elsewhere) => {
+            let base = elsewhere.as_ref().map(|method| obtain(method, wire, http, deadline)).transpose()?;
+            profile.obtain(base, wire, deadline)
+        }
         Method::WebIdentity(identity) => identity.obtain(wire, deadline),
         Method::Container(container) => container.obtain(http, deadline),
         Method::Metadata(metadata) => metadata.obtain(http, deadline),

@@ -1,0 +1,277 @@
+//! The Security Token Service: from one identity to another. Source: the service's API reference.
+
+use zeroize::Zeroizing;
+
+use super::endpoint::Service;
+use super::error::AwsError;
+use super::sigv4::Credentials;
+use super::wire::{Call, Wire};
+use super::xml;
+use crate::escape::escaped;
+use crate::provider::{Cause, Deadline, Kind, ProviderError};
+use crate::secret::Secret;
+
+/// What a session is called where no name is configured.
+pub const SESSION: &str = "cryokey";
+
+/// A role that cryokey assumes, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its ARN.
+    pub arn: String,
+    /// What the session is called in AWS's logs.
+    pub session: String,
+    /// What the role's trust policy may ask for.
+    pub external_id: Option<String>,
+    /// How long the session lasts, in seconds.
+    pub duration: Option<u32>,
+}
+
+/// Assumes a role as another identity.
+pub fn assume_role(
+    role: &Role,
+    as_whom: &Credentials,
+    wire: &Wire,
+    deadline: Deadline,
+) -> Result<Credentials, ProviderError> {
+    let duration = role.duration.map(|seconds| seconds.to_string());
+    let mut parameters = vec![("RoleArn", role.arn.as_str()), ("RoleSessionName", &role.session)];
+    parameters.extend(role.external_id.as_deref().map(|id| ("ExternalId", id)));
+    parameters.extend(duration.as_deref().map(|seconds| ("DurationSeconds", seconds)));
+    let sent = send("AssumeRole", &parameters, &role.arn, Some(as_whom), wire, deadline);
+    sent.map_err(|error| StsError::of(error).at(escaped(&role.arn)))
+}
+
+/// Assumes a role with a token of another identity provider, which needs no signature.
+pub fn assume_role_with_web_identity(
+    role: &Role,
+    token: &Secret,
+    wire: &Wire,
+    deadline: Deadline,
+) -> Result<Credentials, ProviderError> {
+    let place = escaped(&role.arn);
+    let Ok(token) = std::str::from_utf8(token.expose()) else { return Err(StsError::Token.at(place)) };
+    let parameters =
+        [("RoleArn", role.arn.as_str()), ("RoleSessionName", &role.session), ("WebIdentityToken", token)];
+    let sent = send("AssumeRoleWithWebIdentity", &parameters, &role.arn, None, wire, deadline);
+    sent.map_err(|error| match error {
+        AwsError::Denied { .. } | AwsError::Invalid { .. } | AwsError::Refused(_) => {
+            StsError::Token.at(place)
+        }
+        error => StsError::Other(error).at(place),
+    })
+}
+
+/// Sends an operation that makes temporary keys.
+fn send(
+    action: &'static str,
+    parameters: &[(&str, &str)],
+    resource: &str,
+    credentials: Option<&Credentials>,
+    wire: &Wire,
+    deadline: Deadline,
+) -> Result<Credentials, AwsError> {
+    let body = form(action, parameters);
+    let headers = vec![("content-type", b"application/x-www-form-urlencoded".as_slice())];
+    let call = Call { service: Service::Sts, headers, body: &body, action, resource: resource.to_owned() };
+    temporary_keys(&wire.send(&call, credentials, deadline)?)
+}
+
+/// The body of a request. It may hold a token, so its buffer never grows: a grown one leaves a copy behind.
+fn form(action: &str, parameters: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
+    let all = [("Action", action), ("Version", "2011-06-15")];
+    let all = || all.iter().chain(parameters);
+    let room = all().map(|(name, value)| name.len() + 3 * value.len() + 2).sum();
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
+    for (name, value) in all() {
+        if !body.is_empty() {
+            body.push(b'&');
+        }
+        body.extend_from_slice(name.as_bytes());
+        body.push(b'=');
+        body.extend(value.bytes().flat_map(percent_encoded));
+    }
+    body
+}
+
+/// A byte as it is written in a form or in a query.
+pub(super) fn percent_encoded(byte: u8) -> impl Iterator<Item = u8> {
+    let is_plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let digit = |half: u8| {
+        char::from_digit(u32::from(half), 16).map_or(b'0', |digit| digit.to_ascii_uppercase() as u8)
+    };
+    let encoded = if is_plain {
+        [Some(byte), None, None]
+    } else {
+        [b'%', digit(byte >> 4), digit(byte & 15)].map(Some)
+    };
+    encoded.into_iter().flatten()
+}
+
+fn temporary_keys(reply: &[u8]) -> Result<Credentials, AwsError> {
+    let element = |name| {
+        let text = xml::element(reply, name).filter(|text| !text.expose().is_empty());
+        text.ok_or(AwsError::member(name))
+    };
+    Ok(Credentials {
+        access_key_id: element("AccessKeyId")?,
+        secret_access_key: element("SecretAccessKey")?,
+        session_token: Some(element("SessionToken")?),
+    })
+}
+
+/// Why a role could not be assumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum StsError {
+    /// A policy does not allow it: the identity's own, or the role's trust policy.
+    Denied {
+        /// Who asked, as far as the service told.
+        identity: Option<String>,
+        /// The ARN of the role.
+        role: String,
+    },
+    /// The service does not take what the request says of the role.
+    Refused {
+        /// Its code.
+        code: String,
+    },
+    /// AWS does not accept a token of another identity provider for the role.
+    Token,
+    /// The region has to be activated first.
+    NoRegion,
+    /// It is no matter of roles.
+    Other(AwsError),
+}
+
+impl StsError {
+    fn of(error: AwsError) -> Self {
+        match error {
+            AwsError::Denied { identity, resource, .. } => Self::Denied { identity, role: resource },
+            AwsError::Invalid { code } if code == "RegionDisabledException" => Self::NoRegion,
+            AwsError::Invalid { code } => Self::Refused { code },
+            other => Self::Other(other),
+        }
+    }
+
+    fn at(self, place: impl Into<String>) -> ProviderError {
+        ProviderError::new(place, self)
+    }
+}
+
+impl Cause for StsError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Denied { .. } | Self::Token => Kind::Denied,
+            Self::Refused { .. } | Self::NoRegion => Kind::Misconfigured,
+            Self::Other(error) => error.kind(),
+        }
+    }
+
+    fn what(&self, place: &str) -> String {
+        match self {
+            Self::Denied { identity, .. } => {
+                let identity = identity.as_deref().unwrap_or("the identity that cryokey signs in with");
+                format!("{identity} may not assume the role {place}, or the role does not exist")
+            }
+            Self::Refused { code } => format!("the role {place} cannot be assumed this way ({code})"),
+            Self::Token => format!("AWS does not accept the token for the role {place}"),
+            Self::NoRegion => format!("the role {place} cannot be assumed in a region that is not activated"),
+            Self::Other(error) => error.what(&format!("assuming the role {place}")),
+        }
+    }
+
+    fn fix(&self) -> String {
+        match self {
+            Self::Denied { identity, role } => format!(
+                "allow `sts:AssumeRole` on {} in the identity's policy, and add to the role's trust policy: {}; its \
+                 conditions, such as an external id, must hold too",
+                escaped(role),
+                trust(identity.as_deref())
+            ),
+            Self::Refused { .. } => {
+                "check `role_arn`, `role_session_name`, `external_id` and `duration_seconds`, \
+                                     which is at most 3600 for a role that is assumed by another one"
+                    .into()
+            }
+            Self::Token => {
+                "check the role's trust policy: the identity provider, and its conditions on `aud` and `sub`"
+                    .into()
+            }
+            Self::NoRegion => {
+                "activate AWS STS in that region (IAM, account settings), or set another one".into()
+            }
+            Self::Other(error) => error.fix(),
+        }
+    }
+}
+
+/// A statement of a role's trust policy, to be pasted.
+fn trust(identity: Option<&str>) -> String {
+    let identity = identity.unwrap_or("ARN of the identity");
+    format!(r#"{{"Effect": "Allow", "Principal": {{"AWS": "{identity}"}}, "Action": "sts:AssumeRole"}}"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::123456789012:role/app";
+
+    fn text(secret: &crate::secret::Secret) -> String {
+        String::from_utf8(secret.expose().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_form_never_outgrows_its_buffer() {
+        let worst = "\u{1}".repeat(10_000);
+        let body = form("AssumeRoleWithWebIdentity", &[("WebIdentityToken", &worst)]);
+        assert!(body.capacity() < body.len() + 200, "{}", body.capacity());
+    }
+
+    #[test]
+    fn a_form_is_encoded_byte_by_byte() {
+        let body = form("AssumeRole", &[("RoleArn", ROLE), ("ExternalId", "a b&c=é~")]);
+        assert_eq!(
+            String::from_utf8(body.to_vec()).unwrap(),
+            "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fapp\
+             &ExternalId=a%20b%26c%3D%C3%A9~"
+        );
+    }
+
+    #[test]
+    fn keys_are_those_of_the_reply_and_none_may_be_missing() {
+        let reply = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA</AccessKeyId>\
+                     <SecretAccessKey>a/b</SecretAccessKey><SessionToken>t=</SessionToken></Credentials>\
+                     </AssumeRoleResult></AssumeRoleResponse>";
+        let keys = temporary_keys(reply.as_bytes()).unwrap();
+        assert_eq!(text(&keys.access_key_id), "ASIA");
+        assert_eq!(text(&keys.secret_access_key), "a/b");
+        assert_eq!(keys.session_token.as_ref().map(text).as_deref(), Some("t="));
+        for member in ["AccessKeyId", "SecretAccessKey", "SessionToken"] {
+            let error = temporary_keys(reply.replace(member, "Other").as_bytes()).unwrap_err();
+            assert_eq!(error, AwsError::member(member));
+        }
+    }
+
+    #[test]
+    fn a_denied_role_is_named_with_the_statement_that_trusts_the_identity() {
+        let user = "arn:aws:iam::123456789012:user/ci";
+        let message =
+            format!("User: {user} is not authorized to perform: sts:AssumeRole on resource: {ROLE}");
+        let denied = AwsError::of_code("AccessDenied", 403, &message, "sts:AssumeRole", ROLE);
+        let error = StsError::of(denied).at(escaped(ROLE));
+        assert_eq!(error.kind(), Kind::Denied);
+        assert!(error.to_string().contains(user) && error.to_string().contains(ROLE), "{error}");
+        assert!(error.fix().contains(&format!(r#""Principal": {{"AWS": "{user}"}}"#)), "{}", error.fix());
+    }
+
+    #[test]
+    fn each_refusal_has_its_kind() {
+        let kind =
+            |code, status| StsError::of(AwsError::of_code(code, status, "", "sts:AssumeRole", ROLE)).kind();
+        assert_eq!(kind("ValidationError", 400), Kind::Misconfigured);
+        assert_eq!(kind("RegionDisabledException", 403), Kind::Misconfigured);
+        assert_eq!(kind("ExpiredToken", 403), Kind::Denied);
+        assert_eq!(kind("InternalFailure", 500), Kind::Unreachable);
+    }
+}
