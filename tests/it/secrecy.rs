@@ -44,3 +44,16 @@ fn another_process_of_the_same_user_reads_neither_memory_nor_environment() {
     }
     assert_eq!(test.finish(running, false).code, 0);
 }
+
+#[test]
+fn nothing_of_rusts_own_start_comes_before_the_moment_from_which_cryokey_cannot_be_read() {
+    if !require(Need::Strace) {
+        return;
+    }
+    let test = Test::profile().traced(["-e", "trace=prctl,poll,ppoll"]);
+    test.start().succeeded();
+    let trace = test.trace();
+    let at = |call: &str| trace.find(call).unwrap_or_else(|| panic!("no {call} in {trace}"));
+    // Before it calls main, Rust's runtime asks whether the standard streams are open.
+    assert!(at("PR_SET_DUMPABLE, SUID_DUMP_DISABLE") < at("poll("), "{trace}");
+}
