@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::fmt::Display;
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::environ::{Environ, variable};
 use crate::error::{Failure, Problem};
 use crate::escape::escaped;
 use crate::suggest::did_you_mean;
+use crate::system::output;
 
 /// `PIPE_BUF`: POSIX promises that a pipe for which `poll` reports room takes this much at once.
 const LONGEST_LINE: usize = 4_096;
@@ -23,7 +24,7 @@ const LONGEST_FIX: usize = 600;
 const MOST_NAMES: usize = 20;
 
 /// How long to wait for a full pipe before the line is dropped.
-const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -155,25 +156,11 @@ impl Logger {
         text
     }
 
-    /// Writes only when `poll` reports room: stderr may be a pipe without a reader, and its flags (`O_NONBLOCK`) are
-    /// shared with other processes, so they must not be changed.
-    fn send(&self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && self.can_write() {
-            match rustix::io::write(rustix::stdio::stderr(), bytes) {
-                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn can_write(&self) -> bool {
-        let patience = if self.is_stuck.get() { Timespec { tv_sec: 0, tv_nsec: 0 } } else { PATIENCE };
-        let stderr = rustix::stdio::stderr();
-        let mut descriptors = [PollFd::new(&stderr, PollFlags::OUT)];
-        let is_ready = matches!(poll(&mut descriptors, Some(&patience)), Ok(1));
-        self.is_stuck.set(!is_ready);
-        is_ready
+    /// After a line that nobody read in time, the others do not wait.
+    fn send(&self, bytes: &[u8]) {
+        let patience = if self.is_stuck.get() { Duration::ZERO } else { PATIENCE };
+        let sent = output::write_all(rustix::stdio::stderr(), bytes, patience);
+        self.is_stuck.set(sent == Err(Errno::TIMEDOUT));
     }
 }
 

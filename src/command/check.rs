@@ -32,12 +32,13 @@ pub(super) fn run(
     let is_refused = !findings.errors.is_empty();
     let failure = is_refused.then(|| pipeline::refuse(findings.errors.clone(), &config, log));
     let report = Report::new(&resolution, &findings, &delivery, &config, ages, failure.as_ref());
-    print(&match format {
+    let text = match format {
         ReportFormat::Table => {
             log.leave_problems_to_report();
             report.table(report::is_terminal())
         }
         ReportFormat::Json => report.json(),
-    })?;
+    };
+    print(&text, config.start_timeout)?;
     failure.map_or(Ok(()), Err)
 }

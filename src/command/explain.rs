@@ -43,10 +43,11 @@ pub(super) fn run(
             problems.push(undeclared(name, &config));
         }
     }
-    print(&match format {
+    let text = match format {
         ReportFormat::Table => explanations.iter().map(Explanation::text).collect(),
         ReportFormat::Json => Explanation::json(&explanations),
-    })?;
+    };
+    print(&text, config.start_timeout)?;
     if problems.is_empty() { Ok(()) } else { Err(Failure { phase: Phase::Resolve, problems }) }
 }
 

@@ -9,12 +9,16 @@ mod pipeline;
 mod run;
 
 use std::convert::Infallible;
-use std::io::Write as _;
+use std::time::Duration;
 
 use crate::cli::{self, Command};
 use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem, Reason};
 use crate::logger::Logger;
+use crate::system::output;
+
+/// How long to wait for who reads standard output, where no startup timeout is configured.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a command. `run` never returns when it succeeds.
 pub fn run(command: Command, environ: &Environ, log: &Logger) -> Result<(), Failure> {
@@ -25,15 +29,14 @@ pub fn run(command: Command, environ: &Environ, log: &Logger) -> Result<(), Fail
         Command::Check(flags, format) => check::run(flags, format, environ, log),
         Command::Explain(flags, format, names) => explain::run(flags, format, &names, environ, log),
         Command::Init(options) => init::run(&options, log),
-        Command::Help => print(cli::HELP),
-        Command::Version => print(concat!("cryokey ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Help => print(cli::HELP, PATIENCE),
+        Command::Version => print(concat!("cryokey ", env!("CARGO_PKG_VERSION"), "\n"), PATIENCE),
     }
 }
 
-/// Only this function writes to stdout.
-fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
+/// Only this function writes to stdout. Gives up when nothing could be written for this long.
+fn print(text: &str, patience: Duration) -> Result<(), Failure> {
+    output::write_all(rustix::stdio::stdout(), text.as_bytes(), patience).map_err(|error| {
         let what = format!("cannot write to standard output: {error}");
         Failure::one(
             Phase::Usage,

@@ -1,5 +1,6 @@
 //! The operating system: reading files that may block or grow, writing files that must be complete, accounts.
 
 pub mod accounts;
+pub mod output;
 pub mod read;
 pub mod write;

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::support::{Need, Outcome, SHOW, Test, canary, chmod, declared, executable, full_pipe, require};
 
@@ -277,6 +280,73 @@ fn g15_a_full_log_pipe_does_not_hold_up_a_refusal() {
     let outcome = Test::new().stderr(writer).start();
     assert_eq!(outcome.code, 66);
     assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+}
+
+/// A terminal that nobody reads, with its other end.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let terminal = open(ptsname(&master, Vec::new()).unwrap(), flags, Mode::empty()).unwrap();
+    fcntl_setfl(&terminal, OFlags::RDWR).unwrap();
+    (master, terminal)
+}
+
+/// One that takes nothing more.
+fn full_terminal() -> (OwnedFd, OwnedFd) {
+    let (master, terminal) = terminal();
+    fcntl_setfl(&terminal, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
+    while rustix::io::write(&terminal, &[b'x'; 512]).is_ok() {}
+    while rustix::io::write(&terminal, b"x").is_ok() {}
+    fcntl_setfl(&terminal, OFlags::RDWR).unwrap();
+    (master, terminal)
+}
+
+#[test]
+fn l08_a_terminal_that_nobody_reads_does_not_hold_up_the_app_or_a_refusal() {
+    let names: Vec<String> = (0..400).map(|number| format!("S{number:03}")).collect();
+    let test = names.iter().fold(Test::with(&declared(&names, "")), |test, name| test.secret(name, "x"));
+    let (missing, mut test) = (declared(&names, "required = true\n"), test);
+    for (_master, terminal) in [full_terminal(), terminal()] {
+        test = test.stderr(terminal.try_clone().unwrap());
+        let outcome = test.start();
+        outcome.app();
+        assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+        let outcome = Test::with(&missing).stderr(terminal).start();
+        assert_eq!(outcome.code, 66);
+        assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+    }
+}
+
+#[test]
+fn l08_a_report_whose_reader_does_not_read_ends_within_the_startup_timeout() {
+    let (_reader, pipe) = full_pipe();
+    let (_master, terminal) = full_terminal();
+    for stdout in [pipe, terminal] {
+        for line in [["check", "--format=json"], ["explain", "SECRET_KEY"]] {
+            let test = Test::profile().variable("CRYOKEY_START_TIMEOUT", "1s");
+            let outcome = test.stdout(stdout.try_clone().unwrap()).command(line);
+            assert!(outcome.took < Duration::from_secs(5), "{line:?} {:?}", outcome.took);
+            outcome.says("cannot write to standard output").says("reason=io");
+            assert_eq!(outcome.code, 74, "{}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn l08_a_report_whose_reader_is_slow_is_written_to_its_end() {
+    let (reader, writer) = full_pipe();
+    let test = Test::profile().stdout(writer);
+    let reader = thread::spawn(move || {
+        let mut read = Vec::new();
+        thread::sleep(Duration::from_millis(500));
+        fs::File::from(reader).read_to_end(&mut read).unwrap();
+        String::from_utf8(read).unwrap()
+    });
+    assert_eq!(test.command(["check"]).code, 0);
+    drop(test);
+    assert!(reader.join().unwrap().contains("SECRET_KEY"));
 }
 
 #[test]

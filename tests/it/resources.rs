@@ -1,8 +1,11 @@
 //! Little memory, few descriptors, many secrets.
 
+use std::fs;
 use std::time::Duration;
 
-use crate::support::{Need, Test, canary, declared, require};
+use tempfile::TempDir;
+
+use crate::support::{Need, REQUIRED, Test, canary, declared, memory, require};
 
 /// So many secrets of so many bytes, with this in each one's table.
 fn secrets(count: usize, size: usize, rule: &str) -> Test {
@@ -57,6 +60,49 @@ fn h05_ten_thousand_secrets_of_a_hundred_bytes_start_in_seconds() {
     assert_eq!(app.get("S09999").unwrap().len(), 100);
     // Two seconds is what users feel; three times as much is for a debug build among other tests. bench/ is exact.
     assert!(outcome.took < Duration::from_secs(6), "{:?}", outcome.took);
+}
+
+/// A directory in memory with so many names of one file: much cheaper than so many files.
+fn crowd(count: usize, name: impl Fn(usize) -> String) -> TempDir {
+    let directory = memory();
+    let one = directory.path().join("one");
+    fs::write(&one, "value").unwrap();
+    (0..count).for_each(|number| fs::hard_link(&one, directory.path().join(name(number))).unwrap());
+    directory
+}
+
+/// The name with some of its letters small, by the bits of the number.
+fn spelling(name: &str, number: usize) -> String {
+    let letters = name.chars().enumerate();
+    letters
+        .map(|(at, letter)| if number >> at & 1 == 1 { letter.to_ascii_lowercase() } else { letter })
+        .collect()
+}
+
+/// The second that a start may take beyond its budget, and a little for a debug build among other tests.
+const BEYOND: Duration = Duration::from_millis(1_500);
+
+#[test]
+fn l07_a_secrets_directory_with_400_000_entries_starts_or_is_refused_in_time_and_little_memory() {
+    let directory = crowd(400_000, |number| format!("stranger-{number}"));
+    fs::write(directory.path().join("TOKEN"), canary()).unwrap();
+    let test = Test::with(REQUIRED).variable("CRYOKEY_SECRETS_DIR", directory.path());
+    let test = test.through_shell("ulimit -v 65536; exec \"$@\"");
+    test.start().app();
+    // Also where each is a spelling of the declared name.
+    let spelt = crowd(400_000, |number| spelling("SECRETTOKENOFTHEAPP", number));
+    let other = Test::with("[secret.SECRETTOKENOFTHEAPP]\nrequired = true\n");
+    let other =
+        other.variable("CRYOKEY_SECRETS_DIR", spelt.path()).through_shell("ulimit -v 65536; exec \"$@\"");
+    let outcome = other.start();
+    assert!(outcome.took < BEYOND, "{:?}", outcome.took);
+    outcome.refused(65, "resolve", "SECRETTOKENOFTHEAPP", "invalid").says("files whose names are spellings");
+    // A budget that does not suffice is kept.
+    let outcome = test.variable("CRYOKEY_START_TIMEOUT", "10ms").start();
+    assert!(outcome.took < BEYOND, "{:?}", outcome.took);
+    outcome
+        .refused(75, "resolve", "TOKEN", "timeout")
+        .says("was not read before the startup timeout expired");
 }
 
 #[test]

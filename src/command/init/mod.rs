@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use self::draft::MOST_NAMES;
 pub use self::draft::{Draft, Source, Sources, draft};
-use super::print;
+use super::{PATIENCE, print};
 use crate::cli::Init;
 use crate::error::{Failure, Phase, Problem, Reason};
 use crate::escape::escaped_path;
@@ -56,7 +56,7 @@ pub(super) fn run(options: &Init, log: &Logger) -> Result<(), Failure> {
     draft.warnings.iter().for_each(|warning| log.warn(warning));
     let output = options.output.clone().unwrap_or_else(|| OUTPUT.into());
     if output == Path::new("-") {
-        return print(&draft.text);
+        return print(&draft.text, PATIENCE);
     }
     save(&output, &draft.text, options.force).map_err(failed)?;
     let shown = escaped_path(&output);

@@ -47,14 +47,19 @@ impl Directory {
         Ok(Self { descriptor })
     }
 
-    /// Calls for each name in the directory. `Err`: it may be searched but not listed.
-    pub(super) fn list(&self, mut name: impl FnMut(&CStr)) -> Result<(), Errno> {
+    /// Calls for each name in the directory, until that fails. Outer `Err`: it may be searched but not listed.
+    pub(super) fn list<E>(
+        &self,
+        mut name: impl FnMut(&CStr) -> Result<(), E>,
+    ) -> Result<Result<(), E>, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let entries = rustix::fs::openat(&self.descriptor, ".", flags, Mode::empty()).and_then(Dir::new)?;
         for entry in entries {
-            name(entry?.file_name());
+            if let Err(error) = name(entry?.file_name()) {
+                return Ok(Err(error));
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     pub(super) fn mode(&self) -> u32 {

@@ -35,6 +35,10 @@ pub enum FileError {
     Planted {
         owner: u32,
     },
+    /// A secrets directory with more files for the declared names than could be meant.
+    Spellings {
+        most: usize,
+    },
     Time,
     TooLarge,
 }
@@ -132,7 +136,9 @@ impl Cause for FileError {
             | Self::Outside
             | Self::Permission(_)
             | Self::Planted { .. } => Kind::Denied,
-            Self::NotADirectory | Self::NotRegular(_) | Self::TooLarge => Kind::Invalid,
+            Self::NotADirectory | Self::NotRegular(_) | Self::Spellings { .. } | Self::TooLarge => {
+                Kind::Invalid
+            }
             Self::LeadsNowhere => Kind::NotFound,
             Self::Changing | Self::Errno(_) => Kind::Io,
             Self::Time => Kind::TimedOut,
@@ -167,6 +173,9 @@ impl Cause for FileError {
                     "{place} is a hard link to a file of uid {owner}, in a directory that every user can write"
                 )
             }
+            Self::Spellings { most } => {
+                format!("{place} has more than {most} files whose names are spellings of declared names")
+            }
             Self::Time => format!("{place} was not read before the startup timeout expired"),
             Self::TooLarge => format!("{place} is larger than {LIMIT} bytes"),
         }
@@ -200,6 +209,7 @@ impl Cause for FileError {
             Self::Outside => "make the link point to a file in the secrets directory".into(),
             Self::Permission(permission) => permission.fix(),
             Self::Planted { .. } => "let only root and the app's user write to the secrets directory".into(),
+            Self::Spellings { .. } => "leave one file for each name in the directory".into(),
             Self::Time => "check why reading is slow, or raise CRYOKEY_START_TIMEOUT".into(),
             Self::TooLarge => {
                 format!("a secret has at most {LIMIT} bytes; deliver larger data as a volume")

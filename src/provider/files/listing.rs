@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::ffi::CStr;
 
 use super::directory::Directory;
+use super::error::FileError;
 use crate::escape::escaped;
 use crate::name::EnvName;
-use crate::provider::{Names, Want};
+use crate::provider::{Deadline, Names, Want};
 
 /// A message names no more of the files that stand for nothing.
 const MOST_STRANGERS: usize = 8;
@@ -27,18 +28,37 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    pub(super) fn new(directory: &Directory, names: &Names, prefix: &str) -> Self {
+    pub(super) fn new(
+        directory: &Directory,
+        names: &Names,
+        prefix: &str,
+        deadline: Deadline,
+    ) -> Result<Self, FileError> {
         let mut listing = Self::default();
-        let listed = directory.list(|file| listing.add(file, names, prefix));
-        if listed.is_err() {
+        let most = most_matches(names);
+        let listed = directory.list(|file| {
+            listing.add(file, names, prefix);
+            listing.within(most, deadline)
+        });
+        let Ok(listed) = listed else {
             // It may be searched, but not listed: the usual spellings are tried one by one.
-            return Self { matches: spelt(names, prefix), ..Self::default() };
-        }
+            return Ok(Self { matches: spelt(names, prefix), ..Self::default() });
+        };
+        listed?;
         listing.is_listed = true;
         listing.drop_second_names(directory);
         // The order of a directory is the file system's own affair; what is read is always in the same order.
         listing.matches.sort_unstable();
-        listing
+        Ok(listing)
+    }
+
+    /// Anyone who may write there could otherwise use up the startup's time and memory.
+    fn within(&self, most: usize, deadline: Deadline) -> Result<(), FileError> {
+        match () {
+            () if self.matches.len() > most => Err(FileError::Spellings { most }),
+            () if deadline.has_passed() => Err(FileError::Time),
+            () => Ok(()),
+        }
     }
 
     fn add(&mut self, file: &CStr, names: &Names, prefix: &str) {
@@ -101,6 +121,11 @@ impl Listing {
     }
 }
 
+/// More files that stand for wanted names are no directory of secrets: a name has one or two.
+fn most_matches(names: &Names) -> usize {
+    4 * names.wanted().count() + 100
+}
+
 /// The wanted name that a file stands for: as it is, or behind the prefix.
 fn wanted(file: &str, names: &Names, prefix: &str) -> Option<(String, Want)> {
     let look_up = |prefix: &str| {
@@ -145,7 +170,12 @@ mod tests {
         for file in files {
             std::fs::write(temporary.path().join(file), "x").unwrap();
         }
-        Listing::new(&Directory::open(temporary.path()).unwrap(), &names(wanted), prefix)
+        listed(&temporary, &names(wanted), prefix)
+    }
+
+    fn listed(directory: &tempfile::TempDir, names: &Names, prefix: &str) -> Listing {
+        let deadline = Deadline::after(std::time::Duration::from_mins(1));
+        Listing::new(&Directory::open(directory.path()).unwrap(), names, prefix, deadline).unwrap()
     }
 
     fn matched(listing: &Listing) -> Vec<(&str, &str)> {
@@ -171,7 +201,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         std::fs::write(temporary.path().join("DB"), "x").unwrap();
         std::os::unix::fs::symlink("DB", temporary.path().join("db")).unwrap();
-        let listing = Listing::new(&Directory::open(temporary.path()).unwrap(), &names(&["DB"]), "");
+        let listing = listed(&temporary, &names(&["DB"]), "");
         assert_eq!(matched(&listing), [("DB", "DB")]);
     }
 

@@ -58,7 +58,8 @@ impl Provider for Files {
             Err(errno) => return Err(self.directory_error(errno)),
         };
         self.check_directory(&directory)?;
-        let listing = Listing::new(&directory, &request.names, &self.settings.name_prefix);
+        let listing = Listing::new(&directory, &request.names, &self.settings.name_prefix, deadline)
+            .map_err(|error| error.at(self.shown()))?;
         for _ in 0..ATTEMPTS {
             let generations = generations(&directory, request);
             match directory.pin() {

@@ -66,6 +66,7 @@ pub(crate) struct Test {
     canaries: Canaries,
     user: Option<u32>,
     stderr: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
 }
 
 impl Test {
@@ -85,6 +86,7 @@ impl Test {
             canaries: Canaries::default(),
             user: None,
             stderr: None,
+            stdout: None,
             sandbox,
         };
         let (secrets, home) = (test.at("secrets"), test.at("home"));
@@ -255,6 +257,12 @@ impl Test {
         self
     }
 
+    /// Where standard output goes, instead of being read.
+    pub(crate) fn stdout(mut self, file: OwnedFd) -> Self {
+        self.stdout = Some(file);
+        self
+    }
+
     /// Starts the app that shows its environment.
     pub(crate) fn start(&self) -> Outcome {
         self.run(SHOW)
@@ -318,9 +326,10 @@ impl Test {
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]).env_clear().current_dir(self.at("work")).process_group(0);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        command
-            .stderr(self.stderr.as_ref().map_or_else(Stdio::piped, |file| file.try_clone().unwrap().into()));
+        let to = |file: &Option<OwnedFd>| -> Stdio {
+            file.as_ref().map_or_else(Stdio::piped, |file| file.try_clone().unwrap().into())
+        };
+        command.stdin(Stdio::null()).stdout(to(&self.stdout)).stderr(to(&self.stderr));
         let before = self.tree();
         Running { started: Instant::now(), child: command.spawn().unwrap(), before }
     }
