@@ -12,6 +12,9 @@ use crate::provider::{Deadline, Names, Want};
 /// A message names no more of the files that stand for nothing.
 const MOST_STRANGERS: usize = 8;
 
+/// So many entries take no time, and what cannot be read in time afterwards is reported by its own name.
+const FEW: usize = 1_000;
+
 /// What a directory lists.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
@@ -21,6 +24,8 @@ pub(super) struct Listing {
     strangers: Vec<String>,
     /// How many files there are, those of the system (`..data`) left out.
     count: usize,
+    /// How many entries were listed, whatever they are.
+    entries: usize,
     /// Whether the directory could be listed.
     is_listed: bool,
     /// What the files' names seem to begin with, though nobody said so.
@@ -53,10 +58,11 @@ impl Listing {
     }
 
     /// Anyone who may write there could otherwise use up the startup's time and memory.
-    fn within(&self, most: usize, deadline: Deadline) -> Result<(), FileError> {
+    fn within(&mut self, most: usize, deadline: Deadline) -> Result<(), FileError> {
+        self.entries += 1;
         match () {
             () if self.matches.len() > most => Err(FileError::Spellings { most }),
-            () if deadline.has_passed() => Err(FileError::Time),
+            () if self.entries > FEW && deadline.has_passed() => Err(FileError::Time),
             () => Ok(()),
         }
     }
