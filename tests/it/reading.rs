@@ -157,7 +157,7 @@ fn wait_for(test: &Test, text: &str) {
 }
 
 #[test]
-fn c16_a_name_file_and_the_secrets_directory_are_read_from_one_generation() {
+fn l11_c16_a_name_file_and_the_secrets_directory_are_read_from_one_generation() {
     if !require(Need::Trace) {
         return;
     }

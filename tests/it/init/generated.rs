@@ -178,7 +178,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_service_starts_with_the_manifest_for_it_and_with_the_one_for_all(
+    fn l10_a_service_starts_with_the_manifest_for_it_and_with_the_one_for_all(
         services in proptest::collection::vec(service(), 1..4),
         style in 0..3_usize,
     ) {

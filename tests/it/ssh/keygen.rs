@@ -145,7 +145,7 @@ fn what_ssh_does_not_use_is_refused_by_its_name() {
 }
 
 #[test]
-fn whatever_is_done_to_a_key_is_mended_or_refused_as_ssh_keygen_has_it() {
+fn l09_whatever_is_done_to_a_key_is_mended_or_refused_as_ssh_keygen_has_it() {
     if !require(Need::SshKeygen) {
         return;
     }
