@@ -8,7 +8,9 @@ use std::fmt::{Debug, Write as _};
 use cryokey::command::init::{Source, Sources, draft};
 use cryokey::manifest::{Manifest, write};
 use cryokey::name::{EnvName, Variant};
+use cryokey::provider::Cause as _;
 use cryokey::provider::aws::credentials::ini::Ini;
+use cryokey::provider::aws::{api, xml};
 use cryokey::provider::json::Json;
 use cryokey::provider::reference::Reference;
 use cryokey::ssh_key::Key;
@@ -92,6 +94,27 @@ pub fn vault(bytes: &[u8]) {
     assert_eq!(count(again), count(json));
     for (name, member) in json.members().unwrap_or_default() {
         assert!(json.at(&[&name]).is_some_and(|found| found.compact() == member.compact()), "{name:?}");
+    }
+}
+
+/// What AWS's services answer, as JSON or XML: each that was asked for once, and nothing else.
+pub fn aws_reply(bytes: &[u8]) {
+    let ids = ["app/db".to_owned(), "b".to_owned()];
+    if let Ok(entries) = api::batch(bytes, &ids, &str::to_owned) {
+        let mut answered: Vec<&String> = entries.iter().map(|(id, _)| id).collect();
+        answered.sort_unstable();
+        assert!(answered.into_iter().eq(&ids));
+        entries.iter().filter_map(|(_, stored)| stored.as_ref().err()).for_each(|error| {
+            assert_readable(&error.what("place"));
+            assert_readable(&error.fix());
+        });
+    }
+    if let Ok(page) = api::page(bytes) {
+        assert!(page.next.is_none_or(|next| !next.is_empty()));
+    }
+    let _ = Json::parse(bytes).map(api::stored);
+    for name in ["AccessKeyId", "Code"] {
+        let _ = xml::element(bytes, name);
     }
 }
 
@@ -239,5 +262,5 @@ mod tests {
         };
     }
 
-    replayed!(aws_config compose env_example manifest name reference setting ssh_key vault);
+    replayed!(aws_config aws_reply compose env_example manifest name reference setting ssh_key vault);
 }

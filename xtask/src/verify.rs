@@ -25,6 +25,7 @@ pub(crate) fn verify(minutes: u64) -> Result {
     let mut report = Report::default();
     report
         .long_step("kill sweep and swaps", "builds the tests, then about two minutes", || long_tests(&shell));
+    report.long_step("remote tests on HashiCorp Vault", "about a minute", || hashicorp(&shell));
     report.long_step("Miri on crates/init", "builds it first", || miri(&shell));
     fuzz(&shell, &mut report, minutes)?;
     let limit = minutes * FOR_MUTANTS;
@@ -40,6 +41,26 @@ pub(crate) fn verify(minutes: u64) -> Result {
 /// They are ordinary tests; the variable makes them take their long form.
 fn long_tests(shell: &Shell) -> Result<String> {
     let line = cmd!(shell, "cargo test --release --locked --test it -- verify_").env("CRYOKEY_VERIFY", "1");
+    Ok(Tally::read(&run(line)?).verdict()?)
+}
+
+/// What `OpenBao` shows in every test run, on the server that it comes from.
+fn hashicorp(shell: &Shell) -> Result<String> {
+    let cache = shell
+        .var("CRYOKEY_TEST_CACHE")
+        .or_else(|_| shell.var("HOME").map(|it| it + "/.cache/cryokey-tests"))?;
+    let vault = format!("{cache}/vault-1.21.1/vault");
+    if !shell.path_exists(&vault) {
+        return Err(
+            NotRun("it is not built; to run it: e2e/vault.sh, which takes 20 minutes".to_owned()).into()
+        );
+    }
+    let binary = project::target(shell, ".")?.join("release/cryokey");
+    let line = cmd!(
+        shell,
+        "cargo test --locked --manifest-path e2e/Cargo.toml --test remote -- vault:: sign_in:: server::"
+    );
+    let line = line.env("CRYOKEY_TEST_VAULT", vault).env("CRYOKEY_BINARY", binary);
     Ok(Tally::read(&run(line)?).verdict()?)
 }
 
