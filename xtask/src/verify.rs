@@ -58,7 +58,7 @@ fn hashicorp(shell: &Shell) -> Result<String> {
     let binary = project::target(shell, ".")?.join("release/cryokey");
     let line = cmd!(
         shell,
-        "cargo test --locked --manifest-path e2e/Cargo.toml --test remote -- vault:: sign_in:: server::"
+        "cargo test --locked --manifest-path e2e/Cargo.toml --features hashicorp --test remote -- vault:: vault_aws:: sign_in:: server::"
     );
     let line = line.env("CRYOKEY_TEST_VAULT", vault).env("CRYOKEY_BINARY", binary);
     Ok(Tally::read(&run(line)?).verdict()?)

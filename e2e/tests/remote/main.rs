@@ -13,3 +13,5 @@ mod server;
 mod sign_in;
 mod surroundings;
 mod vault;
+#[cfg(feature = "hashicorp")]
+mod vault_aws;

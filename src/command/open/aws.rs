@@ -13,6 +13,7 @@ use crate::provider::aws::credentials::process::may_know;
 use crate::provider::aws::credentials::shared::Shared;
 use crate::provider::aws::credentials::{container, metadata};
 use crate::provider::aws::endpoint::{DEFAULT_REGION, Endpoints, is_region};
+use crate::provider::aws::identity::Identity;
 use crate::provider::aws::{self, Aws, credentials};
 use crate::provider::bootstrap::Bootstrap;
 use crate::provider::http::{self, Proxies};
@@ -22,12 +23,27 @@ use crate::setting::VARIABLE;
 use crate::system::accounts;
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Aws, ProviderError> {
+    let config = opening.config;
+    let mut warnings = Vec::new();
+    Ok(Aws::new(aws::Settings {
+        identity: identity(opening, &mut warnings)?,
+        prefix: config.aws_prefix.clone(),
+        width: usize::try_from(config.max_requests).unwrap_or(1),
+        fresh_within: shortest_limit(config),
+        warnings,
+    }))
+}
+
+/// As whom cryokey is known at AWS, also for others that ask AWS.
+pub(super) fn identity(
+    opening: &Opening<'_>,
+    warnings: &mut Vec<Problem>,
+) -> Result<Identity, ProviderError> {
     let Opening { config, environ, .. } = *opening;
     let names = [credentials::NAMES, &[VARIABLE.aws_region]].concat();
     let bootstrap = opening.bootstrap(&names);
     let shared = shared(opening);
-    let mut warnings = Vec::new();
-    let region = region(config, &bootstrap, &shared, &mut warnings)?;
+    let region = region(config, &bootstrap, &shared, warnings)?;
     let proxies =
         Proxies::from_environ(environ).map_err(|error| SetupError::Proxy(error.variable).at(Source::Aws))?;
     let trusted = config.aws_ca_file.clone().map(|path| (path, VARIABLE.aws_ca_file));
@@ -37,17 +53,9 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Aws, ProviderError> {
         allow_http: config.allow_http.clone(),
         ..http::Settings::default()
     };
-    let method = credentials::choose(&identity(config), &bootstrap, &shared);
+    let method = credentials::choose(&sign_in(config), &bootstrap, &shared);
     warnings.extend(bootstrap.into_warnings());
-    Ok(Aws::new(aws::Settings {
-        endpoints: endpoints(config, region),
-        http,
-        prefix: config.aws_prefix.clone(),
-        width: usize::try_from(config.max_requests).unwrap_or(1),
-        method,
-        fresh_within: shortest_limit(config),
-        warnings,
-    }))
+    Ok(Identity { endpoints: endpoints(config, region), http, method })
 }
 
 fn shared(opening: &Opening<'_>) -> Shared {
@@ -82,7 +90,7 @@ fn region(
     if is_region(&region) { Ok(region) } else { Err(SetupError::Region.at(Source::Aws)) }
 }
 
-fn identity(config: &Config) -> credentials::Settings {
+fn sign_in(config: &Config) -> credentials::Settings {
     credentials::Settings {
         token_file: config.aws_token_file.clone(),
         role: config.aws_role.clone(),

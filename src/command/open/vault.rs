@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{Opening, SetupError};
+use super::{Opening, SetupError, aws};
 use crate::config::Config;
 use crate::environ::Environ;
 use crate::provider::bootstrap::Bootstrap;
 use crate::provider::http::{self, Proxies};
 use crate::provider::tls::{Identity, Trust};
-use crate::provider::vault::identity::{self, Offered};
+use crate::provider::vault::identity::{self, Auth, Offered};
 use crate::provider::vault::{self, Vault};
 use crate::provider::{ProviderError, Source};
 use crate::setting::VARIABLE;
@@ -24,14 +24,20 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Vault, ProviderError> {
         role: config.vault_role.clone(),
         jwt_file: config.vault_jwt_file.clone(),
         has_certificate: api.http.identity.is_some(),
+        aws_server_id: config.vault_aws_server_id.clone(),
     };
+    let mut warnings = Vec::new();
+    let is_by_aws = config.vault_auth == Some(Auth::Aws);
+    let aws = is_by_aws.then(|| aws::identity(opening, &mut warnings)).transpose()?;
+    let method = identity::choose(Offered::new(settings, aws, &bootstrap, environ));
+    warnings.extend(bootstrap.into_warnings());
     Ok(Vault::new(vault::Settings {
         api,
         paths: config.vault_paths.clone(),
         width: usize::try_from(config.max_requests).unwrap_or(1),
-        method: identity::choose(Offered::new(settings, &bootstrap, environ)),
+        method,
         single_use,
-        warnings: bootstrap.into_warnings(),
+        warnings,
     }))
 }
 

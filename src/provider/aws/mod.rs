@@ -4,6 +4,7 @@ pub mod api;
 pub mod credentials;
 pub mod endpoint;
 pub mod error;
+pub mod identity;
 pub mod lookup;
 mod read;
 pub mod scope;
@@ -17,32 +18,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::api::{Api, Stored};
-use self::credentials::{Method, obtain};
-use self::endpoint::Endpoints;
+use self::credentials::Method;
 use self::error::AwsError;
+use self::identity::Identity;
 use self::lookup::{Known, Sought, Version, Wanted};
 use self::scope::{Scope, name_of};
 use self::value::{SecretError, fields, value};
-use self::wire::Wire;
-use super::{
-    Access, Answer, Deadline, Found, Key, Names, Provider, ProviderError, Reading, Request, Want, http,
-};
+use super::{Access, Answer, Deadline, Found, Key, Names, Provider, ProviderError, Reading, Request, Want};
 use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 
 /// What AWS is read with.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where its services are.
-    pub endpoints: Endpoints,
-    /// How they are reached.
-    pub http: http::Settings,
+    /// As whom.
+    pub identity: Identity,
     /// What the names of the app's secrets begin with.
     pub prefix: Option<String>,
     /// How many requests there are at once.
     pub width: usize,
-    /// How to sign in, or why there is no way.
-    pub method: Result<Method, ProviderError>,
     /// The age at which a secret is too old for a rule.
     pub fresh_within: Option<Duration>,
     /// What finding the way gave to tell.
@@ -62,13 +56,14 @@ impl Aws {
 
     /// Signs in.
     fn session(&self, deadline: Deadline, answer: &mut Answer) -> Result<Arc<Api>, ProviderError> {
-        let wire =
-            Wire::new(self.0.endpoints.clone(), self.0.http.clone()).map_err(|error| error.at("AWS"))?;
-        let method = self.0.method.as_ref().map_err(Clone::clone)?;
-        let credentials = obtain(method, &wire, &self.0.http, deadline)?;
-        answer.notes.push(format!("sign-in at AWS: {}", method.label()));
+        let (wire, credentials) = self.0.identity.sign_in(deadline)?;
+        answer.notes.extend(self.label().map(|label| format!("sign-in at AWS: {label}")));
         answer.warnings.extend(wire.is_exposed().then(exposed));
         Ok(Arc::new(Api { wire, credentials }))
+    }
+
+    fn label(&self) -> Option<String> {
+        self.0.identity.method.as_ref().ok().map(Method::label)
     }
 
     /// Where names are looked for. `None`: every secret names its own place, and nothing else is to be delivered or can
@@ -97,7 +92,7 @@ impl Aws {
     /// The region of an ARN that is not the one that is asked.
     fn region_of_another<'a>(&self, key: &'a Key) -> Option<&'a str> {
         let region = key.path.strip_prefix("arn:")?.split(':').nth(2)?;
-        (region != self.0.endpoints.region).then_some(region)
+        (region != self.0.identity.endpoints.region).then_some(region)
     }
 
     fn referenced(&self, key: &Key, want: Want, known: &Known) -> Option<Found> {
@@ -132,12 +127,11 @@ impl Provider for Aws {
     }
 
     fn consumed(&self) -> Vec<String> {
-        self.0.method.as_ref().map(Method::consumed).unwrap_or_default()
+        self.0.identity.method.as_ref().map(Method::consumed).unwrap_or_default()
     }
 
     fn access(&self) -> Option<Access> {
-        let sign_in = self.0.method.as_ref().ok().map(Method::label);
-        Some(Access { endpoint: self.0.endpoints.shown(), sign_in })
+        Some(Access { endpoint: self.0.identity.endpoints.shown(), sign_in: self.label() })
     }
 }
 

@@ -116,15 +116,7 @@ impl Wire {
                 headers.copied().try_fold(request, |request, (name, value)| request.header(name, value))?;
             return Ok(request.body(call.body));
         };
-        let moment =
-            Timestamp::now().saturating_add(SignedDuration::from_secs(self.late.load(Ordering::Relaxed)));
-        let region = self.endpoints.region.as_str();
-        let signing = Signing {
-            credentials,
-            region,
-            service: call.service.name(),
-            moment: moment.unwrap_or(Timestamp::UNIX_EPOCH),
-        };
+        let signing = self.signing(call.service, credentials);
         let message = Message {
             method: "POST",
             host: request.authority(),
@@ -137,6 +129,14 @@ impl Wire {
             .into_iter()
             .try_fold(request, |request, (name, value)| request.header(name, value.as_slice()))?;
         Ok(request.body(call.body))
+    }
+
+    /// Signs for a service, at the time that AWS has.
+    #[must_use]
+    pub fn signing<'a>(&'a self, service: Service, credentials: &'a Credentials) -> Signing<'a> {
+        let late = SignedDuration::from_secs(self.late.load(Ordering::Relaxed));
+        let moment = Timestamp::now().saturating_add(late).unwrap_or(Timestamp::UNIX_EPOCH);
+        Signing { credentials, region: &self.endpoints.region, service: service.name(), moment }
     }
 
     /// By how much this machine's clock is late, if that explains the failure and is not known yet.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::error::IdentityError;
 use super::{Auth, Method, Offer, Offered, Settings};
 use crate::provider::ProviderError;
+use crate::provider::aws::identity::Identity;
 use crate::provider::bootstrap::Bootstrapped;
 use crate::provider::json::Json;
 use crate::syntax::Choice as _;
@@ -33,7 +34,7 @@ pub fn choose(offered: Offered) -> Result<Method, ProviderError> {
         (None, None) => IdentityError::Nothing,
     };
     let users = (offered.username, offered.password);
-    configured(&settings, users, offered.token_file)?.ok_or_else(|| missing.at("VAULT_TOKEN"))
+    configured(&settings, users, offered.aws, offered.token_file)?.ok_or_else(|| missing.at("VAULT_TOKEN"))
 }
 
 /// The secret id, and whether it has to be unwrapped.
@@ -48,6 +49,7 @@ fn secret_id_of(plain: Offer, wrapped: Offer) -> Result<Option<(Bootstrapped, bo
 fn configured(
     settings: &Settings,
     (username, password): (Offer, Offer),
+    aws: Option<Identity>,
     token_file: Offer,
 ) -> Result<Option<Method>, ProviderError> {
     let auth = settings.auth;
@@ -55,6 +57,7 @@ fn configured(
         Some(Auth::Kubernetes) => return kubernetes(settings).map(Some),
         Some(Auth::Jwt) => return jwt(settings).map(Some),
         Some(Auth::Cert) => return cert(settings).map(Some),
+        Some(Auth::Aws) => return by_aws(settings, aws).map(Some),
         Some(Auth::AppRole) => return Err(missing("VAULT_ROLE_ID and VAULT_SECRET_ID", Auth::AppRole)),
         Some(Auth::Token) => return token_file.and_then(from_file),
         Some(Auth::Userpass) | None => {}
@@ -81,6 +84,12 @@ fn jwt(settings: &Settings) -> Result<Method, ProviderError> {
     let auth = Auth::Jwt;
     let file = settings.jwt_file.clone().ok_or_else(|| missing("CRYOKEY_VAULT_JWT_FILE", auth))?;
     Ok(Method::Jwt { auth, mount: settings.mount(auth)?, role: settings.role.clone(), file })
+}
+
+fn by_aws(settings: &Settings, identity: Option<Identity>) -> Result<Method, ProviderError> {
+    let identity = identity.ok_or_else(|| missing("AWS_ACCESS_KEY_ID", Auth::Aws))?;
+    let (role, server_id) = (settings.role.clone(), settings.aws_server_id.clone());
+    Ok(Method::Aws { mount: settings.mount(Auth::Aws)?, role, server_id, identity: Box::new(identity) })
 }
 
 fn cert(settings: &Settings) -> Result<Method, ProviderError> {

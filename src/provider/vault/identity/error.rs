@@ -141,6 +141,10 @@ fn rejected(auth: &str) -> &'static str {
         "jwt" => {
             "check VAULT_ROLE, what it is bound to, whether the token has expired, and where jwt is mounted"
         }
+        "aws" => {
+            "check VAULT_ROLE, the ARN that it is bound to, the value of the header X-Vault-AWS-IAM-Server-ID, and where \
+             aws is mounted"
+        }
         "cert" => "check that a role trusts the certificate's issuer and names, and where cert is mounted",
         _ => "check VAULT_USERNAME and VAULT_PASSWORD, and where userpass is mounted",
     }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use super::api::Api;
 use crate::environ::{Environ, variable};
+use crate::provider::aws::credentials;
+use crate::provider::aws::identity::Identity;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, read_line};
 use crate::provider::http::Method as HttpMethod;
 use crate::provider::{ProviderError, Session};
@@ -38,6 +40,8 @@ pub const NAMES: &[&str] = &[
 pub enum Auth {
     /// A role id and a secret id.
     AppRole,
+    /// An identity at AWS, which Vault asks AWS about.
+    Aws,
     /// The client certificate of the TLS connection.
     Cert,
     /// A JSON Web Token from a file.
@@ -53,6 +57,7 @@ pub enum Auth {
 impl Choice for Auth {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("approle", Self::AppRole),
+        ("aws", Self::Aws),
         ("cert", Self::Cert),
         ("jwt", Self::Jwt),
         ("kubernetes", Self::Kubernetes),
@@ -74,6 +79,8 @@ pub struct Settings {
     pub jwt_file: Option<PathBuf>,
     /// Whether the TLS connection has a client certificate.
     pub has_certificate: bool,
+    /// What Vault's AWS method expects in a header, if it is configured to.
+    pub aws_server_id: Option<String>,
 }
 
 /// A bootstrap value, its absence, or why it cannot be used.
@@ -84,6 +91,8 @@ pub type Offer = Result<Option<Bootstrapped>, ProviderError>;
 pub struct Offered {
     /// What the settings say.
     pub settings: Settings,
+    /// The identity at AWS, where the settings ask for that.
+    pub aws: Option<Identity>,
     /// `VAULT_TOKEN`.
     pub token: Offer,
     /// `VAULT_WRAPPED_TOKEN`.
@@ -105,9 +114,15 @@ pub struct Offered {
 impl Offered {
     /// Looks at everything. What cannot be read matters only if its turn comes.
     #[must_use]
-    pub fn new(settings: Settings, bootstrap: &Bootstrap<'_>, environ: &Environ) -> Self {
+    pub fn new(
+        settings: Settings,
+        aws: Option<Identity>,
+        bootstrap: &Bootstrap<'_>,
+        environ: &Environ,
+    ) -> Self {
         Self {
             settings,
+            aws,
             token: bootstrap.get("VAULT_TOKEN"),
             wrapped_token: bootstrap.get("VAULT_WRAPPED_TOKEN"),
             role_id: bootstrap.get("VAULT_ROLE_ID"),
@@ -161,6 +176,17 @@ pub enum Method {
         /// The file.
         file: PathBuf,
     },
+    /// An identity at AWS.
+    Aws {
+        /// Where the method is mounted.
+        mount: String,
+        /// The role; without one, Vault takes that of the same name as the identity.
+        role: Option<String>,
+        /// What Vault expects in a header.
+        server_id: Option<String>,
+        /// The identity.
+        identity: Box<Identity>,
+    },
     /// The client certificate of the TLS connection.
     Cert {
         /// Where the method is mounted.
@@ -189,6 +215,10 @@ impl Method {
             Self::WrappedToken(token) => format!("the wrapped token in {}", token.origin()),
             Self::AppRole { mount, .. } => at("approle", mount),
             Self::Jwt { auth, mount, .. } => at(auth.text(), mount),
+            Self::Aws { mount, identity, .. } => {
+                let who = identity.method.as_ref().map(|method| format!(", as {}", method.label()));
+                format!("{}{}", at("aws", mount), who.unwrap_or_default())
+            }
             Self::Cert { mount, .. } => at("cert", mount),
             Self::Userpass { mount, .. } => at("userpass", mount),
         }
@@ -201,6 +231,9 @@ impl Method {
             Self::Token(token) | Self::WrappedToken(token) => &[token],
             Self::AppRole { role_id, secret_id, .. } => &[role_id, secret_id],
             Self::Userpass { username, password, .. } => &[username, password],
+            Self::Aws { identity, .. } => {
+                return identity.method.as_ref().map(credentials::Method::consumed).unwrap_or_default();
+            }
             Self::Jwt { .. } | Self::Cert { .. } => &[],
         };
         values.iter().filter_map(|value| value.consumed()).map(str::to_owned).collect()

@@ -1,10 +1,12 @@
 //! From a way to sign in to a token.
 
+use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
 
 use super::error::IdentityError;
 use super::{Auth, Method, Token};
 use crate::escape::{escaped, escaped_path};
+use crate::provider::aws::sigv4::Header;
 use crate::provider::bootstrap::{Bootstrapped, read_line};
 use crate::provider::http::Method as HttpMethod;
 use crate::provider::json::Json;
@@ -53,6 +55,21 @@ pub fn sign_in(
             let role = role.iter().map(|role| ("role", role.as_str()));
             let body: Vec<_> = role.chain([("jwt", token.text())]).collect();
             vault.log_in(*auth, &format!("auth/{mount}/login"), &body)
+        }
+        Method::Aws { mount, role, server_id, identity } => {
+            let asked = identity.introduction(server_id.as_deref(), deadline)?;
+            let headers = headers(&asked.headers);
+            let encoded = [asked.url.as_bytes(), asked.body.as_bytes(), &headers].map(Base64::encode_string);
+            let [url, body, headers] = encoded.map(Zeroizing::new);
+            let role = role.iter().map(|role| ("role", role.as_str()));
+            let members = [
+                ("iam_http_request_method", "POST"),
+                ("iam_request_url", &url),
+                ("iam_request_body", &body),
+                ("iam_request_headers", &headers),
+            ];
+            let body: Vec<_> = role.chain(members).collect();
+            vault.log_in(Auth::Aws, &format!("auth/{mount}/login"), &body)
         }
         Method::Cert { mount, role } => {
             let body: Vec<_> = role.iter().map(|role| ("name", role.as_str())).collect();
@@ -140,6 +157,13 @@ impl Vault<'_> {
         let reply = self.api.call(HttpMethod::Post, "sys/wrapping/unwrap", token, None, self.deadline);
         reply.map_err(|error| refused(error, IdentityError::Lost))
     }
+}
+
+/// Headers as Vault wants them: a JSON object.
+fn headers(headers: &[Header]) -> Zeroizing<Vec<u8>> {
+    let text = |value| std::str::from_utf8(value).unwrap_or_default();
+    let members: Vec<_> = headers.iter().map(|(name, value)| (*name, text(value))).collect();
+    json(&members)
 }
 
 fn client_token(json: Json<'_>) -> Result<Secret, VaultError> {

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::provider::Kind;
+use crate::provider::aws::endpoint::Endpoints;
+use crate::provider::{Kind, http};
 
 /// What an offer can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +64,17 @@ impl World {
             role: self.role.then(|| "app".to_owned()),
             jwt_file: self.jwt_file.then(|| "/jwt".into()),
             has_certificate: self.has_certificate,
+            aws_server_id: None,
+        };
+        let at_aws = || Identity {
+            endpoints: Endpoints::default(),
+            http: http::Settings::default(),
+            method: Err(IdentityError::Nothing.at("AWS_ACCESS_KEY_ID")),
         };
         Offered {
             settings,
+            // It is looked for only where the settings ask for it.
+            aws: (self.auth == Some(Auth::Aws)).then(at_aws),
             token,
             wrapped_token,
             role_id,
@@ -89,6 +98,7 @@ impl World {
             Method::AppRole { .. } => "approle",
             Method::Jwt { auth, .. } => auth.text(),
             Method::Cert { .. } => "cert",
+            Method::Aws { .. } => "aws",
             Method::Userpass { .. } => "userpass",
         };
         Ok(word.to_owned())
@@ -117,6 +127,7 @@ impl World {
             Some(Auth::Kubernetes) => only(self.role, "kubernetes"),
             Some(Auth::Jwt) => only(self.jwt_file, "jwt"),
             Some(Auth::Cert) => only(self.has_certificate, "cert"),
+            Some(Auth::Aws) => Ok("aws".to_owned()),
             Some(Auth::AppRole) => misconfigured,
             Some(Auth::Userpass) => only(users == [Here, Here], "userpass"),
             None if users.contains(&Unusable) => misconfigured,
@@ -243,7 +254,7 @@ fn only_the_values_that_were_used_are_taken_from_the_app() {
         };
         let deadline = crate::provider::Deadline::after(std::time::Duration::from_secs(20));
         let bootstrap = Bootstrap::read(secrets, &environ, Vec::new(), NAMES, deadline);
-        let mut offered = Offered::new(Settings::default(), &bootstrap, &environ);
+        let mut offered = Offered::new(Settings::default(), None, &bootstrap, &environ);
         for name in names {
             match name {
                 "BAO_TOKEN" => offered.token = Ok(None),
