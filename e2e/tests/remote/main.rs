@@ -12,6 +12,7 @@ mod aws_references;
 mod server;
 mod sign_in;
 mod surroundings;
+mod two;
 mod vault;
 #[cfg(feature = "hashicorp")]
 mod vault_aws;
