@@ -6,6 +6,7 @@
 mod measure;
 mod names;
 mod peers;
+mod remote;
 mod report;
 mod scale;
 mod secrets;
@@ -76,7 +77,7 @@ fn run(setup: &Setup) -> Result<(), String> {
     ours.must_deliver(&secrets)?;
 
     let mut others = vec![
-        (subject::floor(&setup.floor, &secrets), Some(1.3)),
+        (subject::floor(&setup.floor, &secrets), Some(1.15)),
         (subject::shell(&setup.shell, &secrets), None),
     ];
     for (name, program) in &setup.peers {
@@ -90,6 +91,17 @@ fn run(setup: &Setup) -> Result<(), String> {
     report::comparisons(&rows, &setup.absent);
     report::figures(&figures(setup, &ours, &others)?);
     report::scale(&scale::measure(&setup.ours, &setup.trivial, &directory)?);
+    remote(setup, &directory)
+}
+
+fn remote(setup: &Setup, directory: &Directory) -> Result<(), String> {
+    let server = remote::serve().map_err(|error| error.to_string())?;
+    let measured = remote::cases(server).into_iter().map(|case| {
+        eprintln!("{}", case.name);
+        let measured = remote::measure(&case, &setup.ours, &setup.trivial, server, &directory.path)?;
+        Ok((case, measured))
+    });
+    report::remote(&measured.collect::<Result<Vec<_>, String>>()?);
     Ok(())
 }
 
@@ -105,8 +117,8 @@ fn figures(setup: &Setup, ours: &Subject, others: &[(Subject, Option<f64>)]) -> 
     let run = |subject: &Subject| measure::run(subject, &setup.trivial);
     let (our_run, alone) = (run(ours)?, run(&subject::alone())?);
     let mut figures = vec![
-        Figure::at_most("static binary, stripped, MiB", mib(size), 2.0),
-        Figure::at_most("peak memory, 16 files, MiB", mib(our_run.memory), 3.0),
+        Figure::at_most("static binary, stripped, MB", megabytes(size), 3.8),
+        Figure::at_most("peak memory, 16 files, MiB", mib(our_run.memory), 1.2),
         Figure::for_scale("peak memory of the trivial app alone, MiB", mib(alone.memory)),
     ];
     let mut faults = vec![
@@ -120,6 +132,11 @@ fn figures(setup: &Setup, ours: &Subject, others: &[(Subject, Option<f64>)]) -> 
     }
     figures.append(&mut faults);
     Ok(figures)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "sizes of programs are far below 2^52 bytes")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 #[allow(clippy::cast_precision_loss, reason = "sizes of programs are far below 2^52 bytes")]

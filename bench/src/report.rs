@@ -2,6 +2,7 @@
 
 use crate::measure::{Pairs, Spread};
 use crate::mib;
+use crate::remote::{Case, Limit, Measured};
 use crate::scale::{self, Size};
 
 /// Each further secret may cost this much more at the largest step than at the one before, and the cost still counts
@@ -90,6 +91,33 @@ pub(crate) fn scale(sizes: &[Size]) {
         println!(
             "\nLinear: the last step costs {:.2} times the one before; must be {must_be}: {verdict}.",
             last / before
+        );
+    }
+}
+
+pub(crate) fn remote(cases: &[(Case, Measured)]) {
+    println!("\n## Remote sources, 20 ms there and back\n");
+    println!(
+        "A server in the driver that takes no time itself, without TLS; the floor is a client that knows all requests."
+    );
+    println!("Milliseconds, as above.\n");
+    println!("| case | ours | floor | ours / floor | must be | | peak memory, MiB |");
+    println!("|---|---|---|---|---|---|---|");
+    for (case, Measured { ours, floor, memory }) in cases {
+        let ratio = ours.median / floor.median;
+        let (must_be, verdict) = match case.at_most {
+            Limit::Ratio(limit) => judge(ratio, Some(limit)),
+            Limit::Milliseconds(limit) => {
+                let (text, verdict) = judge(ours.median, Some(limit));
+                (format!("{text} ms"), verdict)
+            }
+        };
+        println!(
+            "| {} | {} | {} | {ratio:.2} | {must_be} | {verdict} | {:.2} |",
+            case.name,
+            spread(ours),
+            spread(floor),
+            mib(*memory)
         );
     }
 }
