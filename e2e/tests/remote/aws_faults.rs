@@ -229,3 +229,33 @@ fn all_of_21_secrets_are_asked_for_in_batches_of_20() {
     assert_eq!(batches.iter().sum::<usize>(), 21, "{batches:?}");
     assert!(batches.iter().all(|size| *size <= 20), "{batches:?}");
 }
+
+#[test]
+fn e15_a_throttled_sign_in_is_tried_again() {
+    const KEYS: &str = "<AssumeRoleWithWebIdentityResponse><Credentials><AccessKeyId>ASIA</AccessKeyId>\
+                        <SecretAccessKey>key</SecretAccessKey><SessionToken>token</SessionToken></Credentials>\
+                        </AssumeRoleWithWebIdentityResponse>";
+    let Some(network) = network() else { return };
+    let (value, count) = (canary(), AtomicUsize::new(0));
+    let service = start(network, &value, move |asked| {
+        if asked.header("x-amz-target").is_some() {
+            return None;
+        }
+        let code = ["Throttling", "IDPCommunicationError"].get(count.fetch_add(1, Ordering::SeqCst));
+        let refused =
+            |code| (400, format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>"));
+        Some(code.map_or_else(|| (200, KEYS.to_owned()), refused))
+    });
+    let sandbox = sandbox(network, &service)
+        .variable("AWS_ACCESS_KEY_ID", "")
+        .variable("AWS_SECRET_ACCESS_KEY", "")
+        .variable("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/app")
+        .variable("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/secrets/token")
+        .variable("CRYOKEY_START_TIMEOUT", "30s")
+        .credential_file("token", &canary());
+    sandbox.start().app().has("TOKEN", &value);
+    let asked = service.asked();
+    assert_eq!(asked.len(), 5, "{asked:?}");
+    assert!(asked[0].header("authorization").is_none(), "a token needs no signature");
+    assert_eq!(asked[4].header("x-amz-security-token"), Some("token"));
+}
