@@ -12,6 +12,7 @@ mod aws_references;
 mod server;
 mod sign_in;
 mod surroundings;
+mod term;
 mod two;
 mod vault;
 #[cfg(feature = "hashicorp")]

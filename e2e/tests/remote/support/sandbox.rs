@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Child;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use e2e::program::until;
 use e2e::{program, project};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -173,15 +174,28 @@ pub(crate) struct Running<'a> {
 
 impl Running<'_> {
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = if self.sandbox.is_pid_1 { self.first_process() } else { Pid::from_child(&self.child) };
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid().unwrap(), signal).unwrap();
+    }
+
+    /// Until then, a shell prepares its directories, and is no first process that obeys signals.
+    pub(crate) fn wait_for_cryokey(&self) {
+        until("the shell has become cryokey", Duration::from_secs(20), || {
+            let name = self
+                .pid()
+                .and_then(|pid| fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).ok());
+            if name.as_deref().is_some_and(|name| name.trim() == "cryokey") { Ok(()) } else { Err(name) }
+        });
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        if self.sandbox.is_pid_1 { self.first_process() } else { Some(Pid::from_child(&self.child)) }
     }
 
     /// What unshare forked. Otherwise, no process stands between the test and cryokey.
-    fn first_process(&self) -> Pid {
+    fn first_process(&self) -> Option<Pid> {
         let parent = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
-        Pid::from_raw(children.trim().parse().unwrap()).unwrap()
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+        Pid::from_raw(children.trim().parse().ok()?)
     }
 
     #[track_caller]
