@@ -25,6 +25,7 @@ pub(crate) fn verify(minutes: u64) -> Result {
     let mut report = Report::default();
     report
         .long_step("kill sweep and swaps", "builds the tests, then about two minutes", || long_tests(&shell));
+    report.long_step("starts at once", "under a minute", || storm(&shell));
     report.long_step("remote tests on HashiCorp Vault", "about a minute", || hashicorp(&shell));
     report.long_step("Miri on crates/init", "builds it first", || miri(&shell));
     fuzz(&shell, &mut report, minutes)?;
@@ -44,6 +45,18 @@ fn long_tests(shell: &Shell) -> Result<String> {
     Ok(Tally::read(&run(line)?).verdict()?)
 }
 
+/// The long form of the remote tests that have one.
+fn storm(shell: &Shell) -> Result<String> {
+    let line = cmd!(shell, "cargo test --locked --manifest-path e2e/Cargo.toml --test remote -- verify_");
+    let line = line.env("CRYOKEY_VERIFY", "1").env("CRYOKEY_BINARY", release(shell)?);
+    Ok(Tally::read(&run(line)?).verdict()?)
+}
+
+/// What `long_tests` built.
+fn release(shell: &Shell) -> Result<std::path::PathBuf> {
+    Ok(project::target(shell, ".")?.join("release/cryokey"))
+}
+
 /// What `OpenBao` shows in every test run, on the server that it comes from.
 fn hashicorp(shell: &Shell) -> Result<String> {
     let cache = shell
@@ -55,12 +68,11 @@ fn hashicorp(shell: &Shell) -> Result<String> {
             NotRun("it is not built; to run it: e2e/vault.sh, which takes 20 minutes".to_owned()).into()
         );
     }
-    let binary = project::target(shell, ".")?.join("release/cryokey");
     let line = cmd!(
         shell,
         "cargo test --locked --manifest-path e2e/Cargo.toml --features hashicorp --test remote -- vault:: vault_aws:: sign_in:: server::"
     );
-    let line = line.env("CRYOKEY_TEST_VAULT", vault).env("CRYOKEY_BINARY", binary);
+    let line = line.env("CRYOKEY_TEST_VAULT", vault).env("CRYOKEY_BINARY", release(shell)?);
     Ok(Tally::read(&run(line)?).verdict()?)
 }
 

@@ -11,6 +11,7 @@ mod aws_profile;
 mod aws_references;
 mod server;
 mod sign_in;
+mod storm;
 mod surroundings;
 mod term;
 mod two;
