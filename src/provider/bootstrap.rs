@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_wins_over_a_variable_and_its_line_end_is_no_part_of_it() {
+    fn e07_a_file_wins_over_a_variable_and_its_line_end_is_no_part_of_it() {
         let token = |files, variables| get(files, variables, &[], "VAULT_TOKEN").unwrap();
         assert_eq!(token(&[("vault-token", b"a\n")], &["VAULT_TOKEN=b"]), Some(at("a", "vault-token")));
         assert_eq!(token(&[("VAULT_TOKEN", b"a\r\n")], &[]), Some(at("a", "VAULT_TOKEN")));

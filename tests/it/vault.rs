@@ -347,7 +347,7 @@ fn a_reference_without_a_field_is_for_a_secret_with_one_field() {
 }
 
 #[test]
-fn what_is_missing_in_the_settings_is_78_and_says_which_variable() {
+fn e05_e06_what_is_missing_or_forbidden_in_the_settings_is_78_and_says_which_variable() {
     let server = holding(json!({}));
     let refused = |test: Test, text: &str| {
         test.start().refused(78, "resolve", "DB_PASSWORD", "configuration").says(text);
@@ -365,6 +365,35 @@ fn what_is_missing_in_the_settings_is_78_and_says_which_variable() {
     );
     let password = test(&server, "secret/app").variable("VAULT_ADDR", format!("https://u:{}@v", "hunter22"));
     password.start().refused(78, "resolve", "DB_PASSWORD", "configuration").does_not_say("hunter22");
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn d22_one_of_five_required_that_is_missing_stops_all_and_is_named_alone() {
+    let data = json!({"A": canary(), "B": canary(), "C": canary(), "D": canary()});
+    let manifest: String =
+        ["A", "B", "C", "D", "E"].map(|it| format!("[secret.{it}]\nrequired = true\n")).concat();
+    let outcome = with(&manifest, &holding(data), "secret/app").start();
+    outcome.refused(66, "resolve", "E", "missing");
+}
+
+#[test]
+fn d23_an_outage_of_what_is_optional_is_told_and_stops_nothing_where_strictness_is_off() {
+    let server = always(503, "{}");
+    let strict = with("[secret.DB_PASSWORD]\n", &server, "secret/app");
+    strict.start().refused(75, "resolve", "Vault", "unreachable");
+    let lenient =
+        with("[secret.DB_PASSWORD]\n", &server, "secret/app").variable("STRICT_SECRET_MODE", "false");
+    let outcome = lenient.start();
+    outcome.app().has_no("DB_PASSWORD");
+    outcome.says("cannot read secrets from Vault");
+}
+
+#[test]
+fn e08_an_empty_token_file_is_never_sent() {
+    let server = holding(json!({}));
+    let outcome = test(&server, "secret/app").without("VAULT_TOKEN").secret("VAULT_TOKEN", "\n").start();
+    outcome.refused(78, "resolve", "DB_PASSWORD", "configuration").says("VAULT_TOKEN");
     assert!(server.requests().is_empty());
 }
 

@@ -91,7 +91,7 @@ fn d09_throttling_without_end_is_temporary() {
 }
 
 #[test]
-fn what_aws_refuses_for_good_is_not_asked_again() {
+fn d14_what_aws_refuses_for_good_is_not_asked_again() {
     let Some(network) = network() else { return };
     for (status, code, exit, reason) in [
         (400, "DecryptionFailure", 77, "denied"),

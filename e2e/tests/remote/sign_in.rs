@@ -249,7 +249,7 @@ fn a_batch_token_which_cannot_be_revoked_is_left_to_expire() {
 }
 
 #[test]
-fn a_token_that_may_not_revoke_itself_is_a_warning() {
+fn e21_a_token_that_may_not_revoke_itself_is_a_warning() {
     let Some(bao) = openbao() else { return };
     let stored = Stored::new(bao);
     let mount = stored.team.sign_in("userpass");

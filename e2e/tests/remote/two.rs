@@ -103,3 +103,13 @@ fn a_dead_source_does_not_stop_a_start_that_needs_nothing_of_it_where_strictness
     outcome.app().has("ONLY_VAULT", &both.in_vault);
     outcome.says("cannot read secrets from AWS");
 }
+
+#[test]
+fn e04_without_a_ca_bundle_the_built_in_roots_count_and_the_message_says_what_to_set() {
+    let Some(both) = Both::open() else { return };
+    let manifest = "[secret.ONLY_VAULT]\nrequired = true\n[secret.ONLY_AWS]\nrequired = true\n";
+    let outcome =
+        both.sandbox("vault,aws", None, None).manifest(manifest).variable("SSL_CERT_FILE", "").start();
+    assert_eq!(outcome.code, 69, "{}", outcome.stderr);
+    outcome.says("no trusted CA signed its certificate").says("VAULT_CACERT").says("AWS_CA_BUNDLE");
+}

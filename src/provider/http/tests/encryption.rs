@@ -99,7 +99,7 @@ fn answering_with(bytes: &'static [u8]) -> String {
 }
 
 #[test]
-fn a_server_without_a_common_version_is_refused_for_good() {
+fn e02_a_server_without_a_common_version_is_refused_for_good() {
     // A fatal alert protocol_version; a ServerHello of TLS 1.1 with TLS_RSA_WITH_AES_128_CBC_SHA.
     const HELLO: &[u8] = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02\
         0123456789abcdef0123456789abcdef\x00\x00\x2f\x00";
@@ -166,7 +166,7 @@ fn fault_of(trust: Trust) -> TlsFileFault {
 }
 
 #[test]
-fn a_ca_file_that_cannot_be_used_is_refused_by_its_name() {
+fn e03_a_ca_file_that_cannot_be_used_is_refused_by_its_name() {
     let directory = tempfile::tempdir().unwrap();
     let good = std::fs::read_to_string(data("ca.pem")).unwrap();
     let not_a_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

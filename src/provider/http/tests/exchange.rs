@@ -111,7 +111,7 @@ fn a_large_body_of_unknown_size_arrives_whole() {
 }
 
 #[test]
-fn a_body_that_ends_too_early_is_an_error_not_a_short_value() {
+fn d17_a_body_that_ends_too_early_is_an_error_not_a_short_value() {
     let client = client(Settings::default());
     let cases = [
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",

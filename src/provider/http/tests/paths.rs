@@ -59,7 +59,7 @@ fn a_redirect_from_https_to_http_is_refused() {
 }
 
 #[test]
-fn plain_http_is_refused_unless_the_list_names_host_and_port() {
+fn e05_plain_http_is_refused_unless_the_list_names_host_and_port() {
     let refused = client(Settings::default());
     for url in ["http://vault.invalid:8200/", "http://10.0.0.1/", "http://169.254.169.254/latest"] {
         assert_eq!(fault(&refused, url), HttpFault::PlainHttp, "{url}");
@@ -99,7 +99,7 @@ fn through(server: &Server, more: &str) -> Settings {
 }
 
 #[test]
-fn https_goes_through_the_proxy_with_its_credentials_and_the_proxy_sees_nothing() {
+fn d31_https_goes_through_the_proxy_with_its_credentials_and_the_proxy_sees_nothing() {
     let target = Server::tls(identity("elsewhere"), |_| Reply::ok("answer"));
     let port = target.port();
     let proxy = Server::plain(move |_| Reply::Tunnel(port));
