@@ -139,3 +139,16 @@ fn a_secret_of_the_prefixs_own_name_is_taken_apart() {
         app.has_no(name);
     }
 }
+
+#[test]
+fn a_secret_of_the_prefixs_own_name_that_is_no_object_is_left_out_with_a_warning() {
+    let Some(account) = Account::open() else { return };
+    let value = canary();
+    account.moto.put("app", b"no object");
+    account.moto.put("app/DB_PASSWORD", value.as_bytes());
+    let sandbox = account.sandbox("[secret.DB_PASSWORD]\nrequired = true\n");
+    let sandbox = sandbox.variable("EXTERNAL_SECRET_PROVIDER", "aws").variable("AWS_SECRET_PREFIX", "app");
+    let outcome = sandbox.watch(&value).start();
+    outcome.app().has("DB_PASSWORD", &value);
+    outcome.says("has the name of the prefix, but is not a JSON object");
+}

@@ -195,6 +195,7 @@ fn look_into(secret: &str, stored: &Result<Stored, AwsError>, wanted: &Wanted, a
     };
     let names = match fields(stored) {
         Ok(names) => names,
+        Err(SecretError::NoFields) => return answer.warnings.push(no_fields(&place())),
         Err(error) => return answer.failures.push(error.at(place())),
     };
     for field in names {
@@ -234,6 +235,14 @@ fn unlisted(scope: &Scope) -> Problem {
     let fix =
         format!("none needed if that is meant; else {}", error::statement("secretsmanager:ListSecrets", "*"));
     Problem::new(Reason::Denied, "AWS", what, fix)
+}
+
+fn no_fields(place: &str) -> Problem {
+    let what = format!(
+        "AWS {place} has the name of the prefix, but is not a JSON object with each name once: it is left out"
+    );
+    let fix = "write a JSON object whose fields are secrets, or end AWS_SECRET_PREFIX with its separator";
+    Problem::new(Reason::Invalid, "AWS", what, fix)
 }
 
 fn null(name: &str, key: &Key) -> Problem {
