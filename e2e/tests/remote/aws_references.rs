@@ -63,6 +63,7 @@ fn a_field_a_pointer_an_older_version_and_an_arn_lead_to_their_values() {
         ("AS_VALS", "ref+awssecrets://app/db#/users/0/name"),
     ]);
     let outcome = account.sandbox(&manifest).watch(&old).watch(&new).start();
+    outcome.says("account at AWS: 123456789012");
     let app = outcome.app();
     for (name, value) in [("FIELD", &new), ("POINTER", &old), ("CURRENT", &new), ("PREVIOUS", &old)] {
         app.has(name, value);

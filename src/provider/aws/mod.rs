@@ -115,6 +115,7 @@ impl Provider for Aws {
             let api = self.session(deadline, &mut answer)?;
             let known = read::read(&api, &wanted, self.0.width, deadline);
             answer.warnings.extend(api.wire.late().map(late));
+            answer.notes.extend(account(&known).map(|account| format!("account at AWS: {account}")));
             known
         } else {
             Known::default()
@@ -133,6 +134,13 @@ impl Provider for Aws {
     fn access(&self) -> Option<Access> {
         Some(Access { endpoint: self.0.identity.endpoints.shown(), sign_in: self.label() })
     }
+}
+
+/// Whose secrets they are: an ARN tells it.
+fn account(known: &Known) -> Option<&str> {
+    let stored = known.secrets.values().find_map(|stored| stored.as_ref().ok())?;
+    let account = stored.arn.split(':').nth(4)?;
+    (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())).then_some(account)
 }
 
 fn version_of(key: &Key) -> Version {

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::IdentityError;
-use super::service::Service;
-use crate::escape::escaped;
+use super::service::{Service, shown};
 use crate::provider::aws::sigv4::Credentials;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, read_line};
 use crate::provider::http::{self, HttpError, Method, Request};
@@ -61,8 +60,7 @@ impl Container {
     }
 
     pub(super) fn label(&self) -> String {
-        let shown = http::endpoint(&self.url).unwrap_or_else(|| escaped(&self.url));
-        format!("the role of this container, from {shown}")
+        format!("the role of this container, from {}", shown(&self.url))
     }
 
     pub(super) fn obtain(

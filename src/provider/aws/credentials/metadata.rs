@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use super::error::{IdentityError, MetadataFault};
-use super::service::Service;
-use crate::escape::escaped;
+use super::service::{Service, shown};
 use crate::provider::aws::sigv4::Credentials;
 use crate::provider::http::{self, HttpError, HttpFault, Method, Request, Response};
 use crate::provider::retry::persist;
@@ -59,8 +58,7 @@ impl Metadata {
     }
 
     pub(super) fn label(&self) -> String {
-        let shown = http::endpoint(&self.base).unwrap_or_else(|| escaped(&self.base));
-        format!("the role of this machine, from {shown}, since nothing else signs cryokey in")
+        format!("the role of this machine, from {}, since nothing else signs cryokey in", shown(&self.base))
     }
 
     pub(super) fn obtain(

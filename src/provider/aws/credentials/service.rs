@@ -4,11 +4,17 @@
 use std::time::Duration;
 
 use super::error::IdentityError;
+use crate::escape::escaped;
 use crate::provider::aws::error::AwsError;
 use crate::provider::aws::sigv4::Credentials;
 use crate::provider::http::{self, Client, HttpError, Request, Response};
 use crate::provider::json::Json;
 use crate::provider::{Deadline, ProviderError};
+
+/// The address of such a service, for reports.
+pub(super) fn shown(url: &str) -> String {
+    http::endpoint(url).unwrap_or_else(|| escaped(url))
+}
 
 /// The way to such a service: never through a proxy.
 #[derive(Debug)]
