@@ -117,10 +117,11 @@ impl Change {
     }
 }
 
-/// Replaces one letter of one line.
+/// Replaces one letter of one line. Behind the padding, where white space can be, OpenSSL takes anything, and cryokey
+/// nothing.
 fn replace(lines: &mut [String], index: Index, to: &str) {
     let at = index.index(lines.len());
-    let places: Vec<usize> = lines[at].char_indices().map(|(at, _)| at).collect();
+    let places: Vec<usize> = lines[at].trim_end().char_indices().map(|(at, _)| at).collect();
     if !places.is_empty() {
         let place = places[index.index(places.len())];
         let width = lines[at][place..].chars().next().unwrap().len_utf8();
