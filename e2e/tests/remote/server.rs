@@ -140,7 +140,7 @@ fn a_quota_answers_429_and_says_when_to_come_back() {
     let root = bao.root();
     let mount = root.mount(1);
     root.write(&format!("{mount}/app"), &json!({"KEY": "value"}));
-    root.quota(&mount, 1);
+    root.quota(&mount, 1, true);
     let answers = (0..5).map(|_| root.call("GET", &format!("{mount}/app"), &Value::Null));
     let refused = answers.into_iter().find(|answer| answer.status == 429).expect("one of five is too many");
     assert!(refused.head.contains("\r\nretry-after: "), "{}", refused.head);

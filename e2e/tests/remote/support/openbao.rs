@@ -277,9 +277,10 @@ impl Client<'_> {
         (id, text(&self.write(&format!("{role}/secret-id"), options), "/data/secret_id"))
     }
 
-    /// At most so many requests a second below a path; the answer says when to come back.
-    pub(crate) fn quota(&self, path: &str, rate: u32) {
-        self.write("sys/quotas/config", &json!({"enable_rate_limit_response_headers": true}));
+    /// At most so many requests a second below a path, and whether the answer says when to come back, which holds for
+    /// the whole server.
+    pub(crate) fn quota(&self, path: &str, rate: u32, is_told: bool) {
+        self.write("sys/quotas/config", &json!({"enable_rate_limit_response_headers": is_told}));
         let name = unique("quota");
         self.write(&format!("sys/quotas/rate-limit/{name}"), &json!({"path": path, "rate": rate}));
     }
