@@ -493,6 +493,18 @@ fn keys_and_certificates_are_delivered_as_files() {
 }
 
 #[test]
+fn the_password_of_a_key_is_delivered_as_a_variable() {
+    let (mounted, named) = ("/run/secrets/tls_cert_keyfile_password", "/run/secrets/key_password");
+    let variable = "    environment: {TLS_KEY_PASSWORD_FILE: /run/secrets/key_password}\n";
+    let service = format!("{variable}    secrets: [tls_cert_keyfile_password, key_password]\n");
+    let manifest = written(&one_service(&service), &[]);
+    let container = Container::default().file(mounted).file(named).variable("TLS_KEY_PASSWORD_FILE", named);
+    let outcome = container.starts(&manifest);
+    outcome.app().has("TLS_CERT_KEYFILE_PASSWORD", container.value(mounted));
+    outcome.app().has("TLS_KEY_PASSWORD", container.value(named));
+}
+
+#[test]
 fn the_last_line_says_how_the_manifest_is_checked() {
     let test = project(&one_service("    secrets: [token]\n"));
     let outcome = test.command(["init", "--secrets-dir", "none"]);

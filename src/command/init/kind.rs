@@ -36,6 +36,9 @@ const KEY_WORDS: [&str; 12] = [
     "TLS_CA",
 ];
 
+/// With one of these words, the name of a key is that of its password.
+const PASSWORD_WORDS: [&str; 5] = ["PASS", "PASSPHRASE", "PASSWD", "PASSWORD", "PWD"];
+
 /// Whether a variable of this name looks like a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
@@ -46,8 +49,9 @@ pub(super) fn is_secret(name: &str) -> bool {
 pub(super) fn is_key_file(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     let upper = key.to_ascii_uppercase().replace(['-', '.'], "_");
+    let has_any = |words: &[&str]| words.iter().any(|word| has_word(&upper, word));
     EXTENSIONS.iter().any(|extension| lower.ends_with(extension))
-        || KEY_WORDS.iter().any(|word| has_word(&upper, word))
+        || has_any(&KEY_WORDS) && !has_any(&PASSWORD_WORDS)
 }
 
 /// Whether it is a private key for ssh: `SSH_KEY`, `DEPLOY_SSH_PRIVATE_KEY`, `ID_ED25519`.
@@ -83,7 +87,9 @@ mod tests {
         for key in ["tls_private_key", "server.key", "cert.pem", "client-cert", "app.P12"] {
             assert!(is_key_file(key), "{key}");
         }
-        for key in ["secret_key", "api_key", "certainty", "keyboard"] {
+        for key in
+            ["secret_key", "api_key", "certainty", "keyboard", "keystore_password", "tls_key_passphrase"]
+        {
             assert!(!is_key_file(key), "{key}");
         }
     }
