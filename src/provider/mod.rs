@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod bootstrap;
+pub mod bulk;
 pub mod deadline;
 pub mod environment;
 mod error;
@@ -324,19 +325,22 @@ pub struct Value {
     pub created: Option<SystemTime>,
     /// Which version it is, where the provider has versions.
     pub version: Option<String>,
+    /// When it expires, where the provider says so.
+    pub expires: Option<SystemTime>,
 }
 
 impl Value {
     /// A value of which nothing else is known.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self { secret: Secret::new(bytes), created: None, version: None }
+        Self { secret: Secret::new(bytes), created: None, version: None, expires: None }
     }
 
     /// A second one, for a second secret with the same reference.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self { secret: self.secret.duplicate(), created: self.created, version: self.version.clone() }
+        let Self { created, expires, .. } = *self;
+        Self { secret: self.secret.duplicate(), created, version: self.version.clone(), expires }
     }
 }
 

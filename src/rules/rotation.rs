@@ -50,7 +50,7 @@ impl Ages {
     }
 }
 
-/// Reports secrets that are too old, and, if rotation is configured at all, those of unknown age or without a maximum.
+/// Reports secrets that have expired or are too old, and, if rotation is configured at all, those of unknown age or without a maximum.
 pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mut Findings) {
     let is_known = ages.common != Rotated::Unknown;
     let is_watched = config.strict_rotation || config.rotation_threshold.is_some() || is_known;
@@ -68,6 +68,10 @@ pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mu
         }
     }
     let strict = config.strict_rotation;
+    let expired = names_of_expired(resolution, ages.now);
+    if !expired.is_empty() {
+        findings.add(strict, has_expired(expired));
+    }
     for ((age, limit), names) in old {
         findings.add(strict, too_old(age, limit, names));
     }
@@ -77,6 +81,14 @@ pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mu
     if !limitless.is_empty() {
         findings.add(strict, no_limit(limitless));
     }
+}
+
+fn names_of_expired(resolution: &Resolution, now: SystemTime) -> Vec<String> {
+    let is_expired = |resolved: &&Resolved| {
+        let expires = resolved.found().and_then(|(_, value)| value.expires);
+        expires.is_some_and(|moment| moment <= now)
+    };
+    delivered_secrets(resolution).filter(is_expired).map(|resolved| resolved.name.to_string()).collect()
 }
 
 /// Plain variables are not checked: they have no age.
@@ -114,6 +126,11 @@ fn too_old(age: u64, limit: u64, names: Vec<String>) -> Problem {
          {SECRET_ROTATION_THRESHOLD_DAYS} or the secret's `rotate_every`"
     );
     problem(names, what, fix)
+}
+
+fn has_expired(names: Vec<String>) -> Problem {
+    let what = format!("{}: expired, by the date that its store has", names.join(", "));
+    problem(names, what, "write a new version with a later date there".into())
 }
 
 fn unknown_age(common: Rotated, names: Vec<String>) -> Problem {

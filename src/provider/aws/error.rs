@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::provider::bulk::StoreError;
 use crate::provider::http::{HttpError, HttpFault, TlsFault};
 use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::tls::TlsSetupError;
@@ -45,6 +46,13 @@ pub enum AwsError {
     Clock {
         /// By how many seconds this machine's is late.
         offset: i64,
+    },
+    /// The secret is binary, and not in Base64.
+    NotBase64,
+    /// The secret is in another region than the one that is read.
+    OtherRegion {
+        /// Which; escaped.
+        region: String,
     },
     /// The service does not take the request.
     Invalid {
@@ -165,6 +173,20 @@ fn identity(message: &str) -> Option<String> {
     is_arn.then(|| arn.to_owned())
 }
 
+impl StoreError for AwsError {
+    fn timed_out() -> Self {
+        Self::TimedOut
+    }
+
+    fn is_absent(&self) -> bool {
+        *self == Self::Absent
+    }
+
+    fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied { .. })
+    }
+}
+
 impl Retryable for AwsError {
     fn temporary(&self) -> Option<Temporary> {
         match self {
@@ -185,7 +207,8 @@ impl Cause for AwsError {
                 Kind::Denied
             }
             Self::Absent | Self::Deleted => Kind::NotFound,
-            Self::Tls(_) | Self::Invalid { .. } => Kind::Misconfigured,
+            Self::Tls(_) | Self::Invalid { .. } | Self::OtherRegion { .. } => Kind::Misconfigured,
+            Self::NotBase64 => Kind::Invalid,
             Self::Nonsense(_) => Kind::Nonsense,
             Self::TimedOut => Kind::TimedOut,
         }
@@ -207,6 +230,10 @@ impl Cause for AwsError {
             Self::Refused(refusal) => format!("{place}: {refusal}"),
             Self::Absent => format!("{place} does not exist"),
             Self::Deleted => format!("{place} is scheduled for deletion"),
+            Self::NotBase64 => format!("{place} is binary, but not in Base64"),
+            Self::OtherRegion { region } => {
+                format!("{place} is in the region {region}, which is not the one that is read")
+            }
             Self::Clock { offset } => {
                 let side = if *offset > 0 { "slow" } else { "fast" };
                 format!(
@@ -243,6 +270,10 @@ impl Cause for AwsError {
             Self::Refused(Refusal::WrongKey) => "check AWS_SECRET_ACCESS_KEY".into(),
             Self::Absent => "create the secret, or correct its name and the region".into(),
             Self::Deleted => "restore it (`aws secretsmanager restore-secret`), or create it anew".into(),
+            Self::NotBase64 => "write it again by `put-secret-value --secret-binary`".into(),
+            Self::OtherRegion { region } => {
+                format!("set AWS_REGION={region}, or name a secret of this region")
+            }
             Self::Clock { .. } => "set the clock of this machine, for example by NTP".into(),
             Self::Invalid { .. } => "check the name, the version and the region".into(),
             Self::Nonsense(_) => "check that the address is that of AWS, not of something before it".into(),

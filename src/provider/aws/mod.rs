@@ -5,26 +5,22 @@ pub mod credentials;
 pub mod endpoint;
 pub mod error;
 pub mod identity;
-pub mod lookup;
-mod read;
-pub mod scope;
 pub mod sigv4;
+mod store;
 pub mod sts;
-mod value;
 pub mod wire;
 pub mod xml;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::api::{Api, Stored};
+use self::api::Api;
 use self::credentials::Method;
 use self::error::AwsError;
 use self::identity::Identity;
-use self::lookup::{Known, Sought, Version, Wanted};
-use self::scope::{Scope, name_of};
-use self::value::{SecretError, fields, value};
-use super::{Access, Answer, Deadline, Found, Key, Names, Provider, ProviderError, Reading, Request, Want};
+use self::store::SecretsManager;
+use super::bulk::{self, Known, Scope, Spelling, Version, Wanted, Words};
+use super::{Access, Answer, Deadline, Provider, ProviderError, Request};
 use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 
@@ -47,6 +43,8 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Aws(Settings);
 
+const WORDS: Words = Words { store: "AWS", prefix: "AWS_SECRET_PREFIX", key: "aws_prefix" };
+
 impl Aws {
     /// A provider with these settings.
     #[must_use]
@@ -55,55 +53,35 @@ impl Aws {
     }
 
     /// Signs in.
-    fn session(&self, deadline: Deadline, answer: &mut Answer) -> Result<Arc<Api>, ProviderError> {
+    fn session(&self, deadline: Deadline, answer: &mut Answer) -> Result<Arc<SecretsManager>, ProviderError> {
         let (wire, credentials) = self.0.identity.sign_in(deadline)?;
         answer.notes.extend(self.label().map(|label| format!("sign-in at AWS: {label}")));
         answer.warnings.extend(wire.is_exposed().then(exposed));
-        Ok(Arc::new(Api { wire, credentials }))
+        Ok(Arc::new(SecretsManager::new(Api { wire, credentials })))
     }
 
     fn label(&self) -> Option<String> {
         self.0.identity.method.as_ref().ok().map(Method::label)
     }
 
-    /// Where names are looked for. `None`: every secret names its own place, and nothing else is to be delivered or can
-    /// be.
-    fn scope(&self, names: &Names) -> Result<Option<Scope>, ProviderError> {
-        let Some(prefix) = &self.0.prefix else {
-            let is_needless = names.wanted().next().is_none();
-            return if is_needless { Ok(None) } else { Err(SecretError::NoScope.at("AWS_SECRET_PREFIX")) };
-        };
-        if names.wanted().next().is_none() && !names.undeclared {
-            return Ok(None);
-        }
-        Scope::new(prefix).map(Some).ok_or_else(|| SecretError::Scope.at(escaped(prefix)))
+    fn wanted(&self, request: &Request) -> Result<Wanted, ProviderError> {
+        let scope = Scope::of(self.0.prefix.as_deref(), Spelling::Aws, &request.names, WORDS)?;
+        Ok(Wanted::new(request, scope, self.0.fresh_within))
     }
 
-    fn wanted(&self, request: &Request) -> Result<Wanted, ProviderError> {
-        let here = |key: &&Key| self.region_of_another(key).is_none();
-        Ok(Wanted {
-            scope: self.scope(&request.names)?,
-            names: request.names.clone(),
-            versions: request.keys.iter().map(|(key, _)| key).filter(here).map(version_of).collect(),
-            fresh_within: self.0.fresh_within,
-        })
+    /// What needs no question: secrets of other regions cannot be read here.
+    fn known(&self, wanted: &Wanted) -> Known<AwsError> {
+        let other = |version: &Version| {
+            let region = escaped(self.region_of_another(&version.0)?);
+            Some((version.clone(), Err(AwsError::OtherRegion { region })))
+        };
+        Known { secrets: wanted.versions.iter().filter_map(other).collect(), ..Known::default() }
     }
 
     /// The region of an ARN that is not the one that is asked.
-    fn region_of_another<'a>(&self, key: &'a Key) -> Option<&'a str> {
-        let region = key.path.strip_prefix("arn:")?.split(':').nth(2)?;
+    fn region_of_another<'a>(&self, secret: &'a str) -> Option<&'a str> {
+        let region = secret.strip_prefix("arn:")?.split(':').nth(2)?;
         (region != self.0.identity.endpoints.region).then_some(region)
-    }
-
-    fn referenced(&self, key: &Key, want: Want, known: &Known) -> Option<Found> {
-        let failed = |error: SecretError| Some(Reading::Failed(error.at(escaped(&*key.path))));
-        let reading = match (self.region_of_another(key), known.secrets.get(&version_of(key))) {
-            (Some(region), _) => failed(SecretError::OtherRegion { region: escaped(region) }),
-            (None, Some(Ok(stored))) => value(stored, key.field.as_deref(), want).unwrap_or_else(failed),
-            (None, Some(Err(AwsError::Absent)) | None) => None,
-            (None, Some(Err(error))) => failed(error.clone().into()),
-        };
-        reading.map(|reading| Found { key: key.clone(), name: None, reading })
     }
 }
 
@@ -111,19 +89,14 @@ impl Provider for Aws {
     fn read(&self, request: &Request, deadline: Deadline) -> Result<Answer, ProviderError> {
         let wanted = self.wanted(request)?;
         let mut answer = Answer { warnings: self.0.warnings.clone(), ..Answer::default() };
-        let known = if wanted.has_names() || !wanted.versions.is_empty() {
-            let api = self.session(deadline, &mut answer)?;
-            let known = read::read(&api, &wanted, self.0.width, deadline);
-            answer.warnings.extend(api.wire.late().map(late));
-            answer.notes.extend(account(&known).map(|account| format!("account at AWS: {account}")));
-            known
-        } else {
-            Known::default()
-        };
-        answer
-            .found
-            .extend(request.keys.iter().filter_map(|(key, want)| self.referenced(key, *want, &known)));
-        look_for_names(&wanted, &known, &mut answer);
+        let mut known = self.known(&wanted);
+        if wanted.has_questions(&known) {
+            let store = self.session(deadline, &mut answer)?;
+            known = bulk::read(&store, &wanted, known, self.0.width, deadline);
+            answer.warnings.extend(store.api.wire.late().map(late));
+            answer.notes.extend(store.account().map(|account| format!("account at AWS: {account}")));
+        }
+        bulk::answer(request, &wanted, &known, WORDS, &mut answer);
         Ok(answer)
     }
 
@@ -133,91 +106,6 @@ impl Provider for Aws {
 
     fn access(&self) -> Option<Access> {
         Some(Access { endpoint: self.0.identity.endpoints.shown(), sign_in: self.label() })
-    }
-}
-
-/// Whose secrets they are: an ARN tells it.
-fn account(known: &Known) -> Option<&str> {
-    let stored = known.secrets.values().find_map(|stored| stored.as_ref().ok())?;
-    let account = stored.arn.split(':').nth(4)?;
-    (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())).then_some(account)
-}
-
-fn version_of(key: &Key) -> Version {
-    (key.path.to_string(), key.version.as_deref().map(str::to_owned))
-}
-
-/// Adds what stands for names.
-fn look_for_names(wanted: &Wanted, known: &Known, answer: &mut Answer) {
-    let Some(scope) = &wanted.scope else { return };
-    match &known.list {
-        Some(Ok(list)) => {
-            answer.state = Some(format!("AWS lists {} secrets of `{}`", list.len(), scope.prefix()));
-        }
-        Some(Err(AwsError::Denied { .. })) => answer.warnings.push(unlisted(scope)),
-        Some(Err(error)) => return answer.failures.push(error.clone().at("AWS")),
-        None => {}
-    }
-    answer.unnamed.extend(wanted.unnamed(known).into_iter().map(Key::new));
-    for sought in wanted.sought(known) {
-        let stored = known.secrets.get(&(sought.secret.clone(), None));
-        match (&sought.name, stored) {
-            (Some(name), _) if sought.want == Want::Existence => {
-                answer.found.push(found(&sought.secret, name, Reading::Exists));
-            }
-            (_, None | Some(Err(AwsError::Absent))) => {}
-            (Some(name), Some(Err(error @ AwsError::Denied { .. }))) if known.is_list_denied() => {
-                answer.denied.push((name.clone(), error.clone().at(escaped(&sought.secret))));
-            }
-            (None, Some(Err(AwsError::Denied { .. }))) if known.is_list_denied() => {}
-            (Some(name), Some(stored)) => {
-                answer.found.push(found(&sought.secret, name, whole(stored, &sought)));
-            }
-            (None, Some(stored)) => look_into(&sought.secret, stored, wanted, answer),
-        }
-    }
-}
-
-fn found(secret: &str, name: &str, reading: Reading) -> Found {
-    Found { key: Key::new(secret), name: Some(name.to_owned()), reading }
-}
-
-/// A secret that stands for one name.
-fn whole(stored: &Result<Stored, AwsError>, sought: &Sought) -> Reading {
-    let failed = |error: SecretError| Reading::Failed(error.at(escaped(&sought.secret)));
-    match stored {
-        Ok(stored) => match value(stored, None, sought.want) {
-            Ok(reading) => reading.unwrap_or(Reading::Exists),
-            Err(error) => failed(error),
-        },
-        Err(error) => failed(error.clone().into()),
-    }
-}
-
-/// A secret each of whose fields stands for a name.
-fn look_into(secret: &str, stored: &Result<Stored, AwsError>, wanted: &Wanted, answer: &mut Answer) {
-    let place = || escaped(secret);
-    let stored = match stored {
-        Ok(stored) => stored,
-        Err(error) => return answer.failures.push(error.clone().at(place())),
-    };
-    let names = match fields(stored) {
-        Ok(names) => names,
-        Err(SecretError::NoFields) => return answer.warnings.push(no_fields(&place())),
-        Err(error) => return answer.failures.push(error.at(place())),
-    };
-    for field in names {
-        let key = Key { field: Some(field.as_str().into()), ..Key::new(secret) };
-        let Some(name) = name_of(&field) else {
-            answer.unnamed.extend(wanted.names.undeclared.then_some(key));
-            continue;
-        };
-        let Some(want) = wanted.names.want(&name) else { continue };
-        match value(stored, Some(&field), want) {
-            Ok(Some(reading)) => answer.found.push(Found { key, name: Some(name), reading }),
-            Ok(None) => answer.warnings.push(null(&name, &key)),
-            Err(error) => answer.failures.push(error.at(place())),
-        }
     }
 }
 
@@ -233,27 +121,4 @@ fn late(seconds: i64) -> Problem {
         seconds.unsigned_abs()
     );
     Problem::new(Reason::Untrusted, "AWS", what, "set the clock of this machine, for example by NTP")
-}
-
-fn unlisted(scope: &Scope) -> Problem {
-    let what = format!(
-        "the secrets of `{}` may not be listed: only declared ones are read, by `{0}` and their names",
-        scope.prefix()
-    );
-    let fix =
-        format!("none needed if that is meant; else {}", error::statement("secretsmanager:ListSecrets", "*"));
-    Problem::new(Reason::Denied, "AWS", what, fix)
-}
-
-fn no_fields(place: &str) -> Problem {
-    let what = format!(
-        "AWS {place} has the name of the prefix, but is not a JSON object with each name once: it is left out"
-    );
-    let fix = "write a JSON object whose fields are secrets, or end AWS_SECRET_PREFIX with its separator";
-    Problem::new(Reason::Invalid, "AWS", what, fix)
-}
-
-fn null(name: &str, key: &Key) -> Problem {
-    let what = format!("AWS {key} is null, which counts as absent");
-    Problem::new(Reason::Missing, name, what, "write a value, or remove the field")
 }
