@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::provider::aws::credentials::metadata::Mode;
+use crate::provider::azure::credentials::Chosen;
 use crate::provider::http::AllowHttp;
 use crate::provider::vault::identity::Auth;
 use crate::provider::{Providers, Source};
@@ -170,6 +171,20 @@ settings! {
     aws_metadata_endpoint: Option<String> as Text = None, variable "AWS_EC2_METADATA_SERVICE_ENDPOINT";
     /// `IPv4` or `IPv6`: which of its usual addresses is meant.
     aws_metadata_mode: Option<Mode> as Mode = None, variable "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
+
+    /// The vault in Azure that holds the app's secrets: its name, or its `https` URL.
+    azure_vault: Option<String> as Text = None, variable "AZURE_KEYVAULT_NAME";
+    /// The authority that signs cryokey in at Azure; by default that of the vault's cloud.
+    azure_authority: Option<String> as Text = None, variable "AZURE_AUTHORITY_HOST";
+    /// How to sign in at Azure: `prod`, the first of the next three that is configured; `EnvironmentCredential`,
+    /// `WorkloadIdentityCredential`, `ManagedIdentityCredential`; `AzureCliCredential` or `dev`, which runs `az`.
+    azure_credentials: Option<Chosen> as Chosen = None, variable "AZURE_TOKEN_CREDENTIALS";
+    /// A PEM file with the certificate of the application in Azure, and its private key.
+    azure_certificate: Option<PathBuf> as Path = None, variable "AZURE_CLIENT_CERTIFICATE_PATH";
+    /// The file that holds a token of another identity provider, such as that of a Kubernetes service account.
+    azure_token_file: Option<PathBuf> as Path = None, variable "AZURE_FEDERATED_TOKEN_FILE";
+    /// The address that gives a container in App Service or Container Apps its token.
+    azure_identity_endpoint: Option<String> as Text = None, variable "IDENTITY_ENDPOINT";
 
     /// The address of Vault: `https://host:port`, or `unix:///path`.
     vault_address: Option<String> as Text = None, variable "VAULT_ADDR";

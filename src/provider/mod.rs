@@ -1,6 +1,7 @@
 //! Places that secrets are read from.
 
 pub mod aws;
+pub mod azure;
 pub mod bootstrap;
 pub mod bulk;
 pub mod deadline;
@@ -8,8 +9,10 @@ pub mod environment;
 mod error;
 pub mod file_variables;
 pub mod files;
+pub mod helper;
 pub mod http;
 pub mod json;
+pub mod jwt;
 pub mod reference;
 pub mod retry;
 pub mod session;
@@ -125,7 +128,7 @@ impl Source {
             Self::Files => ("files", "files", Local, Ready),
             Self::Aws => ("AWS", "aws", External, Ready),
             Self::Vault => ("Vault", "vault", External, Ready),
-            Self::Azure => ("Azure", "azure", External, NotYet),
+            Self::Azure => ("Azure", "azure", External, Ready),
             Self::Gcp => ("Google", "gcp", External, NotYet),
             Self::Kubernetes => ("Kubernetes", "k8s", Selected, NotYet),
         }
@@ -325,6 +328,8 @@ pub struct Value {
     pub created: Option<SystemTime>,
     /// Which version it is, where the provider has versions.
     pub version: Option<String>,
+    /// Before this moment it should not be used, where the provider says so.
+    pub starts: Option<SystemTime>,
     /// When it expires, where the provider says so.
     pub expires: Option<SystemTime>,
 }
@@ -333,14 +338,14 @@ impl Value {
     /// A value of which nothing else is known.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self { secret: Secret::new(bytes), created: None, version: None, expires: None }
+        Self { secret: Secret::new(bytes), created: None, version: None, starts: None, expires: None }
     }
 
     /// A second one, for a second secret with the same reference.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        let Self { created, expires, .. } = *self;
-        Self { secret: self.secret.duplicate(), created, version: self.version.clone(), expires }
+        let Self { created, starts, expires, .. } = *self;
+        Self { secret: self.secret.duplicate(), version: self.version.clone(), created, starts, expires }
     }
 }
 

@@ -9,6 +9,7 @@ use super::Findings;
 use crate::config::Config;
 use crate::environ::variable::SECRET_ROTATION_TIMESTAMP;
 use crate::error::{Problem, Reason};
+use crate::provider::Value;
 use crate::resolve::{Resolution, Resolved};
 use crate::setting::VARIABLE;
 
@@ -68,9 +69,13 @@ pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mu
         }
     }
     let strict = config.strict_rotation;
-    let expired = names_of_expired(resolution, ages.now);
+    let expired = names_where(resolution, |value| value.expires.is_some_and(|moment| moment <= ages.now));
     if !expired.is_empty() {
         findings.add(strict, has_expired(expired));
+    }
+    let early = names_where(resolution, |value| value.starts.is_some_and(|moment| moment > ages.now));
+    if !early.is_empty() {
+        findings.add(false, is_early(early));
     }
     for ((age, limit), names) in old {
         findings.add(strict, too_old(age, limit, names));
@@ -83,12 +88,9 @@ pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mu
     }
 }
 
-fn names_of_expired(resolution: &Resolution, now: SystemTime) -> Vec<String> {
-    let is_expired = |resolved: &&Resolved| {
-        let expires = resolved.found().and_then(|(_, value)| value.expires);
-        expires.is_some_and(|moment| moment <= now)
-    };
-    delivered_secrets(resolution).filter(is_expired).map(|resolved| resolved.name.to_string()).collect()
+fn names_where(resolution: &Resolution, is_it: impl Fn(&Value) -> bool) -> Vec<String> {
+    let is_so = |resolved: &&Resolved| resolved.found().is_some_and(|(_, value)| is_it(value));
+    delivered_secrets(resolution).filter(is_so).map(|resolved| resolved.name.to_string()).collect()
 }
 
 /// Plain variables are not checked: they have no age.
@@ -131,6 +133,11 @@ fn too_old(age: u64, limit: u64, names: Vec<String>) -> Problem {
 fn has_expired(names: Vec<String>) -> Problem {
     let what = format!("{}: expired, by the date that its store has", names.join(", "));
     problem(names, what, "write a new version with a later date there".into())
+}
+
+fn is_early(names: Vec<String>) -> Problem {
+    let what = format!("{}: not to be used yet, by the date that its store has", names.join(", "));
+    problem(names, what, "correct that date there, or write a version that is in force".into())
 }
 
 fn unknown_age(common: Rotated, names: Vec<String>) -> Problem {

@@ -1,6 +1,7 @@
 //! The one place where a source becomes something that can be read.
 
 mod aws;
+mod azure;
 mod vault;
 
 use crate::config::Config;
@@ -33,7 +34,8 @@ impl<'a> Opening<'a> {
             Source::Files => Ok(Place::Local(Box::new(Files::new(self.files())))),
             Source::Aws => aws::open(self).map(|aws| Place::Remote(Box::new(aws) as _)),
             Source::Vault => vault::open(self).map(|vault| Place::Remote(Box::new(vault) as _)),
-            Source::Azure | Source::Gcp | Source::Kubernetes => Err(SetupError::NotBuilt.at(source)),
+            Source::Azure => azure::open(self).map(|azure| Place::Remote(Box::new(azure) as _)),
+            Source::Gcp | Source::Kubernetes => Err(SetupError::NotBuilt.at(source)),
         }
     }
 

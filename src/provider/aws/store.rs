@@ -33,7 +33,14 @@ impl SecretsManager {
             self.account.get_or_init(|| account.to_owned());
         }
         let api::Stored { value, version, created, .. } = stored;
-        Ok(Stored { value: value.ok_or(AwsError::NotBase64)?, version, created, is_dated, expires: None })
+        Ok(Stored {
+            value: value.ok_or(AwsError::NotBase64)?,
+            version,
+            created,
+            is_dated,
+            starts: None,
+            expires: None,
+        })
     }
 }
 

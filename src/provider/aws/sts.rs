@@ -1,13 +1,12 @@
 //! The Security Token Service: from one identity to another. Source: the service's API reference.
 
-use zeroize::Zeroizing;
-
 use super::endpoint::Service;
 use super::error::AwsError;
 use super::sigv4::Credentials;
 use super::wire::{Call, Wire};
 use super::xml;
 use crate::escape::escaped;
+use crate::provider::http::{FORM, form};
 use crate::provider::{Cause, Deadline, Kind, ProviderError};
 use crate::secret::Secret;
 
@@ -71,41 +70,11 @@ fn send(
     wire: &Wire,
     deadline: Deadline,
 ) -> Result<Credentials, AwsError> {
-    let body = form(action, parameters);
-    let headers = vec![("content-type", b"application/x-www-form-urlencoded".as_slice())];
+    let all = [("Action", action), ("Version", "2011-06-15")];
+    let body = form(all.iter().chain(parameters).copied());
+    let headers = vec![("content-type", FORM.as_bytes())];
     let call = Call { service: Service::Sts, headers, body: &body, action, resource: resource.to_owned() };
     temporary_keys(&wire.send(&call, credentials, deadline)?)
-}
-
-/// The body of a request. It may hold a token, so its buffer never grows: a grown one leaves a copy behind.
-fn form(action: &str, parameters: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
-    let all = [("Action", action), ("Version", "2011-06-15")];
-    let all = || all.iter().chain(parameters);
-    let room = all().map(|(name, value)| name.len() + 3 * value.len() + 2).sum();
-    let mut body = Zeroizing::new(Vec::with_capacity(room));
-    for (name, value) in all() {
-        if !body.is_empty() {
-            body.push(b'&');
-        }
-        body.extend_from_slice(name.as_bytes());
-        body.push(b'=');
-        body.extend(value.bytes().flat_map(percent_encoded));
-    }
-    body
-}
-
-/// A byte as it is written in a form or in a query.
-pub(super) fn percent_encoded(byte: u8) -> impl Iterator<Item = u8> {
-    let is_plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let digit = |half: u8| {
-        char::from_digit(u32::from(half), 16).map_or(b'0', |digit| digit.to_ascii_uppercase() as u8)
-    };
-    let encoded = if is_plain {
-        [Some(byte), None, None]
-    } else {
-        [b'%', digit(byte >> 4), digit(byte & 15)].map(Some)
-    };
-    encoded.into_iter().flatten()
 }
 
 fn temporary_keys(reply: &[u8]) -> Result<Credentials, AwsError> {
@@ -219,23 +188,6 @@ mod tests {
 
     fn text(secret: &crate::secret::Secret) -> String {
         String::from_utf8(secret.expose().to_vec()).unwrap()
-    }
-
-    #[test]
-    fn a_form_never_outgrows_its_buffer() {
-        let worst = "\u{1}".repeat(10_000);
-        let body = form("AssumeRoleWithWebIdentity", &[("WebIdentityToken", &worst)]);
-        assert!(body.capacity() < body.len() + 200, "{}", body.capacity());
-    }
-
-    #[test]
-    fn a_form_is_encoded_byte_by_byte() {
-        let body = form("AssumeRole", &[("RoleArn", ROLE), ("ExternalId", "a b&c=é~")]);
-        assert_eq!(
-            String::from_utf8(body.to_vec()).unwrap(),
-            "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fapp\
-             &ExternalId=a%20b%26c%3D%C3%A9~"
-        );
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub fn value(stored: &Stored, field: Option<&str>, want: Want) -> Result<Option<
             secret,
             created: stored.created,
             version: stored.version.clone(),
+            starts: stored.starts,
             expires: stored.expires,
         })),
     }))
@@ -84,7 +85,7 @@ mod tests {
 
     fn stored(value: &str) -> Stored {
         let value = Secret::new(value.as_bytes().to_vec());
-        Stored { value, version: None, created: None, is_dated: true, expires: None }
+        Stored { value, version: None, created: None, is_dated: true, starts: None, expires: None }
     }
 
     fn field(json: &str, name: &str) -> Result<Option<String>, NoFields> {

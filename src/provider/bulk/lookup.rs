@@ -258,7 +258,14 @@ mod tests {
 
     fn stored(created: Option<SystemTime>) -> Stored {
         let version = Some("7".to_owned());
-        Stored { value: Secret::new(Vec::new()), version, created, is_dated: false, expires: None }
+        Stored {
+            value: Secret::new(Vec::new()),
+            version,
+            created,
+            is_dated: false,
+            starts: None,
+            expires: None,
+        }
     }
 
     fn asks(wanted: &Wanted, known: &Known<Fake>) -> Vec<Ask> {

@@ -82,6 +82,8 @@ pub struct Stored {
     pub created: Option<SystemTime>,
     /// Whether `created` is the version's own date, and final. If not, it is at least not later than that.
     pub is_dated: bool,
+    /// Before this moment, the store says, it should not be used.
+    pub starts: Option<SystemTime>,
     /// When the store says that it expires.
     pub expires: Option<SystemTime>,
 }

@@ -3,6 +3,7 @@
 
 mod address;
 mod error;
+mod form;
 mod parallel;
 mod proxy;
 mod request;
@@ -28,6 +29,7 @@ use zeroize::Zeroizing;
 
 pub use address::{AllowHttp, endpoint};
 pub use error::{AddressFault, HttpError, HttpFault, TlsFault, Waiting};
+pub use form::{FORM, form, percent_encoded};
 pub use parallel::in_parallel;
 pub use proxy::{Proxies, ProxyError};
 pub use request::{BODY_LIMIT, MOST_REDIRECTS, Method, Request, Response, hint};
@@ -68,6 +70,15 @@ pub struct Settings {
     pub connect_limit: Duration,
     /// How long each read and write may take.
     pub read_limit: Duration,
+}
+
+impl Settings {
+    /// For a service of the machine or of the platform, which no proxy reaches: the same trust, and no more patience per
+    /// connection and read than `limit`.
+    #[must_use]
+    pub fn nearby(&self, limit: Duration) -> Self {
+        Self { trust: self.trust.clone(), connect_limit: limit, read_limit: limit, ..Self::default() }
+    }
 }
 
 impl Default for Settings {

@@ -3,6 +3,7 @@
 //! `ref+vault://path#/field`.
 
 mod aws;
+mod azure;
 
 use std::fmt;
 
@@ -78,6 +79,12 @@ pub enum NotAReference {
     AwsVersion,
     /// A secret in AWS cannot have this name.
     AwsName,
+    /// A secret in Azure cannot have this name.
+    AzureName,
+    /// What is behind `@` is no version of a secret in Azure.
+    AzureVersion,
+    /// Neither the name of a vault in Azure, nor its host in a cloud of Azure.
+    AzureVault,
     /// A part of a query that would say where to ask.
     Query,
 }
@@ -87,14 +94,15 @@ impl Reference {
         if text.len() > LONGEST {
             return Err(NotAReference::TooLong);
         }
-        let (source, key) = if aws::is_arn(text) {
-            (Source::Aws, aws::arn(text)?)
+        let (source, key) = if let Some((source, key)) = without_word(text) {
+            (ready(source)?, key?)
         } else {
             let (word, separator, rest) = split(text).ok_or(NotAReference::Shape)?;
             let source = parse_source(word)?;
             let parts = Parts::of(rest, separator != ":")?;
             let key = match source {
                 Source::Aws => aws::key(parts)?,
+                Source::Azure => azure::key(parts)?,
                 Source::Files if word == "file" => local(parts.below(MOUNTED))?,
                 source if source.is_remote() => numbered(parts)?,
                 _ => local(parts)?,
@@ -111,7 +119,7 @@ impl Reference {
     #[must_use]
     pub fn in_variable(value: &[u8]) -> Option<Result<Self, NotAReference>> {
         let text = std::str::from_utf8(value).ok()?;
-        if aws::is_arn(text) {
+        if without_word(text).is_some() {
             return Some(Self::parse(text));
         }
         let (word, ..) = split(text)?;
@@ -120,6 +128,14 @@ impl Reference {
             _ => Some(Self::parse(text)),
         }
     }
+}
+
+/// The spellings that do not begin with a provider's word.
+fn without_word(text: &str) -> Option<(Source, Result<Key, NotAReference>)> {
+    if aws::is_arn(text) {
+        return Some((Source::Aws, aws::arn(text)));
+    }
+    azure::of_app_service(text).map(|inner| (Source::Azure, azure::app_service(inner)))
 }
 
 /// A reference behind its provider's word, taken apart.
@@ -218,8 +234,17 @@ impl fmt::Display for NotAReference {
             Self::AwsName => {
                 formatter.write_str("a secret in AWS has a name of letters, digits and /_+=.-, or an ARN")
             }
+            Self::AzureName => formatter.write_str(
+                "a secret in Azure has a name of at most 127 letters, digits and hyphens, such as DB-PASSWORD",
+            ),
+            Self::AzureVersion => {
+                formatter.write_str("a version of a secret in Azure consists of at most 64 letters and digits")
+            }
+            Self::AzureVault => formatter.write_str(
+                "a vault is a name of 3 to 24 letters, digits and hyphens, or its host, such as app.vault.azure.net",
+            ),
             Self::Query => formatter.write_str(
-                "of a query only `version_stage` and `version_id` count; AWS_REGION and AWS_PROFILE say where to ask",
+                "it says where to ask, or how: only versions may stand here, settings such as AWS_REGION say the rest",
             ),
             Self::NoFields => formatter.write_str("files and variables have no fields: remove `#…`"),
         }
@@ -230,15 +255,19 @@ fn parse_source(text: &str) -> Result<Source, NotAReference> {
     let known = || Source::ALL.into_iter().filter(|source| !source.word().is_empty());
     let text = match text {
         "awssecrets" => Source::Aws.word(),
+        "azurekeyvault" => Source::Azure.word(),
         "bao" => Source::Vault.word(),
         "file" => Source::Files.word(),
         text => text,
     };
     match known().find(|source| source.word() == text) {
-        Some(source) if !source.is_ready() => Err(NotAReference::NotYet(source.word())),
-        Some(source) => Ok(source),
+        Some(source) => ready(source),
         None => Err(NotAReference::UnknownProvider(did_you_mean(text, known().map(Source::word)))),
     }
+}
+
+fn ready(source: Source) -> Result<Source, NotAReference> {
+    if source.is_ready() { Ok(source) } else { Err(NotAReference::NotYet(source.word())) }
 }
 
 /// Strict: what looks like a version but is not must not become the latest one.
@@ -311,7 +340,7 @@ mod tests {
     fn a_misspelt_provider_is_never_taken_for_text() {
         let why = Reference::parse("valut:a#b").unwrap_err().to_string();
         assert!(why.contains("did you mean `vault`"), "{why}");
-        assert!(Reference::parse("azure:a#b").unwrap_err().to_string().contains("azure"));
+        assert!(Reference::parse("k8s:a#b").unwrap_err().to_string().contains("k8s"));
     }
 
     #[test]
@@ -371,7 +400,7 @@ mod tests {
             assert!(Reference::in_variable(text.as_bytes()).unwrap().is_ok(), "{text}");
         }
         for text in
-            ["vault:", "vault:../x#y", "file:/etc/shadow", "azure:x", "ref+vault://h?a=b#/c", "vault:x#y\n"]
+            ["vault:", "vault:../x#y", "file:/etc/shadow", "azure:x_y", "ref+vault://h?a=b#/c", "vault:x#y\n"]
         {
             assert!(Reference::in_variable(text.as_bytes()).unwrap().is_err(), "{text}");
         }

@@ -171,7 +171,13 @@ fn reading(stored: &Stored, json: Json<'_>, want: Want) -> Result<Reading, KvErr
     }
     let secret = json.value().ok_or(KvError::member("data"))?;
     let version = stored.version.map(|version| version.to_string());
-    Ok(Reading::Value(Box::new(Value { secret, created: stored.created, version, expires: None })))
+    Ok(Reading::Value(Box::new(Value {
+        secret,
+        created: stored.created,
+        version,
+        starts: None,
+        expires: None,
+    })))
 }
 
 /// Adds what stands for names. A path that could not be read may hold any of them, and a later one overrides: then

@@ -1,42 +1,20 @@
-//! `credential_process`: a program of the operator's that prints credentials. It is started without a shell, and what it
-//! prints gets into no message.
+//! `credential_process`: a program of the operator's that prints credentials.
 
 use std::fmt;
-use std::io;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group, waitid, waitpgid,
-};
-use zeroize::Zeroizing;
 
 use super::profile_error::ProfileError;
-use super::shared::{Said, Variables};
-use crate::escape::escaped;
+use super::shared::Said;
 use crate::provider::aws::sigv4::Credentials;
+use crate::provider::helper::{self, Variables};
 use crate::provider::json::Json;
 use crate::provider::{Cause, Deadline, Kind, ProviderError};
-
-/// Credentials have a few kilobytes; a program that prints more prints something else.
-const LIMIT: usize = 64 << 10;
-
-/// What is kept of the startup timeout to stop the program, and to say so.
-const MARGIN: Duration = Duration::from_millis(100);
-
-/// How often to look whether it has ended, once it prints nothing any more.
-const PAUSE: Duration = Duration::from_millis(2);
 
 /// A program, and for which profile.
 pub(super) struct Helper {
     profile: String,
-    words: Vec<String>,
-    environment: Variables,
+    program: helper::Helper,
 }
 
 impl Helper {
@@ -49,144 +27,25 @@ impl Helper {
         }
         let wrong = ProfileError::Value { key: KEY, expected: "a command line: a quotation mark is missing" };
         let words = split(line).ok_or_else(|| wrong.at(said.shown()))?;
-        Ok(Some(Self { profile: said.shown(), words, environment: environment.clone() }))
+        let program = helper::Helper { words, environment: environment.clone() };
+        Ok(Some(Self { profile: said.shown(), program }))
     }
 
     /// Runs it, and reads what it prints.
     pub(super) fn obtain(&self, deadline: Deadline) -> Result<Credentials, ProviderError> {
-        let deadline = Deadline::after(deadline.remaining().saturating_sub(MARGIN));
-        let keys = self.run(deadline).and_then(|output| credentials(&output, Timestamp::now()));
-        keys.map_err(|error| ProviderError::new(self.place(), error))
-    }
-
-    fn run(&self, deadline: Deadline) -> Result<Zeroizing<Vec<u8>>, ProcessError> {
-        let (mut running, stdout) = Running::start(&mut self.command())?;
-        let output = read(&stdout, deadline)?;
-        running.end(deadline)?;
-        Ok(output)
-    }
-
-    /// Its output cannot be mixed up with the app's, and what it leaves behind can be ended with it.
-    fn command(&self) -> Command {
-        let (program, arguments) = self.words.split_first().map_or(("", &[][..]), |(it, rest)| (it, rest));
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a helper program runs beside cryokey, which it cannot become"
-        )]
-        let mut command = Command::new(program);
-        command.args(arguments).env_clear().envs(self.environment.iter().copied()).process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command
+        let output = self.program.run(deadline).map_err(|error| ProviderError::new(self.place(), error))?;
+        credentials(&output, Timestamp::now()).map_err(|error| ProviderError::new(self.place(), error))
     }
 
     /// The program without its arguments, which may be secrets.
     fn place(&self) -> String {
-        let program = self.words.first().map(escaped).unwrap_or_default();
-        format!("`{program}`, the credential_process of the AWS profile `{}`", self.profile)
+        format!("`{}`, the credential_process of the AWS profile `{}`", self.program.program(), self.profile)
     }
 }
 
 impl fmt::Debug for Helper {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Helper").field("profile", &self.profile).finish_non_exhaustive()
-    }
-}
-
-/// A program that is ended, with all of its process group, when it is dropped. No zombie stays, also where cryokey is
-/// PID 1 and inherits the orphans.
-struct Running {
-    child: Child,
-    is_over: bool,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Result<(Self, ChildStdout), ProcessError> {
-        let mut child = command.spawn().map_err(|error| ProcessError::NotStarted(error.kind()))?;
-        let stdout = child.stdout.take();
-        let running = Self { child, is_over: false };
-        Ok((running, stdout.ok_or(ProcessError::NotStarted(io::ErrorKind::BrokenPipe))?))
-    }
-
-    fn end(&mut self, deadline: Deadline) -> Result<(), ProcessError> {
-        while !self.has_ended() {
-            if deadline.has_passed() {
-                return Err(ProcessError::TimedOut);
-            }
-            thread::sleep(PAUSE);
-        }
-        self.stop().map_or(Ok(()), judged)
-    }
-
-    /// Whether it has ended, which leaves its number in use.
-    fn has_ended(&self) -> bool {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        !matches!(waitid(WaitId::Pid(self.group()), options), Ok(None))
-    }
-
-    /// Ends what still runs of it. Without a status where the children of cryokey vanish, because SIGCHLD is ignored.
-    fn stop(&mut self) -> Option<ExitStatus> {
-        let group = self.group();
-        self.is_over = true;
-        // That nothing is left of it is no failure.
-        let _ = kill_process_group(group, Signal::KILL);
-        let status = self.child.wait().ok();
-        while let Ok(Some(_)) | Err(Errno::INTR) = waitpgid(group, WaitOptions::empty()) {}
-        status
-    }
-
-    fn group(&self) -> Pid {
-        Pid::from_child(&self.child)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Once it is over, its number can be another program's.
-        if !self.is_over {
-            self.stop();
-        }
-    }
-}
-
-fn judged(status: ExitStatus) -> Result<(), ProcessError> {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(()),
-        (Some(code), _) => Err(ProcessError::Failed { code }),
-        (None, signal) => Err(ProcessError::Killed { signal: signal.unwrap_or_default() }),
-    }
-}
-
-/// All of its output. The buffer has its final size from the start: growing would leave copies behind.
-fn read(stdout: &ChildStdout, deadline: Deadline) -> Result<Zeroizing<Vec<u8>>, ProcessError> {
-    let mut output = Zeroizing::new(vec![0; LIMIT + 1]);
-    let mut length = 0;
-    while let Some(room) = output.get_mut(length..).filter(|room| !room.is_empty()) {
-        wait(stdout, deadline)?;
-        match rustix::io::read(stdout, room) {
-            Ok(0) => {
-                output.truncate(length);
-                return Ok(output);
-            }
-            Ok(count) => length += count,
-            Err(Errno::INTR) => {}
-            Err(_) => return Err(ProcessError::NoCredentials),
-        }
-    }
-    Err(ProcessError::TooMuch)
-}
-
-fn wait(stdout: &ChildStdout, deadline: Deadline) -> Result<(), ProcessError> {
-    loop {
-        let left = deadline.remaining();
-        if left.is_zero() {
-            return Err(ProcessError::TimedOut);
-        }
-        let mut polled = [PollFd::new(stdout, PollFlags::IN)];
-        // One too long for the kernel never ends.
-        let left = Timespec::try_from(left).ok();
-        if matches!(poll(&mut polled, left.as_ref()), Ok(1..)) {
-            return Ok(());
-        }
     }
 }
 
@@ -257,19 +116,9 @@ fn double_quoted(rest: &mut impl Iterator<Item = char>, word: &mut String) -> Op
     }
 }
 
-/// Whether a helper program may know a variable: it does not sign cryokey in somewhere.
-pub fn may_know(name: &[u8]) -> bool {
-    !std::str::from_utf8(name).is_ok_and(crate::provider::bootstrap::is_secret)
-}
-
-/// Why a program gave no credentials.
+/// Why what a program printed is no credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProcessError {
-    NotStarted(io::ErrorKind),
-    Failed { code: i32 },
-    Killed { signal: i32 },
-    TimedOut,
-    TooMuch,
     NoCredentials,
     Version,
     Expired,
@@ -278,22 +127,13 @@ enum ProcessError {
 impl Cause for ProcessError {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotStarted(_) => Kind::Misconfigured,
-            Self::Failed { .. } | Self::Killed { .. } | Self::Expired => Kind::Denied,
-            Self::TimedOut => Kind::TimedOut,
-            Self::TooMuch | Self::NoCredentials | Self::Version => Kind::Nonsense,
+            Self::Expired => Kind::Denied,
+            Self::NoCredentials | Self::Version => Kind::Nonsense,
         }
     }
 
     fn what(&self, place: &str) -> String {
         match self {
-            Self::NotStarted(io::ErrorKind::NotFound) => format!("{place}, does not exist"),
-            Self::NotStarted(io::ErrorKind::PermissionDenied) => format!("{place}, may not be executed"),
-            Self::NotStarted(kind) => format!("{place}, cannot be started: {kind}"),
-            Self::Failed { code } => format!("{place}, exited with {code}"),
-            Self::Killed { signal } => format!("{place}, was stopped by signal {signal}"),
-            Self::TimedOut => format!("{place}, did not end before the startup timeout expired"),
-            Self::TooMuch => format!("{place}, printed more than {LIMIT} bytes"),
             Self::NoCredentials => format!("{place}, printed no credentials in the form of AWS"),
             Self::Version => format!("{place}, printed no credentials of `Version` 1"),
             Self::Expired => format!("{place}, printed credentials that have expired"),
@@ -302,12 +142,7 @@ impl Cause for ProcessError {
 
     fn fix(&self) -> String {
         match self {
-            Self::NotStarted(_) => "install the program in the image, or correct the command line".into(),
-            Self::Failed { .. } | Self::Killed { .. } => {
-                "run it by hand as the same user: cryokey shows nothing that it prints".into()
-            }
-            Self::TimedOut => "find out what it waits for, or raise CRYOKEY_START_TIMEOUT".into(),
-            Self::TooMuch | Self::NoCredentials | Self::Version => {
+            Self::NoCredentials | Self::Version => {
                 "let it print JSON with `Version` 1, `AccessKeyId` and `SecretAccessKey`".into()
             }
             Self::Expired => "renew what it signs in with, or its cache".into(),
@@ -317,27 +152,20 @@ impl Cause for ProcessError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
 
-    fn helper(words: &[&str]) -> Helper {
-        let words = words.iter().map(|word| (*word).to_owned()).collect();
-        Helper { profile: "a".into(), words, environment: vec![("PATH".as_ref(), "/usr/bin:/bin".as_ref())] }
-    }
-
     fn script(text: &str) -> Helper {
-        helper(&["sh", "-c", text])
+        let words = ["sh", "-c", text].map(str::to_owned).to_vec();
+        let environment = vec![("PATH".as_ref(), "/usr/bin:/bin".as_ref())];
+        Helper { profile: "a".into(), program: helper::Helper { words, environment } }
     }
 
     fn soon() -> Deadline {
         Deadline::after(Duration::from_secs(20))
-    }
-
-    fn error(text: &str, deadline: Deadline) -> ProcessError {
-        script(text).run(deadline).unwrap_err()
     }
 
     fn judge(json: &str) -> Result<String, ProcessError> {
@@ -360,63 +188,6 @@ mod tests {
         assert_eq!(judge("{}"), Err(ProcessError::Version));
         assert_eq!(judge(r#"{"Version":1,"AccessKeyId":"A"}"#), Err(ProcessError::NoCredentials));
         assert_eq!(judge("canary"), Err(ProcessError::NoCredentials));
-    }
-
-    #[test]
-    fn output_is_read_to_its_end_and_only_standard_output() {
-        let output = script("cat; echo one; echo canary >&2; sleep 0.05; echo two").run(soon()).unwrap();
-        assert_eq!(&output[..], b"one\ntwo\n");
-    }
-
-    #[test]
-    fn a_program_that_fails_or_prints_too_much_is_refused() {
-        assert_eq!(error("echo '{}'; exit 3", soon()), ProcessError::Failed { code: 3 });
-        assert_eq!(error("kill -9 $$", soon()), ProcessError::Killed { signal: 9 });
-        assert_eq!(error("cat /dev/zero", soon()), ProcessError::TooMuch);
-        let nothing = helper(&["/nonexistent/helper"]).run(soon()).unwrap_err();
-        assert_eq!(nothing, ProcessError::NotStarted(io::ErrorKind::NotFound));
-        let all = script(&format!("head -c {LIMIT} /dev/zero")).run(soon()).unwrap();
-        assert_eq!(all.len(), LIMIT);
-    }
-
-    #[test]
-    fn a_program_is_ended_at_the_deadline_with_what_it_started() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("pid");
-        for rest in ["wait", "exec >&-; wait"] {
-            let started = Instant::now();
-            let text = format!("sleep 60 & echo $! > {}; {rest}", path.display());
-            assert_eq!(error(&text, Deadline::after(Duration::from_millis(400))), ProcessError::TimedOut);
-            assert!(started.elapsed() < Duration::from_secs(10));
-            let pid = String::from_utf8(crate::system::read::read_path(&path).unwrap().0).unwrap();
-            assert!(is_gone(pid.trim()), "{rest}");
-        }
-    }
-
-    /// Without a process, or with one that its new parent has not looked at yet.
-    fn is_gone(pid: &str) -> bool {
-        let path = format!("/proc/{pid}/stat");
-        (0..100).any(|_| {
-            thread::sleep(Duration::from_millis(20));
-            let stat =
-                crate::system::read::read_path(path.as_ref()).map(|(bytes, _)| bytes).unwrap_or_default();
-            stat.is_empty() || String::from_utf8_lossy(&stat).contains(") Z ")
-        })
-    }
-
-    #[test]
-    fn what_a_program_leaves_behind_ends_with_it() {
-        let output = script("sleep 60 >&- 2>&- & echo $!").run(soon()).unwrap();
-        assert!(is_gone(String::from_utf8_lossy(&output).trim()));
-    }
-
-    #[test]
-    fn a_program_gets_the_variables_that_are_given_and_no_others() {
-        assert_eq!(&helper(&["env"]).run(soon()).unwrap()[..], b"PATH=/usr/bin:/bin\n");
-        assert!(may_know(b"HOME") && may_know(b"AWS_PROFILE") && may_know(b"\xff"));
-        for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "VAULT_TOKEN", "BAO_TOKEN"] {
-            assert!(!may_know(name.as_bytes()), "{name}");
-        }
     }
 
     #[test]

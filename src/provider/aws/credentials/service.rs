@@ -31,13 +31,7 @@ impl Service {
         limit: Duration,
         settings: &http::Settings,
     ) -> Result<Self, ProviderError> {
-        let settings = http::Settings {
-            trust: settings.trust.clone(),
-            connect_limit: limit,
-            read_limit: limit,
-            ..http::Settings::default()
-        };
-        let client = Client::new(settings).map_err(|error| AwsError::Tls(error).at(name))?;
+        let client = Client::new(settings.nearby(limit)).map_err(|error| AwsError::Tls(error).at(name))?;
         Ok(Self { client, name })
     }
 

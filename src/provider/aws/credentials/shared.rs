@@ -1,7 +1,6 @@
 //! The files that AWS's tools share: where they are, and what they say of a profile.
 
 use std::cell::OnceCell;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Stat;
@@ -14,14 +13,12 @@ use super::profile_error::ProfileError;
 use crate::escape::{escaped, escaped_path};
 use crate::provider::ProviderError;
 use crate::provider::aws::endpoint::is_region;
+use crate::provider::helper::Variables;
 use crate::suggest::did_you_mean;
 use crate::system::read::{self, ReadError};
 
 /// The profile that is meant where none is named.
 pub const DEFAULT: &str = "default";
-
-/// Variables of cryokey's own environment, as helper programs get them.
-pub type Variables = Vec<(&'static OsStr, &'static OsStr)>;
 
 /// What the settings say of the shared files. They are read when they are needed.
 #[derive(Default)]

@@ -12,9 +12,8 @@ use super::shared::{Profiles, Said};
 use crate::escape::{escaped, escaped_path};
 use crate::provider::aws::endpoint::{is_region, portal};
 use crate::provider::aws::sigv4::{Credentials, hex};
-use crate::provider::aws::sts::percent_encoded;
 use crate::provider::aws::wire::Wire;
-use crate::provider::http::{HttpError, Method, Request, Response};
+use crate::provider::http::{HttpError, Method, Request, Response, percent_encoded};
 use crate::provider::json::Json;
 use crate::provider::retry::{Retryable, Temporary, persist};
 use crate::provider::{Cause, Deadline, Kind, ProviderError};
@@ -90,8 +89,7 @@ impl Sso {
     }
 
     fn url(&self) -> String {
-        let encoded = |text: &str| text.bytes().flat_map(percent_encoded).map(char::from).collect::<String>();
-        let (role, account) = (encoded(&self.role), encoded(&self.account));
+        let (role, account) = (percent_encoded(&self.role), percent_encoded(&self.account));
         format!("{}/federation/credentials?role_name={role}&account_id={account}", portal(&self.region))
     }
 

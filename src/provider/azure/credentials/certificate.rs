@@ -1,0 +1,69 @@
+//! An application's certificate: its key signs a token that proves who cryokey is. Source: "Microsoft identity platform
+//! application authentication certificate credentials", Microsoft Learn.
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use zeroize::Zeroizing;
+
+use super::error::IdentityError;
+use crate::escape::escaped_path;
+use crate::provider::ProviderError;
+use crate::provider::files::error::FileError;
+use crate::provider::jwt::{Algorithm, Signer};
+use crate::system::read;
+
+/// Entra takes tokens that are valid for up to a day; one sign-in needs minutes.
+const VALIDITY: i64 = 600;
+
+/// A certificate and its private key.
+#[derive(Debug)]
+pub struct Certificate {
+    path: PathBuf,
+    signer: Signer,
+    /// SHA-256 of the certificate, by which Entra finds it.
+    thumbprint: String,
+}
+
+impl Certificate {
+    /// Reads a PEM file that has both.
+    pub(super) fn read(path: &Path) -> Result<Self, ProviderError> {
+        let place = || escaped_path(path);
+        let unreadable = |error| FileError::from((error, rustix::fs::stat(path).ok().as_ref())).at(place());
+        let pem = Zeroizing::new(read::read_path(path).map_err(unreadable)?.0);
+        Self::of_pem(path, &pem).map_err(|error| error.at(place()))
+    }
+
+    fn of_pem(path: &Path, pem: &[u8]) -> Result<Self, IdentityError> {
+        let certificate = CertificateDer::from_pem_slice(pem).map_err(|_| IdentityError::NoCertificate)?;
+        let signer = Signer::from_pem(pem).map_err(|_| IdentityError::NoKey)?;
+        let thumbprint = Base64UrlUnpadded::encode_string(digest(&SHA256, &certificate).as_ref());
+        Ok(Self { path: path.to_owned(), signer, thumbprint })
+    }
+
+    pub(super) fn label(&self) -> String {
+        format!("the certificate in {}", escaped_path(&self.path))
+    }
+
+    /// A token that says that cryokey is this application, to whoever gives tokens at this address.
+    pub(super) fn assertion(&self, application: &str, url: &str) -> Result<Zeroizing<String>, ProviderError> {
+        let failed = || IdentityError::NoKey.at(escaped_path(&self.path));
+        let now = Timestamp::now().as_second();
+        let claims = serde_json::json!({
+            "aud": url, "iss": application, "sub": application, "jti": unique().ok_or_else(failed)?,
+            "nbf": now, "iat": now, "exp": now + VALIDITY,
+        });
+        self.signer.sign(Algorithm::Ps256, ("x5t#S256", &self.thumbprint), &claims).ok_or_else(failed)
+    }
+}
+
+/// A token is refused when it comes twice: this makes each another one.
+fn unique() -> Option<String> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(Base64UrlUnpadded::encode_string(&bytes))
+}

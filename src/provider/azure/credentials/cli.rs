@@ -1,0 +1,34 @@
+//! The Azure CLI, for development: a token of whoever is signed in there. Only where `AZURE_TOKEN_CREDENTIALS` names it.
+
+use super::error::IdentityError;
+use crate::provider::azure::entra::access_token;
+use crate::provider::bootstrap::Bootstrapped;
+use crate::provider::helper::{Helper, Variables};
+use crate::provider::{Deadline, ProviderError};
+use crate::secret::Secret;
+
+const PLACE: &str = "`az`, which AZURE_TOKEN_CREDENTIALS names";
+
+/// How the CLI is asked.
+#[derive(Debug)]
+pub struct AzureCli {
+    tenant: Option<Bootstrapped>,
+    environment: Variables,
+}
+
+impl AzureCli {
+    pub(super) fn new(tenant: Option<Bootstrapped>, environment: Variables) -> Self {
+        Self { tenant, environment }
+    }
+
+    pub(super) fn token(&self, resource: &str, deadline: Deadline) -> Result<Secret, ProviderError> {
+        let mut words = vec!["az", "account", "get-access-token", "--output", "json", "--resource", resource];
+        if let Some(tenant) = &self.tenant {
+            words.extend(["--tenant", tenant.text()]);
+        }
+        let words = words.into_iter().map(str::to_owned).collect();
+        let helper = Helper { words, environment: self.environment.clone() };
+        let output = helper.run(deadline).map_err(|error| ProviderError::new(PLACE, error))?;
+        access_token(&output).ok_or_else(|| IdentityError::NoToken.at(PLACE))
+    }
+}

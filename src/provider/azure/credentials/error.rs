@@ -1,0 +1,124 @@
+//! Why cryokey cannot sign in at Azure, apart from what Entra says.
+
+use crate::provider::http::HttpError;
+use crate::provider::{Cause, Kind, ProviderError};
+
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum IdentityError {
+    /// The token file is empty.
+    EmptyFile,
+    /// Something proves an application, but another part is missing.
+    Half {
+        /// What is there.
+        evidence: String,
+    },
+    /// A managed identity gives no token.
+    Managed(MetadataFault),
+    /// The file has no certificate.
+    NoCertificate,
+    /// The service of the container is named, but not what it wants to see.
+    NoHeader,
+    /// The file has no private key that can sign.
+    NoKey,
+    /// The Azure CLI printed no token.
+    NoToken,
+    /// The way to sign in is named, but not configured.
+    Nothing,
+    /// What should be a tenant cannot be one.
+    Tenant,
+}
+
+/// Why a managed identity gives no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum MetadataFault {
+    /// There is no response, or a failure.
+    Http(HttpError),
+    /// There is no metadata service.
+    NotThere(HttpError),
+    /// It has no such identity, or does not know the header.
+    NoIdentity { status: u16 },
+    /// The identity is not there yet.
+    NotYet { status: u16 },
+    /// The response has no token.
+    Nonsense,
+}
+
+impl IdentityError {
+    pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
+        ProviderError::new(place, self)
+    }
+}
+
+impl Cause for IdentityError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::EmptyFile
+            | Self::Half { .. }
+            | Self::NoCertificate
+            | Self::NoHeader
+            | Self::NoKey
+            | Self::Nothing
+            | Self::Tenant => Kind::Misconfigured,
+            Self::Managed(MetadataFault::Http(error)) => error.kind(),
+            // Asked only because nothing else was given, it is the last to say no.
+            Self::Managed(MetadataFault::NotThere(_) | MetadataFault::NoIdentity { .. }) => Kind::Denied,
+            Self::Managed(MetadataFault::NotYet { .. }) => Kind::Unreachable,
+            Self::Managed(MetadataFault::Nonsense) | Self::NoToken => Kind::Nonsense,
+        }
+    }
+
+    fn what(&self, place: &str) -> String {
+        match self {
+            Self::EmptyFile => format!("{place} is empty, but has to hold a token"),
+            Self::Half { evidence } => {
+                format!("{evidence} is there to sign in at Azure, but {place} is not set")
+            }
+            Self::Managed(fault) => format!("sign-in at Azure by {place}: {fault}"),
+            Self::NoCertificate => format!("{place} holds no certificate in PEM form"),
+            Self::NoHeader => format!("IDENTITY_ENDPOINT is set, but {place} is not"),
+            Self::NoKey => format!("{place} holds no RSA key in PEM form without a passphrase"),
+            Self::NoToken => format!("{place}, printed no token"),
+            Self::Nothing => {
+                format!("AZURE_TOKEN_CREDENTIALS names a way to sign in for which {place} is not set")
+            }
+            Self::Tenant => format!("the value of {place} is neither the id nor a domain of a tenant"),
+        }
+    }
+
+    fn fix(&self) -> String {
+        match self {
+            Self::EmptyFile => "write the token into it, or name another file".into(),
+            Self::Half { .. } => "set it too, as a file in the secrets directory or a variable".into(),
+            Self::Managed(MetadataFault::NotThere(_)) => {
+                "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, as files in the secrets directory or \
+                 variables, or give the container a managed identity"
+                    .into()
+            }
+            Self::Managed(MetadataFault::NoIdentity { .. }) => {
+                "assign a managed identity; of a user-assigned one, set AZURE_CLIENT_ID to its client id".into()
+            }
+            Self::Managed(_) => "check the managed identity and its service, and start again".into(),
+            Self::NoCertificate | Self::NoKey => {
+                "write the certificate and its key into one file: openssl pkcs12 -in app.pfx -nodes -out app.pem".into()
+            }
+            Self::NoHeader => "set both, or none: the platform sets both".into(),
+            Self::NoToken => "run `az login`, and `az account get-access-token` by hand".into(),
+            Self::Nothing => "set it, or unset AZURE_TOKEN_CREDENTIALS".into(),
+            Self::Tenant => "write the tenant id: az account show --query tenantId".into(),
+        }
+    }
+}
+
+impl std::fmt::Display for MetadataFault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Http(error) | Self::NotThere(error) => write!(formatter, "{error}"),
+            Self::NoIdentity { status } => {
+                write!(formatter, "there is no such identity here (status {status})")
+            }
+            Self::NotYet { status } => write!(formatter, "the identity is not available (status {status})"),
+            Self::Nonsense => formatter.write_str("the response has no token"),
+        }
+    }
+}

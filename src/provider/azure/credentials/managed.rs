@@ -1,0 +1,141 @@
+//! The identity of the machine or container: App Service and Container Apps name a service in the environment, virtual
+//! machines have the metadata service. Sources: "How to use managed identities for App Service", "How to use managed
+//! identities on an Azure VM to acquire an access token", Microsoft Learn.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::error::{IdentityError, MetadataFault};
+use crate::escape::escaped;
+use crate::provider::azure::entra::access_token;
+use crate::provider::azure::error::AzureError;
+use crate::provider::bootstrap::{Bootstrap, Bootstrapped};
+use crate::provider::http::{self, Client, HttpError, Method, Request, percent_encoded};
+use crate::provider::retry::{Retryable, Temporary, persist};
+use crate::provider::{Deadline, ProviderError};
+use crate::secret::Secret;
+
+/// The metadata service of virtual machines.
+const METADATA: &str = "http://169.254.169.254";
+
+/// Nobody waits longer for a connection to a service that may not be there.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// The service of a container may be slower than its start.
+const CONTAINER_LIMIT: Duration = Duration::from_secs(2);
+
+/// What gives tokens, and for which identity.
+#[derive(Debug)]
+pub struct Managed {
+    service: Service,
+    /// The id of a user-assigned identity; without one, the one that the platform chose.
+    client: Option<Bootstrapped>,
+}
+
+#[derive(Debug)]
+enum Service {
+    /// Of App Service and Container Apps, with what it wants to see.
+    Container { endpoint: String, header: Bootstrapped },
+    /// Of virtual machines.
+    Metadata,
+}
+
+impl Managed {
+    pub(super) fn choose(endpoint: Option<String>, bootstrap: &Bootstrap<'_>) -> Result<Self, ProviderError> {
+        let service = match (endpoint, bootstrap.get("IDENTITY_HEADER")?) {
+            (Some(endpoint), Some(header)) => Service::Container { endpoint, header },
+            (Some(_), None) => return Err(IdentityError::NoHeader.at("IDENTITY_HEADER")),
+            (None, _) => Service::Metadata,
+        };
+        Ok(Self { service, client: bootstrap.get("AZURE_CLIENT_ID")? })
+    }
+
+    pub(super) fn label(&self) -> String {
+        let which = self.client.as_ref().map(|client| format!(" {}", escaped(client.text())));
+        let which = which.unwrap_or_default();
+        match &self.service {
+            Service::Container { endpoint, .. } => {
+                let shown = http::endpoint(endpoint).unwrap_or_else(|| escaped(endpoint));
+                format!("the managed identity{which} of this container, from {shown}")
+            }
+            Service::Metadata => format!(
+                "the managed identity{which} of this machine, from {METADATA}, since nothing else signs cryokey in"
+            ),
+        }
+    }
+
+    pub(super) fn token(
+        &self,
+        resource: &str,
+        settings: &http::Settings,
+        deadline: Deadline,
+    ) -> Result<Secret, ProviderError> {
+        let failed = |fault| IdentityError::Managed(fault).at(self.label());
+        let limit = if self.is_metadata() { LIMIT } else { CONTAINER_LIMIT };
+        let client =
+            Client::new(settings.nearby(limit)).map_err(|error| AzureError::Tls(error).at("Azure"))?;
+        let request = self.request(resource).map_err(|error| failed(MetadataFault::Http(error)))?;
+        let attempt = || self.attempt(&client, &request, deadline);
+        // A service that is not there must not cost the whole startup timeout: only answers are waited for.
+        let body = persist(deadline, attempt).map_err(|error| error.at(self.label()))?;
+        access_token(&body).ok_or_else(|| failed(MetadataFault::Nonsense))
+    }
+
+    fn is_metadata(&self) -> bool {
+        matches!(self.service, Service::Metadata)
+    }
+
+    fn request(&self, resource: &str) -> Result<Request, HttpError> {
+        let resource = percent_encoded(resource);
+        let client =
+            self.client.as_ref().map(|client| format!("&client_id={}", percent_encoded(client.text())));
+        let client = client.unwrap_or_default();
+        match &self.service {
+            Service::Container { endpoint, header } => {
+                let url = format!("{endpoint}?api-version=2019-08-01&resource={resource}{client}");
+                Request::new(Method::Get, &url)?
+                    .for_metadata()
+                    .header("x-identity-header", header.secret().expose())
+            }
+            Service::Metadata => {
+                let path = "/metadata/identity/oauth2/token?api-version=2018-02-01";
+                let url = format!("{METADATA}{path}&resource={resource}{client}");
+                Request::new(Method::Get, &url)?.for_metadata().header("metadata", "true")
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        client: &Client,
+        request: &Request,
+        deadline: Deadline,
+    ) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+        let is_there = !self.is_metadata();
+        let response = client.send(request, deadline).map_err(|error| {
+            let fault = if is_there { MetadataFault::Http } else { MetadataFault::NotThere };
+            IdentityError::Managed(fault(error))
+        })?;
+        let fault = match response.status() {
+            // Documented as passing: an identity that was just assigned, and an update of the service.
+            status @ (404 | 410) => MetadataFault::NotYet { status },
+            status @ (400 | 401 | 403) => MetadataFault::NoIdentity { status },
+            _ => match response.successful() {
+                Ok(response) => return Ok(response.into_body()),
+                Err(error) => MetadataFault::Http(error),
+            },
+        };
+        Err(IdentityError::Managed(fault))
+    }
+}
+
+impl Retryable for IdentityError {
+    fn temporary(&self) -> Option<Temporary> {
+        match self {
+            Self::Managed(MetadataFault::Http(error)) => error.temporary(),
+            Self::Managed(MetadataFault::NotYet { .. }) => Some(Temporary::Failure),
+            _ => None,
+        }
+    }
+}
