@@ -9,6 +9,7 @@ mod aws_identity;
 mod aws_permissions;
 mod aws_profile;
 mod aws_references;
+mod azure_judge;
 mod server;
 mod sign_in;
 mod storm;

@@ -1,0 +1,77 @@
+"""Reads a vault with Microsoft's own client for Python, with every check left on, and shows as JSON what it got.
+
+usage: judge.py list | get NAME [VERSION]
+"""
+import json
+import os
+import sys
+
+from azure.core.exceptions import AzureError
+from azure.identity import (
+    CertificateCredential,
+    ClientSecretCredential,
+    ManagedIdentityCredential,
+    WorkloadIdentityCredential,
+)
+from azure.keyvault.secrets import SecretClient
+
+# A fault shows at once.
+OPTIONS = {"retry_total": 0}
+
+
+def credential():
+    identified = [os.environ.get(name) for name in ["AZURE_TENANT_ID", "AZURE_CLIENT_ID"]]
+    if secret := os.environ.get("AZURE_CLIENT_SECRET"):
+        return ClientSecretCredential(*identified, secret, **OPTIONS)
+    if path := os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
+        return CertificateCredential(*identified, path, **OPTIONS)
+    if "AZURE_FEDERATED_TOKEN_FILE" in os.environ:
+        return WorkloadIdentityCredential(**OPTIONS)
+    return ManagedIdentityCredential(client_id=identified[1], **OPTIONS)
+
+
+def list_all(client):
+    return [listed(client, properties) for properties in client.list_properties_of_secrets()]
+
+
+def listed(client, properties):
+    shown = {"name": properties.name, "enabled": properties.enabled, "managed": bool(properties.managed)}
+    shown |= {name: seconds(getattr(properties, attribute)) for name, attribute in TIMES.items()}
+    is_wanted = properties.enabled and not properties.managed
+    return shown | (get(client, properties.name) if is_wanted else {})
+
+
+TIMES = {"exp": "expires_on", "nbf": "not_before", "created": "created_on"}
+
+
+def get(client, name, version=None):
+    try:
+        secret = client.get_secret(name, version)
+    except AzureError as error:
+        return explained(error)
+    properties = secret.properties
+    return {"value": secret.value, "version": properties.version, "created": seconds(properties.created_on)}
+
+
+def seconds(time):
+    return time and int(time.timestamp())
+
+
+def explained(error):
+    inner = getattr(getattr(error, "error", None), "innererror", None) or {}
+    code = inner.get("code") or getattr(getattr(error, "error", None), "code", None)
+    return {"error": type(error).__name__, "status": getattr(error, "status_code", None), "code": code,
+            "message": str(error)}
+
+
+def main(action, *words):
+    name = os.environ["AZURE_KEYVAULT_NAME"]
+    url = name if name.startswith("https://") else f"https://{name}.vault.azure.net"
+    client = SecretClient(url, credential(), **OPTIONS)
+    try:
+        return {"list": list_all, "get": get}[action](client, *words)
+    except (AzureError, ValueError) as error:
+        return explained(error)
+
+
+print(json.dumps(main(*sys.argv[1:])))
