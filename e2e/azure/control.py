@@ -92,4 +92,4 @@ class Control:
         return {"requests": state.log}
 
 
-ACTIONS = {name: action for name, action in vars(Control).items() if name not in ("answer", "__init__") and callable(action)}
+ACTIONS = {name: action for name, action in vars(Control).items() if not name.startswith("_") and name != "answer"}

@@ -1,6 +1,6 @@
-"""Azure in memory, as far as a container reads secrets from it, written from Microsoft's REST documentation: Entra ID and
-Key Vault with TLS on port 443, told apart by the Host header; the identity endpoint of App Service; and, once the control
-port starts it, the metadata service of a machine. Tests set it up through the control port, 5100.
+"""Azure in memory, as far as a container reads secrets from it, written from Microsoft's REST documentation: Entra ID
+and Key Vault with TLS on port 443, told apart by the Host header; the identity endpoint of App Service; and, once the
+control port starts it, the metadata service of a machine. Tests set it up through the control port, 5100.
 
 usage: emulator.py ADDRESS CERTIFICATE KEY
 """

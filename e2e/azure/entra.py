@@ -1,9 +1,8 @@
-"""Entra ID: the client credentials grant (OAuth 2.0, RFC 6749, 4.4) with a secret, a certificate or a federated token."""
+"""Entra ID: the client credentials grant (RFC 6749, 4.4) with a secret, a certificate or a federated token."""
 import re
-import uuid
-from datetime import datetime, timezone
 
 import assertion
+from refusals import Refused
 from web import Answer, now
 
 # The authorities, and the resource for which each gives tokens.
@@ -13,21 +12,35 @@ CLOUDS = {
     "login.chinacloudapi.cn": "https://vault.azure.cn",
     "login.partner.microsoftonline.cn": "https://vault.azure.cn",
 }
+DISCOVERY = "/common/discovery/instance"
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+REQUIRED = ["grant_type", "client_id", "scope"]
 
 
 def answer(state, request):
+    if request.path == DISCOVERY:
+        return discovery(request.host)
     path = re.fullmatch("/([^/]+)/(v2.0/.well-known/openid-configuration|oauth2/v2.0/token)", request.path)
     if path is None:
         raise Answer(404, "")
-    tenant = path[1].lower()
-    if tenant not in state.tenants or state.tenants[tenant] != request.host:
-        raise refusal(request, 400, "invalid_request", 90002, f"Tenant '{path[1]}' not found. Check to make sure you have "
-                      "the correct tenant ID and are signing into the correct cloud. Check with your subscription "
-                      "administrator, this may happen if there are no active subscriptions for the tenant.")
-    if path[2].startswith("v2.0"):
-        return configuration(request.host, tenant)
-    return token(state, request, tenant)
+    try:
+        tenant = known_tenant(state, request.host, path[1])
+        return configuration(request.host, tenant) if path[2][0] == "v" else token(state, request, tenant)
+    except Refused as refused:
+        return refused.answer(request.host)
+
+
+def discovery(host):
+    """The authorities, each with the other names that it has: here none."""
+    clouds = [{"preferred_network": name, "preferred_cache": name, "aliases": [name]} for name in CLOUDS]
+    endpoint = f"https://{host}/common/.well-known/openid-configuration"
+    return Answer(200, {"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": clouds})
+
+
+def known_tenant(state, host, name):
+    if state.tenants.get(name.lower()) != host:
+        raise Refused(90002, name)
+    return name.lower()
 
 
 def configuration(host, tenant):
@@ -49,84 +62,52 @@ def configuration(host, tenant):
 
 
 def token(state, request, tenant):
-    if request.method != "POST":
-        raise refusal(request, 400, "invalid_request", 900561, "The endpoint only accepts POST requests.")
-    form = request.form()
-    for name in ["grant_type", "client_id", "scope"]:
-        if not form.get(name):
-            raise missing(request, name)
-    if form["grant_type"] != "client_credentials":
-        raise refusal(request, 400, "unsupported_grant_type", 70003,
-                      f"The app requested an unsupported grant type '{form['grant_type']}'.")
-    client = known_client(state, request, tenant, form["client_id"])
-    prove(request, form, client, tenant)
-    return issued(state, client, audience(request, form["scope"], tenant))
-
-
-def known_client(state, request, tenant, name):
-    client = state.clients.get((tenant, name.lower()))
+    form = checked_form(request)
+    client = state.clients.get((tenant, form["client_id"].lower()))
     if client is None:
-        raise refusal(request, 400, "unauthorized_client", 700016,
-                      f"Application with identifier '{name}' was not found in the directory '{tenant}'. This can happen if "
-                      "the application has not been installed by the administrator of the tenant or consented to by any "
-                      "user in the tenant. You may have sent your authentication request to the wrong tenant.")
-    return client
+        raise Refused(700016, form["client_id"], tenant)
+    prove(form, client, f"https://{request.host}/{tenant}/oauth2/v2.0/token")
+    return issued(state, client, audience(form["scope"], request.host, tenant))
 
 
-def prove(request, form, client, tenant):
+def checked_form(request):
+    if request.method != "POST":
+        raise Refused(900561)
+    form = request.form()
+    for name in REQUIRED:
+        if not form.get(name):
+            raise Refused(900144, name)
+    if form["grant_type"] != "client_credentials":
+        raise Refused(70003, form["grant_type"])
+    return form
+
+
+def prove(form, client, endpoint):
     if form.get("client_secret"):
-        return prove_secret(request, form["client_secret"], client)
+        return prove_secret(form["client_secret"], client)
     if not form.get("client_assertion"):
-        raise refusal(request, 401, "invalid_client", 7000218, "The request body must contain the following parameter: "
-                      "'client_assertion' or 'client_secret'.")
+        raise Refused(7000218)
     if form.get("client_assertion_type") != JWT_BEARER:
-        raise missing(request, "client_assertion_type")
-    endpoint = f"https://{request.host}/{tenant}/oauth2/v2.0/token"
-    try:
-        assertion.prove(form["client_assertion"], client, endpoint)
-    except assertion.Rejected as why:
-        raise refusal(request, why.status, why.error, why.code, why.text)
+        raise Refused(900144, "client_assertion_type")
+    assertion.prove(form["client_assertion"], client, endpoint)
 
 
-def prove_secret(request, secret, client):
+def prove_secret(secret, client):
     if secret not in client["secrets"]:
-        raise refusal(request, 401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being "
-                      "sent in the request is the client secret value, not the client secret ID, for a secret added to "
-                      f"app '{client['client']}'.")
+        raise Refused(7000215, client["client"])
 
 
-def audience(request, scope, tenant):
-    resource, is_default, _ = scope.rpartition("/.default")
-    if not is_default:
-        raise refusal(request, 400, "invalid_scope", 1002012, f"The provided value for scope {scope} is not valid. Client "
-                      "credential flows must have a scope value with /.default suffixed to the resource identifier "
-                      "(application ID URI).")
-    if resource.rstrip("/") != CLOUDS[request.host]:
-        raise refusal(request, 400, "invalid_resource", 500011,
-                      f"The resource principal named {resource} was not found in the tenant named {tenant}.")
-    return CLOUDS[request.host]
+def audience(scope, host, tenant):
+    resource, is_default, rest = scope.rpartition("/.default")
+    if not is_default or rest:
+        raise Refused(1002012, scope)
+    if resource != CLOUDS[host]:
+        raise Refused(500011, resource, tenant)
+    return resource
 
 
 def issued(state, client, resource):
-    text, token = state.issue({name: client[name] for name in ["tenant", "client", "object"]}, resource)
+    text, token = state.issue(client, resource)
     lifetime = token["expires"] - now()
-    return Answer(200, {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": text})
-
-
-def missing(request, name):
-    return refusal(request, 400, "invalid_request", 900144,
-                   f"The request body must contain the following parameter: '{name}'.")
-
-
-def refusal(request, status, error, code, text):
-    trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
-    time = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
-    return Answer(status, {
-        "error": error,
-        "error_description": f"AADSTS{code}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {time}",
-        "error_codes": [code],
-        "timestamp": time,
-        "trace_id": trace,
-        "correlation_id": correlation,
-        "error_uri": f"https://{request.host}/error?code={code}",
-    })
+    times = {"expires_in": lifetime, "ext_expires_in": lifetime}
+    return Answer(200, {"token_type": "Bearer", **times, "access_token": text})

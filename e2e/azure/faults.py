@@ -15,32 +15,31 @@ class Faults:
         self.rules.append({"host": "", "method": "", "times": 1, "wait": 0, "count": 0, **rule})
 
     def answer(self, request, real):
-        rule = self.rule(request)
+        rule = next((rule for rule in self.rules if fits(rule, request)), None)
         if rule is None:
             return real(request)
         time.sleep(rule["wait"])
-        if "wrong" in rule:
-            return wrong(rule, request, real(request))
-        if "status" in rule:
-            return Answer(rule["status"], rule.get("body", ""), rule.get("headers", {}))
-        return real(request)
-
-    def rule(self, request):
-        for rule in self.rules:
-            if rule["count"] < rule["times"] and fits(rule, request):
-                rule["count"] += 1
-                return rule
-        return None
+        return wrong(rule, request, real(request)) if "wrong" in rule else failure(rule, request, real)
 
 
 def fits(rule, request):
+    is_left = rule["count"] < rule["times"]
     is_place = re.fullmatch(rule["path"], request.path) and request.host.endswith(rule["host"])
-    return is_place and rule["method"] in ("", request.method)
+    return is_left and is_place and rule["method"] in ("", request.method)
+
+
+def failure(rule, request, real):
+    """Without a status, the answer is the real one, late."""
+    rule["count"] += 1
+    if "status" not in rule:
+        return real(request)
+    return Answer(rule["status"], rule.get("body", ""), rule.get("headers", {}))
 
 
 def wrong(rule, request, answer):
-    """The real answer, spoilt."""
+    """The real answer, spoilt. A challenge is left as it is."""
     if answer.status == 200:
+        rule["count"] += 1
         WRONG[rule["wrong"]](rule, request, answer)
     return answer
 

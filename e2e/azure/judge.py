@@ -1,11 +1,12 @@
 """Reads a vault with Microsoft's own client for Python, with every check left on, and shows as JSON what it got.
 
-usage: judge.py list | get NAME [VERSION]
+usage: judge.py list | get NAME [VERSION] | sign-in
 """
 import json
 import os
 import sys
 
+import msal
 from azure.core.exceptions import AzureError
 from azure.identity import (
     CertificateCredential,
@@ -17,6 +18,7 @@ from azure.keyvault.secrets import SecretClient
 
 # A fault shows at once.
 OPTIONS = {"retry_total": 0}
+OTHER_IDS = ["object_id", "resource_id"]
 
 
 def credential():
@@ -27,7 +29,13 @@ def credential():
         return CertificateCredential(*identified, path, **OPTIONS)
     if "AZURE_FEDERATED_TOKEN_FILE" in os.environ:
         return WorkloadIdentityCredential(**OPTIONS)
-    return ManagedIdentityCredential(client_id=identified[1], **OPTIONS)
+    return managed_identity(identified[1])
+
+
+def managed_identity(client):
+    """The machine's own, or one by its client id, by the id of its object or by that of its resource."""
+    other = {name: os.environ[f"JUDGE_{name.upper()}"] for name in OTHER_IDS if f"JUDGE_{name.upper()}" in os.environ}
+    return ManagedIdentityCredential(client_id=client, identity_config=other or None, **OPTIONS)
 
 
 def list_all(client):
@@ -53,6 +61,16 @@ def get(client, name, version=None):
     return {"value": secret.value, "version": properties.version, "created": seconds(properties.created_on)}
 
 
+def sign_in():
+    """By MSAL alone, which signs otherwise (PS256, `x5t#S256`) than azure-identity has it sign (RS256, `x5t`)."""
+    with open(os.environ["AZURE_CLIENT_CERTIFICATE_PATH"]) as file:
+        pem = file.read()
+    proof = {"private_key": pem, "public_certificate": pem}
+    authority = "https://login.microsoftonline.com/" + os.environ["AZURE_TENANT_ID"]
+    application = msal.ConfidentialClientApplication(os.environ["AZURE_CLIENT_ID"], proof, authority)
+    return sorted(application.acquire_token_for_client(["https://vault.azure.net/.default"]))
+
+
 def seconds(time):
     return time and int(time.timestamp())
 
@@ -65,6 +83,10 @@ def explained(error):
 
 
 def main(action, *words):
+    return sign_in() if action == "sign-in" else read(action, *words)
+
+
+def read(action, *words):
     name = os.environ["AZURE_KEYVAULT_NAME"]
     url = name if name.startswith("https://") else f"https://{name}.vault.azure.net"
     client = SecretClient(url, credential(), **OPTIONS)

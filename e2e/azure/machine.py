@@ -1,4 +1,4 @@
-"""Managed identities: the metadata service of a machine, and the identity endpoint of App Service and Container Apps."""
+"""Managed identities: the metadata service of a machine, and the endpoint of App Service and Container Apps."""
 import threading
 
 from entra import CLOUDS
@@ -7,6 +7,7 @@ from web import Answer, Server, now
 # Day-long, as managed identities get them.
 LIFETIME = 86_399
 ADDRESS = ("169.254.169.254", 80)
+UNASSIGNED = "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
 
 
 class Metadata:
@@ -38,7 +39,7 @@ def metadata(state, request):
     chosen = identity(state, request.query, ["client_id", "object_id", "msi_res_id"])
     if chosen is None:
         raise refusal("Identity not found")
-    text, token = issued(state, chosen, resource(request.query, refusal))
+    text, token = state.issue(chosen, resource(request.query, refusal), LIFETIME)
     return Answer(200, {
         "access_token": text,
         "client_id": chosen["client"],
@@ -60,9 +61,8 @@ def app_service(state, request):
         raise app_refusal("The api-version is missing or unsupported.")
     chosen = identity(state, request.query, ["client_id", "principal_id", "object_id", "mi_res_id"])
     if chosen is None:
-        raise app_refusal("No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/"
-                          "PrincipalId.")
-    text, token = issued(state, chosen, resource(request.query, app_refusal))
+        raise app_refusal(UNASSIGNED)
+    text, token = state.issue(chosen, resource(request.query, app_refusal), LIFETIME)
     return Answer(200, {
         "access_token": text,
         "client_id": chosen["client"],
@@ -94,13 +94,8 @@ def resource(query, refusal):
     """With a slash at its end or without."""
     wanted = query.get("resource", "").rstrip("/")
     if wanted not in CLOUDS.values():
-        raise refusal(f"AADSTS500011: The resource principal named {wanted} was not found in the tenant.", "invalid_resource")
+        raise refusal(f"AADSTS500011: The resource principal named {wanted} was not found.", "invalid_resource")
     return wanted
-
-
-def issued(state, chosen, audience):
-    principal = {name: chosen[name] for name in ["tenant", "client", "object"]}
-    return state.issue(principal, audience, LIFETIME)
 
 
 def refusal(description, error="invalid_request"):

@@ -1,5 +1,5 @@
-"""A secret, its versions, and how Key Vault shows them. A version has the attributes, the type and the tags; the list shows
-those of the newest version."""
+"""A secret, its versions, and how Key Vault shows them. A version has the attributes, the type and the tags; the list
+shows those of the newest version."""
 import secrets
 
 from web import now

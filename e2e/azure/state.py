@@ -36,6 +36,7 @@ class State:
     def issue(self, principal, audience, lifetime=None):
         """A token that says nothing to who reads it, and what is known of it."""
         text = secrets.token_urlsafe(192)
-        token = {**principal, "audience": audience, "expires": now() + (lifetime or self.token_lifetime)}
+        token = {name: principal[name] for name in ["tenant", "client", "object"]}
+        token |= {"audience": audience, "expires": now() + (lifetime or self.token_lifetime)}
         self.tokens[text] = token
         return text, token

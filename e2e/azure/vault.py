@@ -75,8 +75,8 @@ def page(call, items):
     if not 1 <= size <= PAGE:
         raise refusal(400, "BadParameter", f"maxresults must be between 1 and {PAGE}")
     start = offset(call.request.query.get("$skiptoken"))
-    rest = len(items) > start + size
-    return Answer(200, {"value": items[start : start + size], "nextLink": next_link(call, start + size) if rest else None})
+    end = start + size
+    return Answer(200, {"value": items[start:end], "nextLink": next_link(call, end) if end < len(items) else None})
 
 
 def offset(token):
@@ -111,8 +111,7 @@ def put(call, name):
     if not isinstance(given.get("value"), str):
         raise refusal(400, "BadParameter", "Property value is required.")
     if name.lower() in call.vault["secrets"] and call.vault["secrets"][name.lower()]["is_deleted"]:
-        raise refusal(409, "Conflict", f"Secret {name} is currently in a deleted but recoverable state, and its name cannot "
-                      "be reused; in this state, the secret can only be recovered or purged.",
+        raise refusal(409, "Conflict", f"Secret {name} is currently in a deleted but recoverable state.",
                       "ObjectIsDeletedButRecoverable")
     found, version = secret.put(call.vault, name, given)
     return Answer(200, secret.bundle(call.url, found, version))
@@ -151,9 +150,9 @@ def legal(name):
 
 
 def not_found(name):
-    return refusal(404, "SecretNotFound", f"A secret with (name/id) {name} was not found in this key vault. If you recently "
-                   "deleted this secret you may be able to recover it using the correct recovery command. For help "
-                   "resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182")
+    return refusal(404, "SecretNotFound", f"A secret with (name/id) {name} was not found in this key vault. If you "
+                   "recently deleted this secret you may be able to recover it using the correct recovery command. For "
+                   "help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182")
 
 
 def refusal(status, code, message, inner=None):

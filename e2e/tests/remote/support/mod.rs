@@ -30,7 +30,9 @@ mod tree;
 
 pub(crate) use amazon::{Amazon, REGION, Role, Session, User, unique};
 pub(crate) use authority::{Authority, Certified};
-pub(crate) use azure::{Azure, LOGIN, Proof, TENANT, VAULT, VAULT_HOST, azure};
+pub(crate) use azure::{
+    Azure, HOSTS, OTHER_LOGIN, OTHER_VAULT_HOST, Proof, TENANT, VAULT, VAULT_HOST, azure,
+};
 pub(crate) use dns::{Answer, Dns};
 pub(crate) use http::{exchange, request};
 pub(crate) use impostor::Impostor;
