@@ -1,12 +1,22 @@
-"""Reads a vault with Microsoft's own client for Python, with every check left on, and shows as JSON what it got.
+"""Uses a vault with Microsoft's own client for Python, with every check left on, and shows as JSON what it got.
 
-usage: judge.py list | get NAME [VERSION] | sign-in
+usage: judge.py ACTION [WORD...], where the actions are
+
+list                  all secrets
+get NAME [VERSION]    a secret
+versions NAME         the versions of a secret, oldest first
+put NAME VALUE        makes a version
+disable NAME          disables the newest version
+delete NAME           deletes a secret
+sign-in               see there
+ask URL [JSON]        a request without the client; the JSON has `method`, `headers` and `data`
 """
 import json
 import os
 import sys
 
 import msal
+import requests
 from azure.core.exceptions import AzureError
 from azure.identity import (
     CertificateCredential,
@@ -71,6 +81,30 @@ def sign_in():
     return sorted(application.acquire_token_for_client(["https://vault.azure.net/.default"]))
 
 
+def versions(client, name):
+    shown = sorted(client.list_properties_of_secret_versions(name), key=lambda each: each.created_on)
+    return [{"version": each.version, "enabled": each.enabled} for each in shown]
+
+
+def put(client, name, value):
+    return {"version": client.set_secret(name, value).properties.version}
+
+
+def disable(client, name):
+    return {"enabled": client.update_secret_properties(name, enabled=False).enabled}
+
+
+def delete(client, name):
+    """Without waiting for what follows."""
+    deleted = client.begin_delete_secret(name).result()
+    return {"name": deleted.name, "recovery": deleted.recovery_id}
+
+
+def ask(url, more="{}"):
+    answer = requests.request(**{"method": "GET", "url": url, **json.loads(more)})
+    return {"status": answer.status_code, "headers": dict(answer.headers), "body": answer.json()}
+
+
 def seconds(time):
     return time and int(time.timestamp())
 
@@ -83,17 +117,19 @@ def explained(error):
 
 
 def main(action, *words):
-    return sign_in() if action == "sign-in" else read(action, *words)
+    alone = {"sign-in": sign_in, "ask": ask}
+    return alone[action](*words) if action in alone else use(action, *words)
 
 
-def read(action, *words):
+def use(action, *words):
     name = os.environ["AZURE_KEYVAULT_NAME"]
     url = name if name.startswith("https://") else f"https://{name}.vault.azure.net"
     client = SecretClient(url, credential(), **OPTIONS)
     try:
-        return {"list": list_all, "get": get}[action](client, *words)
+        return ACTIONS[action](client, *words)
     except (AzureError, ValueError) as error:
         return explained(error)
 
 
+ACTIONS = {"list": list_all, "get": get, "versions": versions, "put": put, "disable": disable, "delete": delete}
 print(json.dumps(main(*sys.argv[1:])))

@@ -12,7 +12,8 @@ def put(vault, name, given):
     new = {"name": name, "versions": [], "is_deleted": False, "is_managed": False}
     found = vault["secrets"].setdefault(name.lower(), new)
     time = now()
-    made = {"enabled": True, "created": time, "updated": time, "recoveryLevel": "Recoverable+Purgeable"}
+    recovery = {"recoveryLevel": "Recoverable+Purgeable", "recoverableDays": 90}
+    made = {"enabled": True, "created": time, "updated": time, **recovery}
     version = {"id": secrets.token_hex(16), "value": given["value"], "attributes": made}
     change(version, given, time)
     found["versions"].append(version)

@@ -4,9 +4,11 @@ import urllib.parse
 
 import access
 import secret
-from web import Answer
+from web import Answer, now
 
 PAGE = 25
+# How long a deleted secret can be recovered, in seconds.
+KEPT_FOR = 90 * 86_400
 API_VERSION = r"7\.\d(-preview(\.\d)?)?|20\d\d-\d\d-\d\d(-preview(\.\d)?)?"
 
 
@@ -51,7 +53,7 @@ def operation(call):
             return get
         case "PUT", ["secrets", _]:
             return put
-        case "PATCH", ["secrets", _, _]:
+        case "PATCH", ["secrets", _] | ["secrets", _, _]:
             return change
         case "DELETE", ["secrets", _]:
             return delete
@@ -89,9 +91,10 @@ def offset(token):
 
 
 def next_link(call, start):
+    """With the port, as Key Vault writes it."""
     kept = {name: value for name, value in call.request.query.items() if name != "$skiptoken"}
     query = urllib.parse.urlencode({**kept, "$skiptoken": f"{start:016x}"}, safe="$")
-    return call.url(f"{'/'.join(call.parts)}?{query}")
+    return f"https://{call.vault['host']}:443/{'/'.join(call.parts)}?{query}"
 
 
 def get(call, name, version=None):
@@ -111,13 +114,14 @@ def put(call, name):
     if not isinstance(given.get("value"), str):
         raise refusal(400, "BadParameter", "Property value is required.")
     if name.lower() in call.vault["secrets"] and call.vault["secrets"][name.lower()]["is_deleted"]:
-        raise refusal(409, "Conflict", f"Secret {name} is currently in a deleted but recoverable state.",
+        raise refusal(409, "Conflict", f"Secret {name} is currently in a deleted but recoverable state, and its "
+                      "name cannot be reused; in this state, the secret can only be recovered or purged.",
                       "ObjectIsDeletedButRecoverable")
     found, version = secret.put(call.vault, name, given)
     return Answer(200, secret.bundle(call.url, found, version))
 
 
-def change(call, name, version):
+def change(call, name, version=None):
     call.allow("set", legal(name))
     found = existing(call.vault, name)
     chosen = secret.version(found, version)
@@ -133,7 +137,10 @@ def delete(call, name):
     call.allow("delete", legal(name))
     found = existing(call.vault, name)
     found["is_deleted"] = True
-    return Answer(200, {**secret.item(call.url, found), "recoveryId": call.url(f"deletedsecrets/{found['name']}")})
+    shown = secret.version_item(call.url, found, found["versions"][-1])
+    time = now()
+    dates = {"deletedDate": time, "scheduledPurgeDate": time + KEPT_FOR}
+    return Answer(200, {"recoveryId": call.url(f"deletedsecrets/{found['name']}"), **dates, **shown})
 
 
 def existing(vault, name):

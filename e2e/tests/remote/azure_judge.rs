@@ -221,6 +221,32 @@ fn the_newest_version_is_read_unless_another_is_named() {
 }
 
 #[test]
+fn the_client_makes_disables_and_deletes_secrets() {
+    let Some(azure) = azure() else { return };
+    let application = Application::of(&azure);
+    let all = json!({"list": true, "get": true, "set": true, "delete": true});
+    azure.allow(&application.client, &all);
+    let old = azure.put_with("api-token", "old", &json!({"attributes": {"created": 1_600_000_000}}));
+    let made = application.reads(&azure, &["put", "api-token", "new"]);
+    assert_eq!(application.reads(&azure, &GET)["version"], made["version"]);
+    // Versions have states of their own.
+    assert_eq!(application.reads(&azure, &["disable", "api-token"]), json!({"enabled": false}));
+    is_error(&application.reads(&azure, &GET), 403, "SecretDisabled");
+    assert_eq!(application.reads(&azure, &["get", "api-token", &old])["value"], "old");
+    let versions = json!([
+        {"version": old, "enabled": true},
+        {"version": made["version"], "enabled": false},
+    ]);
+    assert_eq!(application.reads(&azure, &["versions", "api-token"]), versions);
+    assert_eq!(application.reads(&azure, &["delete", "api-token"])["name"], "api-token");
+    is_error(&application.reads(&azure, &GET), 404, "SecretNotFound");
+    let again = application.reads(&azure, &["put", "api-token", "newest"]);
+    is_error(&again, 409, "ObjectIsDeletedButRecoverable");
+    azure.allow(&application.client, &json!({"list": true, "get": true}));
+    is_error(&application.reads(&azure, &["put", "api-token", "newest"]), 403, "ForbiddenByRbac");
+}
+
+#[test]
 fn a_disabled_secret_is_listed_and_not_read() {
     let Some(azure) = azure() else { return };
     azure.put("api-token", "value");

@@ -10,6 +10,7 @@ mod aws_permissions;
 mod aws_profile;
 mod aws_references;
 mod azure_judge;
+mod azure_protocol;
 mod server;
 mod sign_in;
 mod storm;

@@ -31,7 +31,7 @@ mod tree;
 pub(crate) use amazon::{Amazon, REGION, Role, Session, User, unique};
 pub(crate) use authority::{Authority, Certified};
 pub(crate) use azure::{
-    Azure, HOSTS, OTHER_LOGIN, OTHER_VAULT_HOST, Proof, TENANT, VAULT, VAULT_HOST, azure,
+    Azure, HOSTS, LOGIN, OTHER_LOGIN, OTHER_VAULT_HOST, Proof, TENANT, VAULT, VAULT_HOST, azure,
 };
 pub(crate) use dns::{Answer, Dns};
 pub(crate) use http::{exchange, request};
