@@ -8,15 +8,13 @@ versions NAME         the versions of a secret, oldest first
 put NAME VALUE        makes a version
 disable NAME          disables the newest version
 delete NAME           deletes a secret
-sign-in               see there
-ask URL [JSON]        a request without the client; the JSON has `method`, `headers` and `data`
+sign-in               the fields of the answer to MSAL
 """
 import json
 import os
 import sys
 
 import msal
-import requests
 from azure.core.exceptions import AzureError
 from azure.identity import (
     CertificateCredential,
@@ -100,13 +98,8 @@ def delete(client, name):
     return {"name": deleted.name, "recovery": deleted.recovery_id}
 
 
-def ask(url, more="{}"):
-    answer = requests.request(**{"method": "GET", "url": url, **json.loads(more)})
-    return {"status": answer.status_code, "headers": dict(answer.headers), "body": answer.json()}
-
-
-def seconds(time):
-    return time and int(time.timestamp())
+def seconds(date):
+    return date and int(date.timestamp())
 
 
 def explained(error):
@@ -117,8 +110,7 @@ def explained(error):
 
 
 def main(action, *words):
-    alone = {"sign-in": sign_in, "ask": ask}
-    return alone[action](*words) if action in alone else use(action, *words)
+    return sign_in() if action == "sign-in" else use(action, *words)
 
 
 def use(action, *words):

@@ -1,17 +1,21 @@
 //! What the emulator of Azure answers where Microsoft's client never asks, or does not show the answer: by the REST
 //! reference of Key Vault and the documentation of Entra ID.
 
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::{Azure, HOSTS, LOGIN, Proof, Sandbox, TENANT, VAULT_HOST, azure};
 
 const API: &str = "api-version=7.6";
 
-/// A request, as JSON: see `azure/judge.py`.
+/// A request; `more` is its method, its headers and its form.
 fn ask(azure: &Azure, url: &str, more: &Value) -> Value {
     let sandbox = Sandbox::new(azure.network());
     let sandbox = HOSTS.into_iter().fold(sandbox, |sandbox, name| sandbox.host(name, azure.tls().ip()));
-    azure.judge(sandbox, &["ask", url, &more.to_string()])
+    azure.ask(sandbox, &["request", url, &more.to_string()])
 }
 
 fn sign_in(azure: &Azure, tenant: &str, form: &Value) -> Value {
@@ -76,7 +80,7 @@ fn a_token_for_another_tenant_or_too_old_is_challenged() {
     azure.control("tokens", &json!({"lifetime": 1}));
     let client = azure.client(&Proof::Secret("secret"));
     let told = sign_in(&azure, TENANT, &form(&client, "secret"));
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    thread::sleep(Duration::from_secs(1));
     is_error(&read(&azure, told["body"]["access_token"].as_str().unwrap(), &path), 401, "Unauthorized");
 }
 
@@ -148,6 +152,44 @@ fn a_form_that_is_wrong_is_told_with_its_number() {
 }
 
 #[test]
+fn an_assertion_that_is_wrong_is_told_with_its_number() {
+    let Some(azure) = azure() else { return };
+    let (own, other) = (azure.authority().application("own"), azure.authority().application("other"));
+    let client = azure.client(&Proof::Certificate(&own.pem()));
+    let pem = fs::read_to_string(&own.key).unwrap() + &own.pem();
+    let cases = [
+        (json!({}), 200, Value::Null),
+        (json!({"header": {"alg": "RS256"}}), 200, Value::Null),
+        (json!({"key": other.key}), 401, json!(700_027)),
+        (json!({"header": {"x5t#S256": "AAAA"}}), 401, json!(700_027)),
+        (json!({"header": {"alg": "PS512"}}), 401, json!(5_002_738)),
+        (json!({"claims": {"aud": "https://login.microsoftonline.com"}}), 401, json!(700_023)),
+        (json!({"claims": {"sub": "another"}}), 401, json!(700_021)),
+        (json!({"claims": {"exp": 1_600_000_000}}), 401, json!(700_024)),
+        (json!({"claims": {"nbf": 4_000_000_000_u64}}), 401, json!(700_024)),
+        (json!({"claims": {"jti": ""}}), 400, json!(50_027)),
+    ];
+    for (changes, status, number) in cases {
+        let sandbox = Sandbox::new(azure.network())
+            .file("/run/secrets/application.pem", &pem)
+            .variable("AZURE_CLIENT_CERTIFICATE_PATH", "/run/secrets/application.pem")
+            .variable("AZURE_CLIENT_ID", &client)
+            .variable("AZURE_TENANT_ID", TENANT);
+        let assertion = azure.ask(sandbox, &["assertion", &changes.to_string()]);
+        let told = sign_in(&azure, TENANT, &asserted(&client, &assertion));
+        let shown = (&told["status"], &told["body"]["error_codes"][0]);
+        assert_eq!(shown, (&json!(status), &number), "{changes}: {told}");
+    }
+}
+
+fn asserted(client: &str, assertion: &Value) -> Value {
+    let mut form = form(client, "");
+    form["client_assertion"] = assertion.clone();
+    form["client_assertion_type"] = json!("urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    form
+}
+
+#[test]
 fn the_metadata_service_wants_its_header_and_gives_numbers_as_text() {
     let Some(azure) = azure() else { return };
     azure.identity(true);
@@ -200,4 +242,20 @@ fn answers_can_be_wrong() {
     let links: Vec<_> = (0..2).map(|_| read(&azure, &token, &list)["body"]["nextLink"].clone()).collect();
     assert_ne!(links[0], links[1]);
     assert_eq!(read(&azure, &token, &list)["body"]["nextLink"], Value::Null, "it is over");
+}
+
+#[test]
+fn answers_can_be_late() {
+    let Some(azure) = azure() else { return };
+    let token = token(&azure);
+    azure.fail("/secrets", &json!({"wait": 1.5, "host": VAULT_HOST, "method": "GET", "times": 2}));
+    azure.fail("/secrets", &json!({"wait": 60, "host": LOGIN}));
+    azure.fail("/secrets", &json!({"wait": 60, "method": "POST"}));
+    let started = Instant::now();
+    assert_eq!(read(&azure, &token, &format!("secrets?{API}"))["status"], 200);
+    assert!(started.elapsed() > Duration::from_millis(1_500), "{:?}", started.elapsed());
+    azure.control("heal", &json!({}));
+    let started = Instant::now();
+    read(&azure, &token, &format!("secrets?{API}"));
+    assert!(started.elapsed() < Duration::from_millis(1_500), "{:?}", started.elapsed());
 }
