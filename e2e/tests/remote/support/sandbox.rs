@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -142,14 +142,31 @@ impl Sandbox {
         self.launch(["run", "--"].map(OsStr::new).into_iter().chain(app.iter().map(AsRef::as_ref)))
     }
 
+    /// Runs another program in place of cryokey. What it shows is not searched for values.
+    pub(crate) fn program<T: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        line: impl IntoIterator<Item = T>,
+    ) -> Outcome {
+        self.launch_program(program, line).wait()
+    }
+
     fn launch<'a>(&self, line: impl IntoIterator<Item = &'a OsStr>) -> Running<'_> {
+        self.launch_program(&project::binary(), line)
+    }
+
+    fn launch_program<T: AsRef<OsStr>>(
+        &self,
+        program: &Path,
+        line: impl IntoIterator<Item = T>,
+    ) -> Running<'_> {
         let mut command = self.network.command("unshare");
         command.args(["--mount", "--propagation=private"]);
         if self.is_pid_1 {
             command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
         }
         command.args(["--", "/bin/sh", "-c", MOUNT]);
-        command.arg(&self.directory).arg(project::binary()).args(line);
+        command.arg(&self.directory).arg(program).args(line);
         command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.process_group(0);
         let (before, started) = (self.tree(), Instant::now());

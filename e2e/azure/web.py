@@ -1,0 +1,127 @@
+"""What all servers here share: requests, answers, and the log of them."""
+import dataclasses
+import http.server
+import json
+import ssl
+import sys
+import time
+import urllib.parse
+
+
+@dataclasses.dataclass
+class Request:
+    method: str
+    host: str
+    # with the query
+    target: str
+    headers: object
+    body: bytes
+
+    @property
+    def path(self):
+        return urllib.parse.unquote(urllib.parse.urlsplit(self.target).path)
+
+    @property
+    def query(self):
+        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.target).query, keep_blank_values=True))
+
+    def form(self):
+        return dict(urllib.parse.parse_qsl(self.body.decode(), keep_blank_values=True))
+
+    def json(self):
+        return json.loads(self.body or b"{}")
+
+    def shown(self):
+        """For the log of requests: no values."""
+        is_form = self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
+        return {
+            "method": self.method,
+            "host": self.host,
+            "path": self.target,
+            "has_authorization": "Authorization" in self.headers,
+            "form": sorted(self.form()) if is_form else [],
+        }
+
+
+class Answer(Exception):
+    """An answer. Raised, it ends the work on the request. The status 0 closes the connection instead."""
+
+    def __init__(self, status, body, headers=()):
+        self.status = status
+        self.headers = {"Content-Type": "application/json; charset=utf-8", **dict(headers)}
+        # What is no text becomes JSON.
+        self.body = body if isinstance(body, str) else json.dumps(body)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers with a function of the state and the request."""
+
+    # Clients open many connections at once.
+    request_queue_size = 256
+
+    def __init__(self, address, state, answer, is_logged=True):
+        self.state, self.answer, self.is_logged = state, answer, is_logged
+        super().__init__(address, Handler)
+
+    def with_tls(self, certificate, key):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        # Otherwise a client that connects and says nothing keeps all others waiting.
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        return self
+
+    def reply(self, request):
+        if not self.is_logged:
+            return self.real(request)
+        entry = self.state.logged(request.shown())
+        answer = self.state.faults.answer(request, self.real)
+        entry["status"] = answer.status
+        return answer
+
+    def real(self, request):
+        try:
+            with self.state.lock:
+                return self.answer(self.state, request)
+        except Answer as answer:
+            return answer
+
+    def handle_error(self, request, client_address):
+        """Clients hang up as they like."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    # Connections stay open, as Azure's do.
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_GET(self):
+        answer = self.server.reply(self.request_of_this())
+        if answer.status == 0:
+            self.close_connection = True
+            return
+        self.send(answer)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def request_of_this(self):
+        host = self.headers.get("Host", "").rsplit(":", 1)[0].lower()
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        return Request(self.command, host, self.path, self.headers, body)
+
+    def send(self, answer):
+        body = answer.body.encode()
+        self.send_response(answer.status)
+        for name, value in {**answer.headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """The control port has the log."""
+
+
+def now():
+    return int(time.time())
