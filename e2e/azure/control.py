@@ -36,7 +36,7 @@ class Control:
         state.identities.append(known)
 
     def vault(self, state, host, tenant, model="roles"):
-        """A vault, by its whole name."""
+        """A vault, by its whole name. It is empty, also if there was one."""
         resource = "https://" + host.partition(".")[2]
         authority = next(authority for authority, audience in CLOUDS.items() if audience == resource)
         challenge = f'Bearer authorization="https://{authority}/{tenant}", resource="{resource}"'

@@ -1,25 +1,44 @@
 """Requests that fail, and answers that no sound server gives, on demand."""
 import json
 import re
+import threading
 import time
 
 from web import Answer
+
+# What Key Vault says where a rule does not.
+THROTTLED = {
+    "error": {
+        "code": "Throttled",
+        "message": "Request was not processed because too many requests were received. Reason: "
+        "VaultRequestTypeLimitReached",
+    }
+}
+BODIES = {429: THROTTLED}
 
 
 class Faults:
     def __init__(self):
         self.rules = []
+        self.lock = threading.Lock()
 
     def add(self, rule):
         """The rule holds for `times` requests to a path that is all of the regular expression `path`."""
         self.rules.append({"host": "", "method": "", "times": 1, "wait": 0, "count": 0, **rule})
 
     def answer(self, request, real):
-        rule = next((rule for rule in self.rules if fits(rule, request)), None)
+        rule = self.take(request)
         if rule is None:
             return real(request)
         time.sleep(rule["wait"])
         return wrong(rule, request, real(request)) if "wrong" in rule else failure(rule, request, real)
+
+    def take(self, request):
+        with self.lock:
+            rule = next((rule for rule in self.rules if fits(rule, request)), None)
+            if rule:
+                rule["count"] += 1
+            return rule
 
 
 def fits(rule, request):
@@ -30,17 +49,17 @@ def fits(rule, request):
 
 def failure(rule, request, real):
     """Without a status, the answer is the real one, late."""
-    rule["count"] += 1
     if "status" not in rule:
         return real(request)
-    return Answer(rule["status"], rule.get("body", ""), rule.get("headers", {}))
+    return Answer(rule["status"], rule.get("body", BODIES.get(rule["status"], "")), rule.get("headers", {}))
 
 
 def wrong(rule, request, answer):
-    """The real answer, spoilt. A challenge is left as it is."""
+    """The real answer, spoilt. A challenge is left as it is, and does not count."""
     if answer.status == 200:
-        rule["count"] += 1
         WRONG[rule["wrong"]](rule, request, answer)
+    else:
+        rule["count"] -= 1
     return answer
 
 
