@@ -74,7 +74,7 @@ fn warn_about_root(log: &Logger) {
     }
 }
 
-/// One line per secret: name, source, age.
+/// One line per secret: name, source, version, age.
 fn log_sources(resolution: &Resolution, ages: Ages, log: &Logger) {
     log.info_all(resolution.secrets.iter().filter_map(|resolved| {
         let (tried, _) = resolved.found()?;
@@ -82,8 +82,9 @@ fn log_sources(resolution: &Resolution, ages: Ages, log: &Logger) {
         if resolved.is_emptied() {
             return Some(format!("{name}: empty in {}, so it is not set", tried.label()));
         }
-        let age = ages.in_days(resolved).map(|days| format!(", {days} days old"));
-        Some(format!("{name}: from {}{}", tried.label(), age.unwrap_or_default()))
+        let version = resolved.version().map(|version| format!(", version {version}")).unwrap_or_default();
+        let age = ages.in_days(resolved).map(|days| format!(", {days} days old")).unwrap_or_default();
+        Some(format!("{name}: from {}{version}{age}", tried.label()))
     }));
 }
 

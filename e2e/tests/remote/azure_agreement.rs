@@ -6,8 +6,8 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Azure, Certified, HOSTS, OTHER_LOGIN, OTHER_VAULT_HOST, Outcome, Proof, Sandbox, TENANT, VAULT, VAULT_HOST,
-    azure, canary,
+    Azure, Certified, HOSTS, OTHER_LOGIN, OTHER_VAULT_HOST, Outcome, Proof, Sandbox, TENANT, VAULT,
+    VAULT_HOST, azure, canary,
 };
 
 const TOKEN_FILE: &str = "/run/secrets/azure/tokens/azure-identity-token";
@@ -45,7 +45,8 @@ fn both_read(azure: &Azure, sandbox: Sandbox, words: &[&str], value: &str) -> Ou
     let judged = azure.judge(sandbox, words);
     assert_eq!(judged["value"], Value::from(value), "Microsoft's client: {judged}");
     let version = judged["version"].as_str().unwrap();
-    outcome.says(version)
+    outcome.says(version);
+    outcome
 }
 
 const GET: [&str; 2] = ["get", "api-token"];
@@ -240,9 +241,8 @@ fn d13_a_disabled_secret() {
     azure.set("api-token", &json!({"enabled": false}));
     let told = both_refused(&azure, with_secret(&azure), (403, "SecretDisabled"), (66, "missing"));
     told.says("api-token is disabled");
-    let by_reference = with_secret(&azure).manifest(
-        "[secret.API_TOKEN]\nrequired = true\nfrom = [\"azure:api-token\"]\n",
-    );
+    let by_reference =
+        with_secret(&azure).manifest("[secret.API_TOKEN]\nrequired = true\nfrom = [\"azure:api-token\"]\n");
     by_reference.start().refused(66, "resolve", "API_TOKEN", "missing").says("disabled");
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Azure, HOSTS, Outcome, Proof, Sandbox, Service, TENANT, VAULT, VAULT_HOST, azure, canary};
+use crate::support::{
+    Azure, HOSTS, LOGIN, Outcome, Proof, Sandbox, Service, TENANT, VAULT, VAULT_HOST, azure, canary,
+};
 
 /// A vault with one secret, and an application that may read it.
 struct Scene {
@@ -46,7 +48,7 @@ impl Scene {
     fn with(&self, path: &str, rule: &Value) -> Outcome {
         let mut rule = rule.clone();
         rule["times"] = json!(1_000_000);
-        self.azure.control("reset-faults", &json!({}));
+        self.azure.control("heal", &json!({}));
         self.azure.fail(path, &rule);
         self.sandbox().variable("CRYOKEY_START_TIMEOUT", "2s").start()
     }
@@ -72,7 +74,9 @@ fn d16_d17_d19_an_answer_that_is_none_is_nonsense() {
 
 #[test]
 fn d21_a_list_that_does_not_end_is_nonsense() {
-    for rule in [json!({"wrong": "endless"}), json!({"wrong": "repeated link"}), json!({"wrong": "empty page"})] {
+    for rule in
+        [json!({"wrong": "endless"}), json!({"wrong": "repeated link"}), json!({"wrong": "empty page"})]
+    {
         let Some(scene) = Scene::open() else { return };
         let mut rule = rule;
         rule["times"] = json!(1_000_000);
@@ -87,7 +91,8 @@ fn d28_a_page_at_another_host_gets_no_token() {
     let Some(scene) = Scene::open() else { return };
     let outcome = scene.with("/secrets", &json!({"wrong": "foreign link", "to": "login.microsoftonline.us"}));
     outcome.refused(76, "resolve", "API_TOKEN", "nonsense").says("another host");
-    let foreign = scene.azure.seen().into_iter().filter(|seen| seen.line.contains("login.microsoftonline.us"));
+    let foreign =
+        scene.azure.seen().into_iter().filter(|seen| seen.line.contains("login.microsoftonline.us"));
     assert_eq!(foreign.count(), 0);
 }
 
@@ -99,7 +104,7 @@ fn d07_d10_a_throttled_or_failing_vault_is_waited_for_and_is_temporary_at_the_en
         scene.azure.fail("/secrets.*", &rule);
         scene.sandbox().start().app().has("API_TOKEN", &scene.value);
         scene.with("/secrets.*", &rule).refused(75, "resolve", "API_TOKEN", "unreachable");
-        scene.azure.control("reset-faults", &json!({}));
+        scene.azure.control("heal", &json!({}));
     }
 }
 
@@ -134,7 +139,9 @@ fn a_challenge_that_leads_elsewhere_is_not_followed() {
     for text in texts {
         let Some(scene) = Scene::open() else { return };
         scene.azure.control("challenge", &json!({"host": VAULT_HOST, "text": text}));
-        scene.azure.fail("/secrets.*", &json!({"status": 401, "headers": {"WWW-Authenticate": text}, "times": 9}));
+        scene
+            .azure
+            .fail("/secrets.*", &json!({"status": 401, "headers": {"WWW-Authenticate": text}, "times": 9}));
         let outcome = scene.sandbox().start();
         outcome.refused(69, "resolve", "API_TOKEN", "untrusted");
         let tokens = scene.azure.seen().into_iter().filter(|seen| seen.line.contains("/oauth2/v2.0/token"));
@@ -195,7 +202,8 @@ fn e08_e16_half_a_sign_in_stops_the_start_and_names_the_other_half() {
     refused(half, "AZURE_TENANT_ID");
     let tenant = scene.sandbox().variable("AZURE_TENANT_ID", "a/../b");
     refused(tenant, "neither the id nor a domain");
-    let named = || scene.without_identity().variable("AZURE_TENANT_ID", TENANT).variable("AZURE_CLIENT_ID", "a");
+    let named =
+        || scene.without_identity().variable("AZURE_TENANT_ID", TENANT).variable("AZURE_CLIENT_ID", "a");
     let token = named().variable("AZURE_FEDERATED_TOKEN_FILE", "/run/secrets/token");
     refused(token.file("/run/secrets/token", "\n"), "is empty");
     let certificate = named().variable("AZURE_CLIENT_CERTIFICATE_PATH", "/run/secrets/pem");
@@ -203,7 +211,8 @@ fn e08_e16_half_a_sign_in_stops_the_start_and_names_the_other_half() {
     refused(bare().variable("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token"), "IDENTITY_HEADER");
     refused(scene.sandbox().variable("AZURE_KEYVAULT_NAME", "a_b"), "neither the name of a vault");
     refused(scene.sandbox().variable("AZURE_KEYVAULT_NAME", ""), "AZURE_KEYVAULT_NAME is not set");
-    refused(scene.sandbox().variable("AZURE_TOKEN_CREDENTIALS", "AzureCli"), "AZURE_TOKEN_CREDENTIALS");
+    let unknown = scene.sandbox().variable("AZURE_TOKEN_CREDENTIALS", "AzureCli").start();
+    unknown.refused(78, "configure", "AZURE_TOKEN_CREDENTIALS", "configuration").says("AzureCliCredential");
 }
 
 #[test]
@@ -235,12 +244,17 @@ fn b10_b14_a_reference_to_another_cloud_or_with_an_illegal_name_is_refused() {
 fn the_azure_cli_signs_in_only_where_it_is_named() {
     let Some(scene) = Scene::open() else { return };
     let script = "#!/bin/sh\necho \"$@\" >/run/asked\nprintf '{\"accessToken\":\"%s\"}' \"$TOKEN_OF_TEST\"\n";
-    let token = scene.azure.control("token", &json!({"client": scene.client, "tenant": TENANT}));
-    let token = token["token"].as_str().unwrap();
+    let form = json!({
+        "grant_type": "client_credentials", "scope": "https://vault.azure.net/.default",
+        "client_id": scene.client, "client_secret": scene.secret,
+    });
+    let url = format!("https://{LOGIN}/{TENANT}/oauth2/v2.0/token");
+    let more = json!({"method": "POST", "data": form}).to_string();
+    let told = scene.azure.ask(scene.without_identity(), &["request", &url, &more]);
+    let token = told["body"]["access_token"].as_str().unwrap();
     let sandbox = scene
         .without_identity()
-        .file("/run/tools/az", script)
-        .executable("/run/tools/az")
+        .executable("/run/tools/az", script)
         .variable("PATH", "/run/tools:/usr/bin:/bin")
         .variable("TOKEN_OF_TEST", token)
         .watch(token)

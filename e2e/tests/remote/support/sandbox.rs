@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -94,6 +95,13 @@ impl Sandbox {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
         self
+    }
+
+    /// The same, for a program.
+    pub(crate) fn executable(self, path: &str, content: &str) -> Self {
+        let sandbox = self.file(path, content);
+        fs::set_permissions(sandbox.at(path), fs::Permissions::from_mode(0o755)).unwrap();
+        sandbox
     }
 
     pub(crate) fn resolver(self, dns: &Dns) -> Self {
