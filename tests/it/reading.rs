@@ -188,6 +188,50 @@ fn l11_c16_a_name_file_and_the_secrets_directory_are_read_from_one_generation() 
 }
 
 #[test]
+fn c16_a_volume_that_is_replaced_all_the_time_is_given_up_after_nine_more_tries() {
+    if !require(Need::Trace) {
+        return;
+    }
+    let values = [canary(), canary()];
+    let test = volume(&values);
+    let path = test.secret_path("login");
+    // The delay is longer than a generation lasts.
+    let inject = ["-P", path.to_str().unwrap(), "-e", "trace=?open,openat", "-e"];
+    let inject = inject.into_iter().chain(["inject=?open,openat:delay_exit=50000"]);
+    let test = test.traced(inject).variable("USER_FILE", &path);
+    let stop = AtomicBool::new(false);
+    let outcome = thread::scope(|scope| {
+        scope.spawn(|| {
+            for generation in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
+                succeed(&test, generation);
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let outcome = test.start();
+        stop.store(true, Ordering::Relaxed);
+        outcome
+    });
+    assert_eq!(outcome.code, 74, "{}", outcome.stderr);
+    outcome
+        .says("was replaced during each attempt to read it (needed for USER)")
+        .says("names=USER reason=io");
+    assert!(outcome.stdout.is_empty());
+    assert_eq!(test.trace().matches("login").count(), 10, "{}", test.trace());
+}
+
+/// Makes a generation like `..one` the current one, and keeps those before it.
+fn succeed(test: &Test, generation: usize) {
+    let name = format!("..{generation}");
+    let path = test.secret_path(&name);
+    fs::create_dir(&path).unwrap();
+    for file in ["login", "PASSWORD"] {
+        fs::copy(test.secret_path("..one").join(file), path.join(file)).unwrap();
+    }
+    symlink(name, test.secret_path("..new")).unwrap();
+    fs::rename(test.secret_path("..new"), test.secret_path("..data")).unwrap();
+}
+
+#[test]
 fn c23_an_input_error_is_reported_with_the_path() {
     if !require(Need::Trace) {
         return;
