@@ -1,5 +1,5 @@
-//! What has to be asked for what is wanted, in rounds: each asks everything that is known to be needed, all at once.
-//! Usually there are two, the list and the values; where only references are wanted, one.
+//! Pure: determines the requests for the wanted secrets, in rounds of concurrent requests. Usually there are two
+//! rounds, for the list and the values, or one if there are only references.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -9,65 +9,65 @@ use super::error::AwsError;
 use super::scope::{Place, Scope, name_of};
 use crate::provider::{Names, Want};
 
-/// A secret, and which version of it: the current one, if none is named.
+/// A secret's name or ARN, and a version; `None` is the current version.
 pub type Version = (String, Option<String>);
 
-/// What is wanted.
+/// The secrets to look up.
 #[derive(Debug, Default)]
 pub struct Wanted {
-    /// Where names are looked for.
+    /// The prefix under which names are searched; `None` if there are no names to search for.
     pub scope: Option<Scope>,
     /// The names.
     pub names: Names,
-    /// Secrets that references name.
+    /// The secrets and versions that references name.
     pub versions: BTreeSet<Version>,
-    /// The age at which a secret is too old for a rule: beyond it, the exact date counts.
+    /// The age from which a rule objects to a secret. For an older date, the exact one is requested.
     pub fresh_within: Option<Duration>,
 }
 
-/// One request.
+/// A request to Secrets Manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// The names of all secrets of the scope.
+    /// Lists the names of all secrets with this prefix.
     List(String),
-    /// The current versions of several secrets.
+    /// Reads the current versions of several secrets.
     Batch(Vec<String>),
-    /// One version of one secret.
+    /// Reads a version of a secret.
     Get(Version),
 }
 
-/// What was answered so far.
+/// The replies so far.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// The names of all secrets of the scope.
+    /// The names of all secrets in the scope.
     pub list: Option<Result<Vec<String>, AwsError>>,
-    /// Whether several secrets cannot be asked for at once, because a policy denies that.
+    /// Whether a policy denies `BatchGetSecretValue`, so that secrets must be read one by one.
     pub is_batch_denied: bool,
-    /// The secrets.
+    /// The secrets that have been read.
     pub secrets: BTreeMap<Version, Result<Stored, AwsError>>,
-    /// Secrets whose dates are those of their versions, or cannot be asked for.
+    /// Secrets that have been read individually, so that their date is exact, or known to be unavailable.
     pub dated: BTreeSet<String>,
 }
 
-/// A secret in which a name is looked for.
+/// A secret that may provide a wanted name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sought {
-    /// What it is called.
+    /// The secret's name.
     pub secret: String,
-    /// The name that it stands for; without one, each of its fields stands for one.
+    /// The name that it maps to. If `None`, each of its fields maps to a name.
     pub name: Option<String>,
-    /// Whether its value is wanted.
+    /// Whether its value is wanted, or only whether it exists.
     pub want: Want,
 }
 
 impl Wanted {
-    /// Whether names are looked for.
+    /// Whether names are searched for.
     #[must_use]
     pub fn has_names(&self) -> bool {
         self.scope.is_some()
     }
 
-    /// What is to be asked next; nothing once all is known.
+    /// The next requests; empty once everything is known.
     #[must_use]
     pub fn asks(&self, known: &Known, now: SystemTime) -> Vec<Ask> {
         let mut asks = Vec::new();
@@ -86,7 +86,7 @@ impl Wanted {
         asks
     }
 
-    /// The secrets in which names are looked for, as far as the list, or that it is denied, is known.
+    /// The secrets that may provide wanted names. Empty until the list is known or denied.
     #[must_use]
     pub fn sought(&self, known: &Known) -> BTreeSet<Sought> {
         let Some(scope) = &self.scope else { return BTreeSet::new() };
@@ -99,7 +99,7 @@ impl Wanted {
         }
     }
 
-    /// Keys that stand for no legal name.
+    /// Secrets in the scope whose names do not map to a valid name.
     #[must_use]
     pub fn unnamed(&self, known: &Known) -> Vec<String> {
         let (Some(scope), Some(Ok(secrets)), true) = (&self.scope, &known.list, self.names.undeclared) else {
@@ -124,7 +124,8 @@ impl Wanted {
         }
     }
 
-    /// Only a value shows that a secret exists, where there is no list.
+    /// The secrets to try if listing is denied. Each must be read, since there is no other way to find out whether it
+    /// exists.
     fn guessed(&self, scope: &Scope) -> BTreeSet<Sought> {
         let fields = Some(scope.prefix().to_owned()).filter(|prefix| !prefix.is_empty());
         let fields = fields.map(|secret| Sought { secret, name: None, want: Want::Value });
@@ -135,7 +136,8 @@ impl Wanted {
         self.names.wanted().flat_map(|(name, _)| guess(name)).chain(fields).collect()
     }
 
-    /// Secrets that may be too old by a date that may be older than their version.
+    /// Current secrets whose date exceeds `fresh_within`. The date may be that of the secret rather than of its
+    /// version.
     fn doubtful<'a>(&'a self, known: &'a Known, now: SystemTime) -> impl Iterator<Item = String> + 'a {
         let current = known
             .secrets
@@ -149,14 +151,15 @@ impl Wanted {
 }
 
 impl Known {
-    /// Whether names are looked for by guessing.
+    /// Whether listing is denied, so that secret names have to be guessed.
     #[must_use]
     pub fn is_list_denied(&self) -> bool {
         matches!(self.list, Some(Err(AwsError::Denied { .. })))
     }
 }
 
-/// One secret is asked for by itself, which takes fewer permissions and tells more.
+/// Groups secrets into batches. A single secret is read individually, which needs fewer permissions and returns an
+/// exact date.
 fn grouped(current: Vec<Version>, is_batch_denied: bool) -> Vec<Ask> {
     if is_batch_denied || current.len() == 1 {
         return current.into_iter().map(Ask::Get).collect();

@@ -1,4 +1,4 @@
-//! AWS Secrets Manager.
+//! The AWS Secrets Manager provider.
 
 pub mod api;
 pub mod credentials;
@@ -28,33 +28,33 @@ use super::{Access, Answer, Deadline, Found, Key, Names, Provider, ProviderError
 use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 
-/// What AWS is read with.
+/// The settings of the AWS provider.
 #[derive(Debug)]
 pub struct Settings {
-    /// As whom.
+    /// The identity that reads the secrets.
     pub identity: Identity,
-    /// What the names of the app's secrets begin with.
+    /// The prefix of the app's secrets.
     pub prefix: Option<String>,
-    /// How many requests there are at once.
+    /// The maximum number of concurrent requests.
     pub width: usize,
-    /// The age at which a secret is too old for a rule.
+    /// The age from which a rule objects to a secret.
     pub fresh_within: Option<Duration>,
-    /// What finding the way gave to tell.
+    /// Warnings from choosing the credentials.
     pub warnings: Vec<Problem>,
 }
 
-/// AWS as a provider. Nothing is read or connected before it is asked.
+/// The AWS provider. It does nothing until [`Provider::read`] is called.
 #[derive(Debug)]
 pub struct Aws(Settings);
 
 impl Aws {
-    /// A provider with these settings.
+    /// Creates the provider, without I/O.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self(settings)
     }
 
-    /// Signs in.
+    /// Obtains credentials, and records the sign-in in `answer`.
     fn session(&self, deadline: Deadline, answer: &mut Answer) -> Result<Arc<Api>, ProviderError> {
         let (wire, credentials) = self.0.identity.sign_in(deadline)?;
         answer.notes.extend(self.label().map(|label| format!("sign-in at AWS: {label}")));
@@ -66,8 +66,8 @@ impl Aws {
         self.0.identity.method.as_ref().ok().map(Method::label)
     }
 
-    /// Where names are looked for. `None`: every secret names its own place, and nothing else is to be delivered or can
-    /// be.
+    /// The prefix to search for names. `None` if every secret has its own reference and undeclared names are not
+    /// delivered.
     fn scope(&self, names: &Names) -> Result<Option<Scope>, ProviderError> {
         let Some(prefix) = &self.0.prefix else {
             let is_needless = names.wanted().next().is_none();
@@ -89,7 +89,7 @@ impl Aws {
         })
     }
 
-    /// The region of an ARN that is not the one that is asked.
+    /// The region in the key's ARN, if it is not the configured one.
     fn region_of_another<'a>(&self, key: &'a Key) -> Option<&'a str> {
         let region = key.path.strip_prefix("arn:")?.split(':').nth(2)?;
         (region != self.0.identity.endpoints.region).then_some(region)
@@ -136,7 +136,7 @@ impl Provider for Aws {
     }
 }
 
-/// Whose secrets they are: an ARN tells it.
+/// The account that owns the secrets, from an ARN.
 fn account(known: &Known) -> Option<&str> {
     let stored = known.secrets.values().find_map(|stored| stored.as_ref().ok())?;
     let account = stored.arn.split(':').nth(4)?;
@@ -147,7 +147,7 @@ fn version_of(key: &Key) -> Version {
     (key.path.to_string(), key.version.as_deref().map(str::to_owned))
 }
 
-/// Adds what stands for names.
+/// Adds the values found by name.
 fn look_for_names(wanted: &Wanted, known: &Known, answer: &mut Answer) {
     let Some(scope) = &wanted.scope else { return };
     match &known.list {
@@ -182,7 +182,7 @@ fn found(secret: &str, name: &str, reading: Reading) -> Found {
     Found { key: Key::new(secret), name: Some(name.to_owned()), reading }
 }
 
-/// A secret that stands for one name.
+/// A secret that maps to a single name.
 fn whole(stored: &Result<Stored, AwsError>, sought: &Sought) -> Reading {
     let failed = |error: SecretError| Reading::Failed(error.at(escaped(&sought.secret)));
     match stored {
@@ -194,7 +194,7 @@ fn whole(stored: &Result<Stored, AwsError>, sought: &Sought) -> Reading {
     }
 }
 
-/// A secret each of whose fields stands for a name.
+/// A secret whose fields map to names.
 fn look_into(secret: &str, stored: &Result<Stored, AwsError>, wanted: &Wanted, answer: &mut Answer) {
     let place = || escaped(secret);
     let stored = match stored {

@@ -1,4 +1,4 @@
-//! Asks what `lookup` says, and notes the answers.
+//! Sends the requests that `lookup` determines, and records the replies.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,17 +9,18 @@ use super::lookup::{Ask, Known, Wanted};
 use crate::provider::Deadline;
 use crate::provider::http::in_parallel;
 
-/// 20,000 secrets: more than a start can use.
+/// The maximum number of pages. At 100 secrets each, that is 20,000 secrets.
 const MOST_PAGES: usize = 200;
 
-/// What a request gave.
+/// The outcome of a request.
 enum Reply {
     List(Result<Vec<String>, AwsError>),
     Batch(Result<Vec<Entry>, AwsError>),
     Get(Box<Result<Stored, AwsError>>),
 }
 
-/// Asks until everything is known. What does not answer in time is known to be so, so the rounds come to an end.
+/// Sends requests until everything is known. Those without a response in time are recorded as timed out, so that the
+/// rounds terminate.
 #[must_use]
 pub(super) fn read(api: &Arc<Api>, wanted: &Wanted, width: usize, deadline: Deadline) -> Known {
     let mut known = Known::default();
@@ -81,7 +82,8 @@ impl Known {
         self.secrets.extend(ids.into_iter().map(|id| ((id, None), Err(error.clone()))));
     }
 
-    /// A second answer about a secret has its date only: where that is denied, its age is unknown.
+    /// Records an individual read. If the second read of a secret fails, the value is kept and its date becomes
+    /// unknown.
     fn note_one(&mut self, version: (String, Option<String>), stored: Result<Stored, AwsError>) {
         if version.1.is_none() {
             self.dated.insert(version.0.clone());

@@ -1,39 +1,40 @@
-//! The part of an account's secrets that names are looked for in: those whose names begin with a prefix.
+//! The scope of a search for names: the secrets whose names start with a prefix.
 
 use crate::name::EnvName;
 
-/// What may stand between a prefix and the rest of a name.
+/// The characters that separate a prefix from the rest of a name.
 const SEPARATORS: [char; 4] = ['/', '-', '_', '.'];
 
-/// A prefix. An empty one is all secrets of the account, which a manifest can ask for.
+/// A prefix. The empty prefix covers all secrets of the account; a manifest must ask for it explicitly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope(String);
 
-/// What a secret is to a scope.
+/// How a secret relates to a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place<'a> {
-    /// Its name is the prefix itself: each of its fields is a secret.
+    /// Its name equals the prefix, so each of its fields is a secret of the app.
     Fields,
-    /// It is one secret, which maps to a name by this part of its own.
+    /// It is a single secret of the app, named by this part after the prefix.
     Whole(&'a str),
 }
 
 impl Scope {
-    /// `None` for a text that cannot begin a name; AWS would take `!` for the opposite.
+    /// `None` if the text contains characters that secret names cannot have. AWS's filter would interpret a leading
+    /// `!` as negation.
     #[must_use]
     pub fn new(prefix: &str) -> Option<Self> {
         let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
         (prefix.len() <= 512 && prefix.bytes().all(is_legal)).then(|| Self(prefix.to_owned()))
     }
 
-    /// The prefix.
+    /// The prefix as a string.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.0
     }
 
-    /// What a secret is to this scope; `None` if it is outside. Prefixes end at a boundary, and upper and lower case
-    /// differ, whatever the service's own filter does.
+    /// Classifies a secret; `None` if it is outside of the scope. The match is case-sensitive and ends at a
+    /// separator, whatever the service's own filter does.
     #[must_use]
     pub fn place<'a>(&self, secret: &'a str) -> Option<Place<'a>> {
         let rest = secret.strip_prefix(&self.0)?;
@@ -44,7 +45,7 @@ impl Scope {
         (!rest.is_empty()).then_some(Place::Whole(rest))
     }
 
-    /// What a secret of this name may be called, where the secrets cannot be listed.
+    /// The secret names to try for a name if listing is denied.
     #[must_use]
     pub fn guesses(&self, name: &str) -> Vec<String> {
         let separators: &[&str] = if self.ends_at_boundary() { &[""] } else { &["/", "-", "_", "."] };
@@ -61,7 +62,7 @@ impl Scope {
     }
 }
 
-/// The name that a part of a secret's own name, or a field, stands for.
+/// The name that a part of a secret's name, or a field, maps to.
 #[must_use]
 pub fn name_of(part: &str) -> Option<String> {
     EnvName::from_key(part, "").ok().map(|name| name.as_str().to_owned())

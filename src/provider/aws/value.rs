@@ -1,4 +1,4 @@
-//! From a secret to the value that is wanted of it: the whole, or a field of its JSON.
+//! Extracts the wanted value from a secret: all of it, or a field of its JSON.
 
 use super::api::Stored;
 use super::error::AwsError;
@@ -6,27 +6,27 @@ use crate::provider::json::{Json, Members};
 use crate::provider::{Cause, Kind, ProviderError, Reading, Value, Want};
 use crate::secret::Secret;
 
-/// Why a secret, or a part of it, is no value.
+/// Why a secret yields no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SecretError {
-    /// AWS gave no answer that can be used.
+    /// The request failed.
     Api(AwsError),
-    /// It is binary, and not in Base64.
+    /// A binary secret does not contain valid Base64.
     NotBase64,
-    /// A field is wanted of what is no JSON object, or has a name twice.
+    /// A field is wanted, but the secret is not a JSON object or has duplicate keys.
     NoFields,
-    /// An ARN of another region.
+    /// The ARN belongs to another region.
     OtherRegion {
-        /// Which; escaped.
+        /// The region in the ARN; escaped.
         region: String,
     },
-    /// A prefix that no name can begin with.
+    /// The prefix contains characters that secret names cannot have.
     Scope,
-    /// A source without a scope would read everything or nothing.
+    /// No prefix is configured for the source.
     NoScope,
 }
 
-/// A secret as a value, or one of its fields; `None` if it has none of this name, or that is null.
+/// A secret's value, or that of a field; `None` if the field is missing or null.
 pub(super) fn value(
     stored: &Stored,
     field: Option<&str>,
@@ -46,13 +46,13 @@ pub(super) fn value(
     }))
 }
 
-/// The names of its fields.
+/// The names of the secret's fields.
 pub(super) fn fields(stored: &Stored) -> Result<Vec<String>, SecretError> {
     let secret = stored.value.as_ref().ok_or(SecretError::NotBase64)?;
     Ok(members(secret)?.into_iter().map(|(name, _)| name).collect())
 }
 
-/// By name, or where it begins with a slash and no field has that name, by JSON pointer.
+/// Finds a field by name; otherwise, if it starts with a slash, by JSON pointer (RFC 6901).
 fn field_of(secret: &Secret, field: &str) -> Result<Option<Secret>, SecretError> {
     let members = members(secret)?;
     let named = members.iter().find(|(name, _)| name == field).map(|(_, json)| *json);
@@ -66,7 +66,7 @@ fn members(secret: &Secret) -> Result<Members<'_>, SecretError> {
 }
 
 impl SecretError {
-    /// The error of a provider, about a place whose text is escaped already.
+    /// Turns this into a provider's error. `place` must be escaped.
     pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
     }

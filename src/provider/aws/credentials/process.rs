@@ -1,5 +1,5 @@
-//! `credential_process`: a program of the operator's that prints credentials. It is started without a shell, and what it
-//! prints gets into no message.
+//! `credential_process`: an external program that prints credentials. It is started without a shell, and no message
+//! contains its output.
 
 use std::fmt;
 use std::io;
@@ -23,16 +23,16 @@ use crate::provider::aws::sigv4::Credentials;
 use crate::provider::json::Json;
 use crate::provider::{Cause, Deadline, Kind, ProviderError};
 
-/// Credentials have a few kilobytes; a program that prints more prints something else.
+/// The maximum size of the output, in bytes. Credentials take a few kilobytes.
 const LIMIT: usize = 64 << 10;
 
-/// What is kept of the startup timeout to stop the program, and to say so.
+/// The part of the startup timeout reserved for killing the program and reporting that.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// How often to look whether it has ended, once it prints nothing any more.
+/// The polling interval for the program's exit, after it has closed its output.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A program, and for which profile.
+/// A program with its arguments, and the profile that configures it.
 pub(super) struct Helper {
     profile: String,
     words: Vec<String>,
@@ -40,7 +40,7 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    /// The program of a profile.
+    /// The `credential_process` of a profile; `None` if it has none.
     pub(super) fn of(said: Said<'_>, environment: &Variables) -> Result<Option<Self>, ProviderError> {
         const KEY: &str = "credential_process";
         let Some(line) = said.get(KEY) else { return Ok(None) };
@@ -52,7 +52,7 @@ impl Helper {
         Ok(Some(Self { profile: said.shown(), words, environment: environment.clone() }))
     }
 
-    /// Runs it, and reads what it prints.
+    /// Runs the program and parses its output.
     pub(super) fn obtain(&self, deadline: Deadline) -> Result<Credentials, ProviderError> {
         let deadline = Deadline::after(deadline.remaining().saturating_sub(MARGIN));
         let keys = self.run(deadline).and_then(|output| credentials(&output, Timestamp::now()));
@@ -66,7 +66,8 @@ impl Helper {
         Ok(output)
     }
 
-    /// Its output cannot be mixed up with the app's, and what it leaves behind can be ended with it.
+    /// Keeps the output apart from the app's, and starts a process group so that the program's descendants can be
+    /// killed with it.
     fn command(&self) -> Command {
         let (program, arguments) = self.words.split_first().map_or(("", &[][..]), |(it, rest)| (it, rest));
         #[expect(
@@ -79,7 +80,7 @@ impl Helper {
         command
     }
 
-    /// The program without its arguments, which may be secrets.
+    /// The program without its arguments, which may be secret.
     fn place(&self) -> String {
         let program = self.words.first().map(escaped).unwrap_or_default();
         format!("`{program}`, the credential_process of the AWS profile `{}`", self.profile)
@@ -92,8 +93,8 @@ impl fmt::Debug for Helper {
     }
 }
 
-/// A program that is ended, with all of its process group, when it is dropped. No zombie stays, also where cryokey is
-/// PID 1 and inherits the orphans.
+/// A running program. Dropping it kills its process group and reaps the children that cryokey inherits as PID 1, so
+/// that no zombies remain.
 struct Running {
     child: Child,
     is_over: bool,
@@ -117,17 +118,18 @@ impl Running {
         self.stop().map_or(Ok(()), judged)
     }
 
-    /// Whether it has ended, which leaves its number in use.
+    /// Whether the program has exited. It is not reaped, so its PID stays reserved.
     fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         !matches!(waitid(WaitId::Pid(self.group()), options), Ok(None))
     }
 
-    /// Ends what still runs of it. Without a status where the children of cryokey vanish, because SIGCHLD is ignored.
+    /// Kills the process group and reaps it. `None` if SIGCHLD is ignored, since the kernel then discards the exit
+    /// status.
     fn stop(&mut self) -> Option<ExitStatus> {
         let group = self.group();
         self.is_over = true;
-        // That nothing is left of it is no failure.
+        // Fails only if no process of the group remains.
         let _ = kill_process_group(group, Signal::KILL);
         let status = self.child.wait().ok();
         while let Ok(Some(_)) | Err(Errno::INTR) = waitpgid(group, WaitOptions::empty()) {}
@@ -141,7 +143,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Once it is over, its number can be another program's.
+        // After reaping, the PID may belong to another process.
         if !self.is_over {
             self.stop();
         }
@@ -156,7 +158,8 @@ fn judged(status: ExitStatus) -> Result<(), ProcessError> {
     }
 }
 
-/// All of its output. The buffer has its final size from the start: growing would leave copies behind.
+/// Reads the complete output. The buffer has its full size from the start, since reallocation would leave an unwiped
+/// copy.
 fn read(stdout: &ChildStdout, deadline: Deadline) -> Result<Zeroizing<Vec<u8>>, ProcessError> {
     let mut output = Zeroizing::new(vec![0; LIMIT + 1]);
     let mut length = 0;
@@ -182,7 +185,7 @@ fn wait(stdout: &ChildStdout, deadline: Deadline) -> Result<(), ProcessError> {
             return Err(ProcessError::TimedOut);
         }
         let mut polled = [PollFd::new(stdout, PollFlags::IN)];
-        // One too long for the kernel never ends.
+        // A timeout beyond the kernel's range means no timeout.
         let left = Timespec::try_from(left).ok();
         if matches!(poll(&mut polled, left.as_ref()), Ok(1..)) {
             return Ok(());
@@ -190,7 +193,7 @@ fn wait(stdout: &ChildStdout, deadline: Deadline) -> Result<(), ProcessError> {
     }
 }
 
-/// What it printed, as AWS's tools want it.
+/// Parses the output. Source: "Process credential provider", AWS SDKs and Tools Reference Guide.
 fn credentials(output: &[u8], now: Timestamp) -> Result<Credentials, ProcessError> {
     let json = Json::parse(output).ok_or(ProcessError::NoCredentials)?;
     let is_known = json.at(&["Version"]).and_then(Json::integer) == Some(1);
@@ -212,8 +215,8 @@ fn credentials(output: &[u8], now: Timestamp) -> Result<Credentials, ProcessErro
     })
 }
 
-/// The words of a command line as a POSIX shell splits it, without anything else that a shell does; `None` if it has no
-/// word, or a quotation has no end.
+/// Splits a command line into words by the quoting rules of a POSIX shell, without expansions. `None` if there is no
+/// word, or a quotation is not closed.
 fn split(line: &str) -> Option<Vec<String>> {
     let (mut words, mut word) = (Vec::new(), None::<String>);
     let mut rest = line.chars();
@@ -243,7 +246,7 @@ fn quoted(rest: &mut impl Iterator<Item = char>, word: &mut String) -> Option<()
     }
 }
 
-/// A backslash stands for itself here, except before a quotation mark or another one.
+/// Within double quotes, a backslash escapes only a double quote or a backslash.
 fn double_quoted(rest: &mut impl Iterator<Item = char>, word: &mut String) -> Option<()> {
     loop {
         match rest.next()? {
@@ -257,12 +260,12 @@ fn double_quoted(rest: &mut impl Iterator<Item = char>, word: &mut String) -> Op
     }
 }
 
-/// Whether a helper program may know a variable: it does not sign cryokey in somewhere.
+/// Whether a helper program may receive the variable. Values that sign cryokey in are withheld.
 pub fn may_know(name: &[u8]) -> bool {
     !std::str::from_utf8(name).is_ok_and(crate::provider::bootstrap::is_secret)
 }
 
-/// Why a program gave no credentials.
+/// Why a program returned no credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProcessError {
     NotStarted(io::ErrorKind),
@@ -393,7 +396,7 @@ mod tests {
         }
     }
 
-    /// Without a process, or with one that its new parent has not looked at yet.
+    /// Whether the process no longer exists, or is a zombie that its new parent has not reaped yet.
     fn is_gone(pid: &str) -> bool {
         let path = format!("/proc/{pid}/stat");
         (0..100).any(|_| {
