@@ -65,7 +65,8 @@ pub(super) fn decide(wanted: &Wanted, all: &[Wanted], known: &Known, namespace: 
     }
 }
 
-/// What is known, as one path needs it. Below, `None` means that the requests in `needs` must be answered first.
+/// One path's view of the known replies. Its methods return `None` if a reply is missing, after adding the request to
+/// `needs`.
 struct View<'a> {
     wanted: &'a Wanted,
     all: &'a [Wanted],
