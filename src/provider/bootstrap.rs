@@ -1,5 +1,5 @@
-//! The values that sign cryokey in at a remote provider: from files in the secrets directory or from variables. They
-//! are cryokey's own, not secrets of the app.
+//! Bootstrap values: credentials with which cryokey signs in at a remote provider, from files in the secrets
+//! directory or from variables. They belong to cryokey and are not secrets of the app.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::escape::escaped_path;
 use crate::secret::Secret;
 use crate::system::read::{self, ReadError};
 
-/// Those that open a provider by themselves. What else signs cryokey in only names something: an address, a role.
+/// The bootstrap values that grant access. The others, such as addresses and role names, are not confidential.
 const SECRET: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -29,13 +29,13 @@ const SECRET: &[&str] = &[
     "VAULT_WRAPPED_TOKEN",
 ];
 
-/// Whether a variable of this name holds such a value.
+/// Whether the variable holds a bootstrap value that grants access.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
     SECRET.iter().any(|secret| spellings(secret).any(|secret| secret == name))
 }
 
-/// The bootstrap values of one provider, as they were at one moment.
+/// A snapshot of one provider's bootstrap values.
 #[derive(Debug)]
 pub struct Bootstrap<'a> {
     environ: &'a Environ,
@@ -45,7 +45,7 @@ pub struct Bootstrap<'a> {
     warnings: Vec<Problem>,
 }
 
-/// A value, and where it was found.
+/// A bootstrap value and its origin.
 #[derive(Debug)]
 pub struct Bootstrapped {
     value: Secret,
@@ -55,15 +55,15 @@ pub struct Bootstrapped {
 /// Where a bootstrap value was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// In this file.
+    /// A file, usually in the secrets directory.
     File(PathBuf),
-    /// In this variable.
+    /// An environment variable.
     Variable(String),
 }
 
 impl<'a> Bootstrap<'a> {
-    /// Reads the files of all names at once, so that a role and its secret come from one generation of a volume.
-    /// `prefixes` are those of the color and the environment in force, the more specific first.
+    /// Reads the files of all names in one pass, so that a role and its secret come from the same generation of a
+    /// volume. `prefixes` are those of the selected color and environment, the most specific first.
     #[must_use]
     pub fn read(
         directory: files::Settings,
@@ -84,8 +84,8 @@ impl<'a> Bootstrap<'a> {
         Self { environ, directory: path, prefixes, files, warnings }
     }
 
-    /// The value of a name; a file wins over a variable, and `BAO_X` over `VAULT_X`. One that is empty is not set, and
-    /// one that cannot be read is an error: it would not be the one that was meant if another stood in for it.
+    /// The value of a name. A file overrides a variable, and `BAO_X` overrides `VAULT_X`. An empty value counts as
+    /// unset. An unreadable one is an error, because falling back could sign in with an unintended identity.
     pub fn get(&self, name: &str) -> Result<Option<Bootstrapped>, ProviderError> {
         let found = self.in_file(name)?;
         if found.is_some() {
@@ -97,7 +97,7 @@ impl<'a> Bootstrap<'a> {
         })
     }
 
-    /// The same for a setting, whose variable has been read already.
+    /// Like [`Self::get`], but from files only. For settings, whose variables have already been read.
     pub fn in_file(&self, name: &str) -> Result<Option<Bootstrapped>, ProviderError> {
         let files = self.files.as_ref().map_err(Clone::clone)?;
         for file in file_names(&self.prefixes, name) {
@@ -109,7 +109,7 @@ impl<'a> Bootstrap<'a> {
         Ok(None)
     }
 
-    /// What reading the files gave to tell.
+    /// The warnings from reading the files.
     #[must_use]
     pub fn into_warnings(self) -> Vec<Problem> {
         self.warnings
@@ -134,7 +134,8 @@ impl<'a> Bootstrap<'a> {
 }
 
 impl Bootstrapped {
-    /// A value without the line ends behind it; `None` if nothing is left.
+    /// Strips trailing line endings; `None` if nothing remains. A value must be a single line of UTF-8 without
+    /// control characters.
     fn new(secret: &Secret, origin: Origin) -> Result<Option<Self>, ProviderError> {
         let text = std::str::from_utf8(secret.expose()).map_err(|_| origin.error(BootstrapError::NotUtf8))?;
         let text = text.trim_end_matches(['\r', '\n']);
@@ -146,35 +147,35 @@ impl Bootstrapped {
         }
     }
 
-    /// One line of a file that a setting names, such as a token; `None` if it is empty.
+    /// A value from the content of a file, which must be a single line; `None` if it is empty.
     pub fn of_file(path: &Path, bytes: Vec<u8>) -> Result<Option<Self>, ProviderError> {
         Self::new(&Secret::new(bytes), Origin::File(path.to_owned()))
     }
 
-    /// Another value from the same place: one that this one held.
+    /// A value extracted from this one, with the same origin.
     pub fn replaced(&self, value: &Secret) -> Result<Option<Self>, ProviderError> {
         Self::new(value, self.origin.clone())
     }
 
-    /// The value.
+    /// The value, to be sent or used for signing.
     #[must_use]
     pub fn secret(&self) -> &Secret {
         &self.value
     }
 
-    /// The value as text, to be sent. For a message only where the name is one of an address or a role.
+    /// The value as text, to be sent. It must not enter a message, unless the name is that of an address or a role.
     #[must_use]
     pub fn text(&self) -> &str {
         std::str::from_utf8(self.value.expose()).unwrap_or_default()
     }
 
-    /// Where it was found.
+    /// Where the value was found.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The variable that the app must not inherit once this value has signed cryokey in.
+    /// The variable that the app must not inherit after this value was used to sign in.
     #[must_use]
     pub fn consumed(&self) -> Option<&str> {
         let Origin::Variable(name) = &self.origin else { return None };
@@ -182,7 +183,7 @@ impl Bootstrapped {
     }
 }
 
-/// The one line of a file that a setting names; `None` if it is empty.
+/// Reads a value from the file that a setting names; `None` if it is empty.
 pub fn read_line(path: &Path) -> Result<Option<Bootstrapped>, ProviderError> {
     let unreadable = |error: ReadError| {
         let stat = rustix::fs::stat(path).ok();
@@ -207,13 +208,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// `BAO_X`, then `VAULT_X`; other names have one spelling.
+/// `BAO_X` and then `VAULT_X` for Vault's names; any other name unchanged.
 fn spellings(name: &str) -> impl Iterator<Item = String> {
     let openbao = name.strip_prefix("VAULT_").map(|rest| ["BAO_", rest].concat());
     openbao.into_iter().chain([name.to_owned()])
 }
 
-/// What a file may be called, the one that wins first.
+/// The possible file names, in order of precedence.
 fn file_names(prefixes: &[String], name: &str) -> impl Iterator<Item = String> {
     prefixes.iter().flat_map(move |prefix| spellings(name).map(move |name| [prefix, name.as_str()].concat()))
 }
@@ -228,16 +229,16 @@ fn by_name(found: Vec<Found>) -> HashMap<String, Vec<Found>> {
     names
 }
 
-/// Why a bootstrap value cannot be one.
+/// Why a bootstrap value is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BootstrapError {
-    /// Two files stand for one name.
+    /// Two files map to the same name.
     Ambiguous,
-    /// It has a control character.
+    /// It contains a control character.
     ControlCharacter,
     /// It has more than one line.
     LineEnd,
-    /// It is not UTF-8.
+    /// It is not valid UTF-8.
     NotUtf8,
 }
 
@@ -273,7 +274,7 @@ mod tests {
 
     const NAMES: &[&str] = &["VAULT_TOKEN", "VAULT_ADDR", "AWS_REGION"];
 
-    /// What a name comes to, with files and variables: its value and where it was found, or the error.
+    /// The value and origin of a name, or the error, given these files and variables.
     fn get(
         files: &[(&str, &[u8])],
         variables: &[&str],

@@ -1,5 +1,5 @@
-//! Helper programs of the operator's, such as `credential_process`: started without a shell, with a limit in time and
-//! output. What they print gets into no message.
+//! Runs helper programs that the operator configured, such as `credential_process`: without a shell, and with limits on
+//! time and output. Their output never appears in a message.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -19,29 +19,29 @@ use zeroize::Zeroizing;
 use super::{Cause, Deadline, Kind};
 use crate::escape::escaped;
 
-/// Credentials and tokens have a few kilobytes; a program that prints more prints something else.
+/// The output limit in bytes. Credentials and tokens have a few kilobytes.
 const LIMIT: usize = 64 << 10;
 
-/// What is kept of the startup timeout to stop the program, and to say so.
+/// Time reserved at the end of the startup timeout to stop the program and report it.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// How often to look whether it has ended, once it prints nothing any more.
+/// The interval for polling the exit of a program that has closed its output.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Variables of cryokey's own environment, as helper programs get them.
+/// The part of cryokey's environment that helper programs inherit.
 pub type Variables = Vec<(&'static OsStr, &'static OsStr)>;
 
-/// A program with its arguments, and the variables that it gets.
+/// A program, its arguments and its environment.
 #[derive(Clone)]
 pub struct Helper {
-    /// The program, then the arguments, which may be secrets.
+    /// The program, followed by its arguments, which may contain secrets.
     pub words: Vec<String>,
-    /// All variables that it gets.
+    /// The whole environment of the program.
     pub environment: Variables,
 }
 
 impl Helper {
-    /// Runs it, and reads what it prints.
+    /// Runs the program and returns its standard output.
     pub fn run(&self, deadline: Deadline) -> Result<Zeroizing<Vec<u8>>, HelperError> {
         let deadline = Deadline::after(deadline.remaining().saturating_sub(MARGIN));
         let (mut running, stdout) = Running::start(&mut self.command())?;
@@ -50,13 +50,13 @@ impl Helper {
         Ok(output)
     }
 
-    /// The program, for messages.
+    /// The program without its arguments, escaped for messages.
     #[must_use]
     pub fn program(&self) -> String {
         self.words.first().map(escaped).unwrap_or_default()
     }
 
-    /// Its output cannot be mixed up with the app's, and what it leaves behind can be ended with it.
+    /// Standard error is discarded; a process group of its own allows stopping the program's children too.
     fn command(&self) -> Command {
         let (program, arguments) = self.words.split_first().map_or(("", &[][..]), |(it, rest)| (it, rest));
         #[expect(
@@ -76,8 +76,8 @@ impl fmt::Debug for Helper {
     }
 }
 
-/// A program that is ended, with all of its process group, when it is dropped. No zombie stays, also where cryokey is
-/// PID 1 and inherits the orphans.
+/// A running program. Dropping it kills its process group and reaps the children that cryokey inherits as PID 1, so
+/// that no zombies remain.
 struct Running {
     child: Child,
     is_over: bool,
@@ -101,17 +101,18 @@ impl Running {
         self.stop().map_or(Ok(()), judged)
     }
 
-    /// Whether it has ended, which leaves its number in use.
+    /// Whether the program has exited. It is not reaped, so its PID stays reserved.
     fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         !matches!(waitid(WaitId::Pid(self.group()), options), Ok(None))
     }
 
-    /// Ends what still runs of it. Without a status where the children of cryokey vanish, because SIGCHLD is ignored.
+    /// Kills the process group and reaps it. `None` if SIGCHLD is ignored, since the kernel then discards the exit
+    /// status.
     fn stop(&mut self) -> Option<ExitStatus> {
         let group = self.group();
         self.is_over = true;
-        // That nothing is left of it is no failure.
+        // Fails only if no process of the group remains.
         let _ = kill_process_group(group, Signal::KILL);
         let status = self.child.wait().ok();
         while let Ok(Some(_)) | Err(Errno::INTR) = waitpgid(group, WaitOptions::empty()) {}
@@ -125,7 +126,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Once it is over, its number can be another program's.
+        // After reaping, the PID may belong to another process.
         if !self.is_over {
             self.stop();
         }
@@ -140,7 +141,8 @@ fn judged(status: ExitStatus) -> Result<(), HelperError> {
     }
 }
 
-/// All of its output. The buffer has its final size from the start: growing would leave copies behind.
+/// Reads the complete output. The buffer has its full size from the start, since reallocation would leave an unwiped
+/// copy.
 fn read(stdout: &ChildStdout, deadline: Deadline) -> Result<Zeroizing<Vec<u8>>, HelperError> {
     let mut output = Zeroizing::new(vec![0; LIMIT + 1]);
     let mut length = 0;
@@ -166,7 +168,7 @@ fn wait(stdout: &ChildStdout, deadline: Deadline) -> Result<(), HelperError> {
             return Err(HelperError::TimedOut);
         }
         let mut polled = [PollFd::new(stdout, PollFlags::IN)];
-        // One too long for the kernel never ends.
+        // A timeout beyond the kernel's range means no timeout.
         let left = Timespec::try_from(left).ok();
         if matches!(poll(&mut polled, left.as_ref()), Ok(1..)) {
             return Ok(());
@@ -174,32 +176,32 @@ fn wait(stdout: &ChildStdout, deadline: Deadline) -> Result<(), HelperError> {
     }
 }
 
-/// Whether a helper program may know a variable: it does not sign cryokey in somewhere.
+/// Whether a helper program may receive the variable. Values that sign cryokey in are withheld.
 #[must_use]
 pub fn may_know(name: &[u8]) -> bool {
     !std::str::from_utf8(name).is_ok_and(super::bootstrap::is_secret)
 }
 
-/// Why a program printed nothing of use.
+/// Why a helper program gave no output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HelperError {
-    /// It cannot be started.
+    /// The program could not be started.
     NotStarted(io::ErrorKind),
-    /// It exited with another code than 0.
+    /// The program exited with a code other than 0.
     Failed {
         /// The code.
         code: i32,
     },
-    /// A signal ended it.
+    /// A signal terminated the program.
     Killed {
         /// The signal.
         signal: i32,
     },
-    /// It did not end in time.
+    /// The program did not exit before the startup timeout expired.
     TimedOut,
-    /// It printed more than 64 KiB.
+    /// The program printed more than 64 KiB.
     TooMuch,
-    /// What it printed could not be read.
+    /// Reading the program's output failed.
     Io,
 }
 
@@ -292,7 +294,7 @@ mod tests {
         }
     }
 
-    /// Without a process, or with one that its new parent has not looked at yet.
+    /// Whether the process no longer exists, or is a zombie that its new parent has not reaped yet.
     fn is_gone(pid: &str) -> bool {
         let path = format!("/proc/{pid}/stat");
         (0..100).any(|_| {

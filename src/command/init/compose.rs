@@ -1,5 +1,5 @@
-//! A compose file, as far as secrets are concerned (compose-spec, "Secrets top-level element" and the services'
-//! `secrets` and `environment`).
+//! The parts of a Compose file that concern secrets (Compose Specification, "Secrets top-level element", and the
+//! `secrets` and `environment` attributes of services).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -7,44 +7,44 @@ use super::yaml::{Node, NotYaml};
 use crate::environ::variable;
 use crate::setting::{SECRETS_DIR, VARIABLE};
 
-/// What a compose file says.
+/// A parsed Compose file.
 #[derive(Debug)]
 pub(super) struct Compose {
     pub(super) services: Vec<Service>,
-    /// The secrets that are declared at the top level.
+    /// The names of the top-level secrets.
     pub(super) declared: BTreeSet<String>,
-    /// Parts that only Compose itself can resolve.
+    /// Parts of the file that only Compose itself can resolve.
     pub(super) unread: Vec<&'static str>,
 }
 
-/// One service.
+/// A service.
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) name: String,
-    /// What tells two images apart.
+    /// Identifies the image: its name, or its build parameters.
     image: String,
     pub(super) mounts: Vec<Mount>,
-    /// The variables; without a value where it is known only when Compose runs.
+    /// The variables. `None` is a value that is known only when Compose runs.
     pub(super) environment: BTreeMap<String, Option<String>>,
-    /// The variables that hold a path, by the path.
+    /// The variables whose value is a path, keyed by that path.
     pub(super) path_variables: HashMap<String, Vec<String>>,
-    /// What its command and its variables consist of: paths of secrets may be among them.
+    /// Absolute paths in the command and the variables, which may be those of secrets.
     words: HashSet<String>,
     runs_cryokey: bool,
     has_extends: bool,
     has_env_file: bool,
 }
 
-/// A secret that a service mounts.
+/// A secret mounted by a service.
 #[derive(Debug)]
 pub(super) struct Mount {
     pub(super) source: String,
-    /// Where it is in the container; `None` where that is known only when Compose runs.
+    /// The path in the container; `None` if it is known only when Compose runs.
     pub(super) path: Option<String>,
 }
 
 impl Compose {
-    /// Reads a compose file.
+    /// Parses a Compose file.
     pub(super) fn parse(text: &str) -> Result<Self, NotYaml> {
         let (document, has_more) = Node::parse(text)?;
         let services: Vec<Service> =
@@ -62,8 +62,9 @@ impl Compose {
         })
     }
 
-    /// The services that a manifest for this one, or for all, is about: those that mount secrets and those of the
-    /// same images, which would start with the same manifest. Services that run cryokey count before others.
+    /// The services that the manifest is for: the named one, or all that mount secrets and all with the same images,
+    /// because a manifest in an image is shared by its services. If some of those that mount secrets run cryokey,
+    /// only these count.
     pub(super) fn concerned(&self, named: Option<&str>) -> Vec<&Service> {
         if let Some(named) = named {
             return self.services.iter().filter(|service| service.name == named).collect();
@@ -82,14 +83,14 @@ impl Service {
         self.words.contains(path)
     }
 
-    /// The path below the secrets directory.
+    /// The path relative to the secrets directory; `None` if it is outside.
     pub(super) fn below_secrets<'a>(&self, path: &'a str) -> Option<&'a str> {
         let directory = self.environment.get(VARIABLE.secrets_dir).and_then(Option::as_deref);
         let directory = directory.filter(|directory| !directory.is_empty()).unwrap_or(SECRETS_DIR);
         path.strip_prefix(directory.trim_end_matches('/'))?.strip_prefix('/')
     }
 
-    /// What selects an environment here.
+    /// The environment that the service's variables select.
     pub(super) fn environment_selection(&self) -> Selected<'_> {
         let variables = [variable::ENVIRONMENT, variable::APP_ENV, variable::FLASK_ENV];
         let set = variables.iter().filter_map(|name| self.environment.get(*name));
@@ -101,18 +102,18 @@ impl Service {
         }
     }
 
-    /// The color that is selected here.
+    /// The color that the service's variables select.
     pub(super) fn color(&self) -> Option<&str> {
         self.environment.get(variable::DEPLOYMENT_COLOR)?.as_deref().filter(|color| !color.is_empty())
     }
 }
 
-/// What a service's variables select.
+/// The result of a selection by variables.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Selected<'a> {
     Nothing,
     These(Vec<&'a str>),
-    /// It is known only when Compose runs.
+    /// The values are known only when Compose runs.
     Unknown,
 }
 
@@ -155,7 +156,7 @@ fn image(name: &str, node: &Node) -> String {
     format!("build {context} {} {}", part("dockerfile"), part("target"))
 }
 
-/// Source and path of a service's secret, in the short and in the long form.
+/// Parses a service's secret, in the short or the long syntax.
 fn mount(node: &Node) -> Option<Mount> {
     let source = node.text().or_else(|| node.entry("source").and_then(Node::text))?;
     let target = node.entry("target").and_then(Node::text).unwrap_or(source);
@@ -164,7 +165,7 @@ fn mount(node: &Node) -> Option<Mount> {
     Some(Mount { source: source.to_owned(), path })
 }
 
-/// A target as an absolute path; a relative one is below `/run/secrets`.
+/// Normalizes a target to an absolute path; a relative one is below `/run/secrets`. `None` if it contains `..`.
 fn absolute(target: &str) -> Option<String> {
     let start = if target.starts_with('/') { "" } else { SECRETS_DIR };
     let parts: Vec<&str> = target.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
@@ -182,18 +183,18 @@ fn environment(node: Option<&Node>) -> BTreeMap<String, Option<String>> {
     of_map.chain(of_list).collect()
 }
 
-/// A text without `${…}`, with `$$` as the `$` that it stands for.
+/// Replaces `$$` by `$`; `None` if the text contains a variable reference such as `${X}`.
 fn literal(text: &str) -> Option<String> {
     let without_escapes = text.replace("$$", "");
     (!without_escapes.contains('$')).then(|| text.replace("$$", "$"))
 }
 
-/// A command is one text or a list.
+/// The texts of a command, which is a string or a list of strings.
 fn texts(node: &Node) -> impl Iterator<Item = &str> {
     node.text().into_iter().chain(node.items().filter_map(Node::text))
 }
 
-/// The parts of a text that may be paths, with slashes as the kernel understands them.
+/// The absolute paths in a text, with empty and `.` components removed.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let ends = |character: char| character.is_whitespace() || "=:,;\"'`()&|<>@".contains(character);
     let paths = text.split(ends).filter(|word| word.starts_with('/'));

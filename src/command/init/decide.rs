@@ -1,4 +1,4 @@
-//! What the manifest declares, from what all places offer. Pure.
+//! Decides what the manifest declares. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::name::{EnvName, Variant};
 use crate::provider::file_variables;
 use crate::provider::reference::Reference;
 
-/// Where names were found.
+/// A source of names: a service, a directory, or an example file.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     pub(super) label: String,
@@ -21,30 +21,30 @@ pub(super) struct Place<'a> {
     pub(super) role: Role<'a>,
 }
 
-/// What a place says about what will be there when the app starts.
+/// Whether a place's secrets will exist when the app starts.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Role<'a> {
-    /// A service starts with what it mounts.
+    /// A service: what it mounts will exist.
     Service(&'a Service),
-    /// What lies in a directory now will be there, as long as no service says what will.
+    /// A directory: its present files are taken as required, unless there are services.
     Directory,
-    /// Only names.
+    /// A list of names only.
     Example,
 }
 
-/// What the manifest declares.
+/// The content of the manifest.
 #[derive(Debug, Default)]
 pub(super) struct Decision {
     pub(super) environments: BTreeSet<Variant>,
     pub(super) colors: BTreeSet<Variant>,
     pub(super) secrets: Vec<Declared>,
-    /// What is not declared: what it is called, where, and why.
+    /// Names that are not declared, each with its place and the reason.
     pub(super) left_out: Vec<String>,
-    /// What somebody must do before a service can start.
+    /// Actions required before a service can start.
     pub(super) warnings: Vec<String>,
 }
 
-/// A declared secret, with where it was found.
+/// A secret to declare. The comments say where it was found.
 #[derive(Debug)]
 pub(super) struct Declared {
     pub(super) name: EnvName,
@@ -52,7 +52,7 @@ pub(super) struct Declared {
     pub(super) comments: Vec<String>,
 }
 
-/// All offers of one name.
+/// All offers that map to one name.
 #[derive(Debug)]
 struct Group<'a> {
     name: EnvName,
@@ -66,7 +66,7 @@ struct Member<'a> {
     offer: &'a Offer,
 }
 
-/// Decides what is declared and how.
+/// Decides which secrets to declare, and with which rules.
 pub(super) fn decide(places: &[Place<'_>]) -> Decision {
     let variants = variants(places);
     let mut decision = Decision::default();
@@ -104,7 +104,7 @@ fn variants(places: &[Place<'_>]) -> Variants {
     let colors: BTreeSet<Variant> =
         services().flat_map(|service| parsed(service.color().into_iter().collect())).collect();
     let mut variants = Variants::of(names, &environments, &colors);
-    // cryokey refuses to start with a selection of its own that nobody declared.
+    // cryokey refuses to start if CRYOKEY_ENVIRONMENT selects an undeclared environment.
     let own = services().filter_map(|service| service.environment.get(variable::ENVIRONMENT)?.as_deref());
     variants.colors.extend(colors);
     variants.environments.extend(parsed(own.collect()));
@@ -129,7 +129,7 @@ fn grouped<'a>(places: &'a [Place<'_>], variants: &Variants) -> Vec<Group<'a>> {
     groups.into_iter().map(|(name, members)| Group { name, members }).collect()
 }
 
-/// The names that may not be declared, since somewhere that would take a variable's meaning away.
+/// Names that must not be declared, because in some place the variable of that name has another meaning.
 fn forbidden<'a>(places: &'a [Place<'_>]) -> BTreeMap<&'a EnvName, String> {
     let mut forbidden = BTreeMap::new();
     for place in places {
@@ -140,11 +140,11 @@ fn forbidden<'a>(places: &'a [Place<'_>]) -> BTreeMap<&'a EnvName, String> {
     forbidden
 }
 
-/// A reference is read instead of variables and prefixed names, so it cannot stand beside them.
+/// A `from` replaces the search by name, so it cannot be combined with variables or prefixed names.
 const NO_REFERENCE: &str = "no name leads to its path; add a `from` by hand";
 
 impl<'a> Group<'a> {
-    /// Why it may not be declared.
+    /// The reason not to declare this name.
     fn forbidden(&self, forbidden: &BTreeMap<&EnvName, String>) -> Option<String> {
         if self.name.as_str() == variable::SECRET_ROTATION_TIMESTAMP {
             return Some(ROTATION_STAMP.to_owned());
@@ -163,7 +163,7 @@ impl<'a> Group<'a> {
         self.members.iter().any(excludes)
     }
 
-    /// Takes out those for which there is a reason, and says it.
+    /// Removes the members for which `why` gives a reason, and records it.
     fn drop_members(
         &mut self,
         decision: &mut Decision,
@@ -186,7 +186,7 @@ impl<'a> Group<'a> {
             test(self.name.as_str()) || self.members.iter().any(|member| test(&member.offer.key))
         };
         let is_named = |member: &Member<'_>| matches!(member.offer.via, Via::Variable(_));
-        // A program that is given the path of its key reads it from there.
+        // If a variable holds the path of an SSH key, the app reads the key from that path.
         let is_key = kind::is_ssh_key(self.name.as_str());
         let is_mounted = self.members.iter().any(|member| member.offer.via != Via::Name);
         match self.members.iter().any(is_named) {
@@ -214,7 +214,8 @@ impl<'a> Group<'a> {
     }
 }
 
-/// One SSH key has one place, and a secret that is delivered as a file takes `NAME_FILE`.
+/// Drops further SSH keys, since all would have the same default path, and names that equal the `NAME_FILE` variable
+/// of a secret that is delivered as a file.
 fn settle_keys(groups: &mut Vec<Group<'_>>, decision: &mut Decision, places: &[Place<'_>]) {
     let mut keys: Vec<EnvName> = groups
         .iter()
@@ -241,7 +242,7 @@ fn settle_keys(groups: &mut Vec<Group<'_>>, decision: &mut Decision, places: &[P
     groups.retain(|group| !group.members.is_empty());
 }
 
-/// The environments that each place has secrets of.
+/// For each place, the environments for which it has secrets.
 fn offered_environments(groups: &[Group<'_>], places: usize) -> Vec<BTreeSet<Variant>> {
     let mut offered = vec![BTreeSet::new(); places];
     for member in
@@ -254,7 +255,7 @@ fn offered_environments(groups: &[Group<'_>], places: usize) -> Vec<BTreeSet<Var
     offered
 }
 
-/// Services that mount secrets of several environments and select none.
+/// Warns about services that mount secrets of several environments without selecting one.
 fn unselected(places: &[Place<'_>], offered: &[BTreeSet<Variant>], variants: &Variants) -> Vec<String> {
     let mut warnings = Vec::new();
     for (place, offered) in places.iter().zip(offered) {
@@ -304,14 +305,14 @@ fn declared(group: &Group<'_>, services: &[Option<Served<'_>>], places: &[Place<
     Declared { name: group.name.clone(), rule, comments }
 }
 
-/// A comment names no more services that lack a secret.
+/// The maximum number of services that a comment lists as lacking a secret.
 const MOST_LACKING: usize = 8;
 
-/// What a service selects.
+/// The variants that a service selects.
 struct Served<'a> {
     color: Option<&'a str>,
     environment: Option<Variant>,
-    /// The same for keys that open another machine.
+    /// The environment for SSH keys, which is never assumed.
     key_environment: Option<Variant>,
 }
 
@@ -325,7 +326,7 @@ impl<'a> Served<'a> {
         }
     }
 
-    /// Whether the service has the secret whenever it starts.
+    /// Whether the service is certain to have the secret whenever it starts.
     fn has(&self, member: &Member<'_>, deliver: Deliver) -> bool {
         let Some(variant) = &member.variant else { return true };
         let environment = if deliver == Deliver::Ssh { &self.key_environment } else { &self.environment };
@@ -344,7 +345,7 @@ fn selected(
     match service.environment_selection() {
         Selected::Unknown => None,
         Selected::These(words) => parsed(words).find(|variant| variants.environments.contains(variant)),
-        // The only one is assumed, but never for a key that opens another machine.
+        // A single environment is assumed by default, but not for SSH keys, which give access to other machines.
         Selected::Nothing if deliver == Deliver::Ssh => None,
         Selected::Nothing => {
             let mut offered = offered.intersection(&variants.environments);

@@ -1,4 +1,4 @@
-//! From what was read to the manifest's text. Pure.
+//! From the input files to the manifest's text. Pure.
 
 use super::compose::Compose;
 use super::decide::{Decision, Place, Role, decide};
@@ -11,47 +11,47 @@ use crate::provider::file_variables;
 use crate::suggest::did_you_mean;
 use crate::system::read::LIMIT;
 
-/// The most names that are taken from one place; a place with more is not one of secrets.
+/// The maximum number of names from one place; one with more is not a place for secrets.
 pub(super) const MOST_NAMES: usize = 10_000;
 
-/// What was read.
+/// The input.
 #[derive(Debug, Default)]
 pub struct Sources {
-    /// The compose file.
+    /// The Compose file.
     pub compose: Option<Source>,
-    /// Compose files that Compose merges with it and that were not read.
+    /// Files that Compose would merge with it and that were not read.
     pub overrides: Vec<String>,
-    /// The service that the manifest is for.
+    /// The service to write the manifest for.
     pub service: Option<String>,
-    /// The example of variables.
+    /// The example of an environment file.
     pub env_example: Option<Source>,
-    /// The names of the files in the secrets directory.
+    /// The secrets directory: its label and its file names.
     pub files: Option<(String, Vec<String>)>,
 }
 
-/// A text, and what it is called in messages.
+/// The content of a file, with a label for messages.
 #[derive(Debug)]
 pub struct Source {
-    /// The name, escaped.
+    /// The file's path, escaped.
     pub place: String,
-    /// The text.
+    /// The content, with invalid UTF-8 replaced.
     pub text: String,
 }
 
-/// A manifest, not yet written.
+/// A manifest that is not yet written.
 #[derive(Debug)]
 pub struct Draft {
-    /// Its text.
+    /// The text of the manifest.
     pub text: String,
-    /// How many secrets it declares.
+    /// The number of declared secrets.
     pub count: usize,
-    /// What to tell.
+    /// Remarks for the user.
     pub remarks: Vec<String>,
-    /// What somebody must do before the app can start.
+    /// Actions required before the app can start.
     pub warnings: Vec<String>,
 }
 
-/// Makes the manifest.
+/// Drafts the manifest.
 pub fn draft(sources: &Sources) -> Result<Draft, Vec<Problem>> {
     let compose = sources.compose.as_ref().map(read).transpose().map_err(|problem| vec![problem])?;
     let places = places(sources, compose.as_ref())?;
@@ -114,7 +114,7 @@ fn no_service(named: &str, what: &str, fix: &str) -> Problem {
     Problem::configuration(escaped(named), what, fix)
 }
 
-/// What `init` writes, `check` and `run` must be able to read.
+/// The manifest must stay below the size that `check` and `run` can read.
 fn too_long() -> Problem {
     let what = format!("the manifest would have more than {LIMIT} bytes");
     Problem::configuration(
@@ -124,7 +124,8 @@ fn too_long() -> Problem {
     )
 }
 
-/// Declared at the top level, mounted by nobody: perhaps needed to build the image, but not to start it.
+/// Secrets declared at the top level that no service mounts. They may be build secrets, which are not needed at
+/// startup.
 fn unused<'a>(source: &Source, compose: &Compose) -> Place<'a> {
     let mounts = compose.services.iter().flat_map(|service| &service.mounts);
     let used: std::collections::HashSet<&str> = mounts.map(|mount| mount.source.as_str()).collect();
@@ -138,7 +139,7 @@ fn unused<'a>(source: &Source, compose: &Compose) -> Place<'a> {
 fn example(text: &str) -> Offers {
     let (secrets, others): (Vec<&str>, Vec<&str>) =
         env_example::names(text).take(MOST_NAMES).partition(|name| kind::is_secret(name));
-    // A variable that names a file stands for the secret in the file.
+    // `NAME_FILE` holds the path of the secret NAME.
     let secret = |name: &str| match file_variables::name_of(name) {
         Some(inner) if EnvName::parse(inner).is_ok() => inner.to_owned(),
         _ => name.to_owned(),
@@ -150,7 +151,7 @@ fn example(text: &str) -> Offers {
     offers
 }
 
-/// Which services were taken, and what only Compose itself can resolve.
+/// Remarks on the included services, and on parts that only Compose itself can resolve.
 fn remarks(sources: &Sources, compose: Option<&Compose>, places: &[Place<'_>]) -> Vec<String> {
     let (Some(source), Some(compose)) = (&sources.compose, compose) else { return Vec::new() };
     let services = places.iter().filter_map(|place| match place.role {

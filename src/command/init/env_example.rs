@@ -1,6 +1,6 @@
-//! The names in an `.env.example`. Its values are not read: they are examples.
+//! The names in an `.env.example` file. Values are ignored, since they are only examples.
 
-/// The names, as they are written there.
+/// The names, spelled as in the file.
 pub(super) fn names(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(name)
 }

@@ -1,11 +1,11 @@
-//! What a secret's name says about how the app wants it.
+//! Guesses from a secret's name how the app expects it.
 
-/// Words of names that are secrets. Those in the second list count only as whole words.
+/// Parts of names that indicate a secret. Those in the second list must match a whole word.
 const SECRETS: [&str; 9] =
     ["CREDENTIAL", "DATABASE_URL", "DSN", "KEY", "PASSPHRASE", "PASSWORD", "REDIS_URL", "SECRET", "TOKEN"];
 const SECRET_WORDS: [&str; 8] = ["AUTH", "CERT", "PASS", "PASSWD", "PAT", "PWD", "SALT", "URI"];
 
-/// What the names of files with keys and certificates end in, and the words in them.
+/// File extensions of keys and certificates, and words in the names of such files.
 const EXTENSIONS: [&str; 13] = [
     ".asc",
     ".cer",
@@ -36,7 +36,7 @@ const KEY_WORDS: [&str; 12] = [
     "TLS_CA",
 ];
 
-/// With one of these words, the name of a key is that of its password.
+/// Words that turn the name of a key into the name of its passphrase.
 const PASSWORD_WORDS: [&str; 5] = ["PASS", "PASSPHRASE", "PASSWD", "PASSWORD", "PWD"];
 
 /// Whether a variable of this name looks like a secret.
@@ -45,7 +45,7 @@ pub(super) fn is_secret(name: &str) -> bool {
     SECRETS.iter().any(|word| name.contains(word)) || SECRET_WORDS.iter().any(|word| has_word(&name, word))
 }
 
-/// Whether programs want it as a file: a private key, a certificate, a key store.
+/// Whether programs usually expect it as a file: a private key, a certificate, a key store.
 pub(super) fn is_key_file(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     let upper = key.to_ascii_uppercase().replace(['-', '.'], "_");
@@ -54,7 +54,7 @@ pub(super) fn is_key_file(key: &str) -> bool {
         || has_any(&KEY_WORDS) && !has_any(&PASSWORD_WORDS)
 }
 
-/// Whether it is a private key for ssh: `SSH_KEY`, `DEPLOY_SSH_PRIVATE_KEY`, `ID_ED25519`.
+/// Whether it names an SSH private key: `SSH_KEY`, `DEPLOY_SSH_PRIVATE_KEY`, `ID_ED25519`.
 pub(super) fn is_ssh_key(name: &str) -> bool {
     let ends = ["SSH_KEY", "SSH_PRIVATE_KEY", "ID_RSA", "ID_ED25519", "ID_ECDSA"];
     ends.iter().any(|end| name == *end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('_')))

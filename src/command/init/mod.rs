@@ -1,4 +1,4 @@
-//! `cryokey init`: writes a commented manifest from the secrets that a project already names.
+//! `cryokey init`: writes a commented manifest for the secrets that a project already uses.
 
 mod compose;
 mod decide;
@@ -39,7 +39,7 @@ const COMPOSE_FILES: [&str; 8] = [
     "docker-stack.yaml",
     "docker-stack.yml",
 ];
-/// What Compose merges by itself with a file that it finds by its usual name.
+/// Files that Compose merges automatically if it finds the main file by its default name.
 const OVERRIDES: [&str; 4] = [
     "compose.override.yaml",
     "compose.override.yml",
@@ -48,7 +48,7 @@ const OVERRIDES: [&str; 4] = [
 ];
 const ENV_EXAMPLE: &str = ".env.example";
 
-/// Writes the manifest. An existing file is never replaced without `--force`.
+/// Writes the manifest. An existing file is replaced only with `--force`.
 pub(super) fn run(options: &Init, log: &Logger) -> Result<(), Failure> {
     let sources = find(options).map_err(failed)?;
     let draft = draft(&sources).map_err(|problems| Failure { phase: Phase::Configure, problems })?;
@@ -87,7 +87,7 @@ fn find(options: &Init) -> Result<Sources, Problem> {
     })
 }
 
-/// The text of the named file, else of the first usual one that exists.
+/// Reads the named file, or the first of the usual ones that exists.
 fn chosen(named: Option<&Path>, usual: &[&str]) -> Result<Option<Source>, Problem> {
     let path = named.or_else(|| usual.iter().map(Path::new).find(|path| path.exists()));
     let Some(path) = path.map(PathBuf::from) else { return Ok(None) };
@@ -107,7 +107,7 @@ fn standard_input() -> Result<Source, Problem> {
     Ok(Source { place: place.into(), text: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
-/// The names of files in a directory of secrets; what is hidden or a directory is not one.
+/// The names of the files in a secrets directory, without hidden ones.
 fn files(directory: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let is_file = |entry: &fs::DirEntry| entry.path().is_file();

@@ -1,4 +1,4 @@
-//! What a service offers its app: which names, and from which files. What it does not offer is said with the reason.
+//! The secrets that a place offers. A secret that cannot be declared is recorded with the reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -15,40 +15,40 @@ use crate::setting::VARIABLES;
 /// A secret that can be declared, and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Offer {
-    /// With the environment or color that it may begin with.
+    /// The name, which may include the prefix of an environment or a color.
     pub(super) name: EnvName,
-    /// What it is called where it was found.
+    /// The name as spelled in the place, such as a file name.
     pub(super) key: String,
     pub(super) via: Via,
 }
 
-/// How cryokey comes to a secret.
+/// How cryokey finds the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Via {
     /// By the name of a file in the secrets directory.
     File,
-    /// By this reference to a file that no name leads to.
+    /// By a reference to a file whose name does not map to the secret's name.
     Reference(Reference),
-    /// By a variable that holds the path.
+    /// By a variable that holds the file's path.
     Variable(String),
-    /// Only the name is known.
+    /// Not at all yet; only the name is known.
     Name,
 }
 
-/// What one place offers.
+/// The offers of one place.
 #[derive(Debug, Default)]
 pub(super) struct Offers {
     pub(super) all: Vec<Offer>,
-    /// The names of all, each with what it is called here.
+    /// The name of every offer, with its spelling in this place.
     seen: BTreeSet<(EnvName, String)>,
-    /// Secrets that are not declared, and why.
+    /// Secrets that are not declared, with the reason.
     pub(super) left_out: Vec<(String, String)>,
-    /// Names that must not be declared, and why: here a variable has another meaning.
+    /// Names that must not be declared, with the reason: here, the variable has another meaning.
     pub(super) forbidden: BTreeMap<EnvName, String>,
 }
 
 impl Offers {
-    /// What a service offers.
+    /// The offers of a service.
     pub(super) fn of(service: &Service) -> Self {
         let mut offers = Self::default();
         for mount in &service.mounts {
@@ -59,7 +59,7 @@ impl Offers {
         offers
     }
 
-    /// The file names or variables of a place that has no services.
+    /// The offers of a place without services: file names, or variables.
     pub(super) fn named(keys: impl IntoIterator<Item = String>, via: &Via) -> Self {
         let mut offers = Self::default();
         for key in keys {
@@ -68,7 +68,7 @@ impl Offers {
         offers
     }
 
-    /// Two files of this place that would become the same name.
+    /// Problems for files of this place that map to the same name.
     pub(super) fn collisions(&self, place: &str) -> Vec<Problem> {
         let mut first: BTreeMap<&EnvName, &Offer> = BTreeMap::new();
         let mut problems = Vec::new();
@@ -172,7 +172,8 @@ impl Offers {
         self.left_out.push((key.to_owned(), why.to_owned()));
     }
 
-    /// A name that two files stand for, where not both are found by their names: which is meant cannot be declared.
+    /// Forbids a name with two different sources, because the manifest cannot say which one is meant. Two plain files
+    /// are left to [`Self::collisions`].
     fn settle_twins(&mut self) {
         let mut seen: BTreeMap<&EnvName, &Offer> = BTreeMap::new();
         let mut twins = BTreeSet::new();
@@ -187,7 +188,8 @@ impl Offers {
         self.forbidden.extend(twins.into_iter().map(|name| (name.clone(), why(&name))));
     }
 
-    /// A variable that the service sets itself keeps its meaning; so does a `NAME_FILE` that names no secret.
+    /// Forbids names whose variable the service sets itself, and names whose `NAME_FILE` does not point to a mounted
+    /// secret.
     fn forbid_variables(&mut self, service: &Service) {
         let paths: HashSet<&str> = service.mounts.iter().filter_map(|mount| mount.path.as_deref()).collect();
         let names_secret = service.path_variables.iter().filter(|(path, _)| paths.contains(path.as_str()));
@@ -210,11 +212,11 @@ impl Offers {
     }
 }
 
-/// Why some names are left out.
+/// Reasons for leaving a name out.
 pub(super) const ROTATION_STAMP: &str = "cryokey reads it itself, and the app does not need it";
 pub(super) const DANGEROUS: &str = "could steer a process; declare it by hand if that is meant";
 
-/// Why a name with `${…}` in it is left out.
+/// The reason for leaving out a name that contains a variable such as `${X}`.
 const WITH_VARIABLE: &str =
     "it depends on a variable; `docker compose config | cryokey init --compose -` resolves it";
 

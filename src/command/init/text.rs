@@ -1,4 +1,4 @@
-//! The manifest as a person would write it, with comments.
+//! Formats the manifest, with comments.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,10 +7,10 @@ use super::decide::Decision;
 use crate::manifest::write;
 use crate::name::Variant;
 
-/// The whole text; `remarks` are about where the names come from.
+/// The complete text. `remarks` become comments about where the names come from.
 pub(super) fn manifest(decision: &Decision, remarks: &[String]) -> String {
     let mut text = String::from(HEADER);
-    // Writing to a String cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = write!(text, "{}", list("environments", &decision.environments, "staging\", \"production"));
     let _ = write!(text, "{}", list("colors      ", &decision.colors, "blue\", \"green"));
     text.push_str(SETTINGS);

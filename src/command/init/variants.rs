@@ -1,14 +1,15 @@
-//! Environments and colors that found names begin with.
+//! Environments and colors, recognized by the prefixes of names.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::name::{EnvName, Variant};
 
-/// Words that are an environment or a color whatever follows them.
+/// Words that always count as an environment or a color.
 const ENVIRONMENTS: [&str; 4] = ["production", "prod", "staging", "stage"];
 const COLORS: [&str; 2] = ["blue", "green"];
 
-/// Words that are one only if two of them stand before the same name, or if one is selected: `test_key` may be a key.
+/// Words that count only if two of them precede the same name, or if a service selects one: `test_key` may be just a
+/// key.
 const MAYBE_ENVIRONMENTS: [&str; 15] = [
     "acceptance",
     "canary",
@@ -28,7 +29,7 @@ const MAYBE_ENVIRONMENTS: [&str; 15] = [
 ];
 const MAYBE_COLORS: [&str; 6] = ["black", "orange", "purple", "red", "white", "yellow"];
 
-/// What to declare.
+/// The environments and colors to declare.
 #[derive(Debug, Default)]
 pub(super) struct Variants {
     pub(super) environments: BTreeSet<Variant>,
@@ -36,7 +37,7 @@ pub(super) struct Variants {
 }
 
 impl Variants {
-    /// Those of these names; `environments` and `colors` are what services select.
+    /// Finds the variants among these names. `environments` and `colors` are those that services select.
     pub(super) fn of<'a>(
         names: impl Iterator<Item = &'a EnvName> + Clone,
         environments: &BTreeSet<Variant>,
@@ -48,13 +49,13 @@ impl Variants {
         Self { environments, colors }
     }
 
-    /// Finds the environment or color that a name begins with, and the name behind it.
+    /// Splits names into variant and base name.
     pub(super) fn splitter(&self) -> Prefixes<'_> {
         Prefixes::of(self.environments.iter().chain(&self.colors))
     }
 }
 
-/// Environments and colors by what names begin with.
+/// Environments and colors by their prefix.
 pub(super) struct Prefixes<'a> {
     variants: HashMap<String, &'a Variant>,
     longest: usize,
@@ -67,7 +68,7 @@ impl<'a> Prefixes<'a> {
         Self { longest: variants.keys().map(String::len).max().unwrap_or_default(), variants }
     }
 
-    /// The longest is meant: `PRE_PROD_` before `PRE_`.
+    /// Splits off the longest matching prefix: `PRE_PROD_` rather than `PRE_`.
     pub(super) fn split(&self, name: &EnvName) -> (Option<&'a Variant>, EnvName) {
         self.all(name).last().map_or_else(|| (None, name.clone()), |(variant, rest)| (Some(variant), rest))
     }

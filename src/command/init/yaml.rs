@@ -1,29 +1,29 @@
-//! YAML as a tree, with anchors, aliases and merge keys (`<<`) resolved. Its size is bounded with aliases expanded.
+//! YAML as a tree, with anchors, aliases and merge keys (`<<`) resolved. The size limit applies to the expanded tree.
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 
-/// Deeper files are not written by people.
+/// The maximum nesting depth.
 const DEEPEST: usize = 64;
 
-/// More values, each counted as often as it is referred to, are not written by people either.
+/// The maximum number of nodes. A node counts once per reference, which stops "billion laughs" documents.
 const MOST_NODES: usize = 50_000;
 
-/// Why a text could not be read.
+/// Why a document was rejected.
 #[derive(Debug)]
 pub(super) enum NotYaml {
-    /// It is no YAML, at this line and column.
+    /// Invalid YAML, with line and column.
     Syntax(usize, usize),
-    /// Its nesting is deeper than any compose file's.
+    /// The nesting exceeds the limit.
     TooDeep,
-    /// With its aliases expanded it is larger than any compose file.
+    /// The size exceeds the limit, with aliases expanded.
     TooLarge,
 }
 
 impl NotYaml {
-    /// What is wrong with this file.
+    /// The error as part of a message about this file.
     #[must_use]
     pub(super) fn what(&self, file: &str) -> String {
         match self {
@@ -34,20 +34,20 @@ impl NotYaml {
     }
 }
 
-/// A YAML value, as far as it matters here. What is referred to by aliases is shared, not copied.
+/// A YAML value, reduced to what `init` needs. Aliased values are shared, not copied.
 #[derive(Debug)]
 pub(super) enum Node {
     Scalar(String),
     List(Vec<Rc<Self>>),
     Map(BTreeMap<String, Rc<Self>>),
-    /// What `!reset` removes; no map keeps it.
+    /// A value tagged `!reset`; maps drop it.
     Reset,
-    /// Null, and what has no meaning here.
+    /// Null, or a node without meaning here.
     Other,
 }
 
 impl Node {
-    /// The first document of a text, and whether others follow.
+    /// Parses the first document, and reports whether more follow.
     pub(super) fn parse(text: &str) -> Result<(Rc<Self>, bool), NotYaml> {
         let mut reader = Reader { events: Parser::new_from_str(text), anchors: HashMap::new(), count: 0 };
         let document = reader.document()?;
@@ -76,9 +76,9 @@ impl Node {
 
 struct Reader<'a> {
     events: Parser<'a, StrInput<'a>>,
-    /// What each anchor stands for, and its size.
+    /// The node of each anchor, and its expanded size.
     anchors: HashMap<usize, (Rc<Node>, usize)>,
-    /// The values so far, with aliases expanded.
+    /// The number of nodes so far, with aliases expanded.
     count: usize,
 }
 
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
             _ => (Node::Other, 0),
         };
         let node = Rc::new(if is_reset { Node::Reset } else { node });
-        // An anchor is known when its value is complete: no value can contain itself. 0 is no anchor.
+        // Registered only when complete, so that no value can contain itself. Anchor 0 means none.
         if anchor != 0 {
             self.anchors.insert(anchor, (Rc::clone(&node), self.count - before));
         }
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         Ok(Node::List(items))
     }
 
-    /// Keys of the map itself, reset ones too, override merged ones; of several merged maps the first counts.
+    /// Parses a map. Its own keys, including reset ones, override merged ones; among merged maps, the first one wins.
     fn map(&mut self, depth: usize) -> Result<Node, NotYaml> {
         let (mut entries, mut merged) = (BTreeMap::new(), Vec::new());
         while let Some(event) = self.next()?.filter(|event| *event != Event::MappingEnd) {
@@ -183,7 +183,7 @@ impl Node {
     }
 }
 
-/// Compose's tag for what the files before this one set and this one removes.
+/// Compose's tag that removes a value set by an earlier file.
 fn is_reset(event: &Event<'_>) -> bool {
     let (Event::Scalar(.., tag) | Event::SequenceStart(_, tag) | Event::MappingStart(_, tag)) = event else {
         return false;

@@ -1,4 +1,4 @@
-//! The operations of Secrets Manager that reading needs. Source: the service's API reference.
+//! The operations of Secrets Manager that cryokey uses. Source: the Secrets Manager API Reference.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -15,54 +15,55 @@ use crate::provider::Deadline;
 use crate::provider::json::Json;
 use crate::secret::Secret;
 
-/// No batch may ask for more secrets.
+/// The maximum number of secrets in a `BatchGetSecretValue` request.
 pub const BATCH: usize = 20;
 
-/// What a value is decoded into.
+/// A version of a secret, as `GetSecretValue` and `BatchGetSecretValue` return it.
 #[derive(Debug)]
 pub struct Stored {
-    /// The name of the secret.
+    /// The secret's name.
     pub name: String,
-    /// Its ARN.
+    /// The secret's ARN.
     pub arn: String,
-    /// Which version it is.
+    /// The version id.
     pub version: Option<String>,
-    /// When that version was created; from a batch, it can be the date of the secret instead.
+    /// When that version was created. A batch may return the creation date of the secret instead.
     pub created: Option<SystemTime>,
-    /// The value, or `None` if it is binary and not Base64.
+    /// The value; `None` if a binary secret does not contain valid Base64.
     pub value: Option<Secret>,
 }
 
-/// A page of a list of secrets.
+/// A page of `ListSecrets`.
 #[derive(Debug)]
 pub struct Page {
     /// The names of the secrets.
     pub names: Vec<String>,
-    /// Where the next page begins.
+    /// The token for the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
-/// What a batch says of one secret that was asked for.
+/// The result for one requested id of a batch.
 pub type Entry = (String, Result<Stored, AwsError>);
 
-/// Secrets Manager, and as whom it is asked.
+/// An authenticated client for Secrets Manager.
 #[derive(Debug)]
 pub struct Api {
-    /// The way there.
+    /// Sends the requests.
     pub wire: Wire,
-    /// What requests are signed with.
+    /// Signs the requests.
     pub credentials: Credentials,
 }
 
 impl Api {
-    /// One page of the secrets whose names begin with a prefix, in any case or not: what a service makes of it differs.
+    /// Requests a page of the secrets whose names start with `prefix`. Compatible servers differ in whether that is
+    /// case-sensitive.
     pub fn list(&self, prefix: &str, next: Option<&str>, deadline: Deadline) -> Result<Page, AwsError> {
         let filter = Some(Filter { key: "name", values: [prefix] }).filter(|_| !prefix.is_empty());
         let body = ListSecrets { max_results: 100, filters: filter.into_iter().collect(), next_token: next };
         page(&self.call("ListSecrets", "*".to_owned(), &body, deadline)?)
     }
 
-    /// The current versions of at most [`BATCH`] secrets.
+    /// Requests the current versions of at most [`BATCH`] secrets.
     pub fn batch(&self, ids: &[String], deadline: Deadline) -> Result<Vec<Entry>, AwsError> {
         let body = BatchGetSecretValue { secret_id_list: ids };
         let reply = self.call("BatchGetSecretValue", "*".to_owned(), &body, deadline)?;
@@ -70,7 +71,7 @@ impl Api {
         batch(&reply, ids, &resource)
     }
 
-    /// A version of a secret: a stage or a version id, and without one the current version.
+    /// Requests a secret by version id or staging label, or its current version.
     pub fn get(&self, id: &str, version: Option<&str>, deadline: Deadline) -> Result<Stored, AwsError> {
         let body = GetSecretValue {
             secret_id: id,
@@ -96,7 +97,7 @@ impl Api {
             ("content-type", b"application/x-amz-json-1.1".as_slice()),
             ("x-amz-target", target.as_bytes()),
         ];
-        // Names and versions only: nothing of it can fail.
+        // Serializing plain strings cannot fail.
         let body = serde_json::to_vec(body).unwrap_or_default();
         let call = Call { service: Service::SecretsManager, headers, body: &body, action, resource };
         self.wire.send(&call, Some(&self.credentials), deadline)
@@ -106,7 +107,7 @@ impl Api {
 const NOT_JSON: AwsError = AwsError::Nonsense(super::error::Nonsense::NotJson);
 const OTHER_SECRET: AwsError = AwsError::Nonsense(super::error::Nonsense::OtherSecret);
 
-/// Version ids have 32 to 64 characters; no stage is that long in practice.
+/// Version ids have 32 to 64 characters; in practice, staging labels are shorter.
 fn is_id(version: &str) -> bool {
     version.len() >= 32
 }
@@ -145,7 +146,7 @@ struct GetSecretValue<'a> {
 }
 
 impl Stored {
-    /// A second one, for a second id of the same secret.
+    /// A copy, for a second id of the same secret.
     fn duplicate(&self) -> Self {
         Self {
             name: self.name.clone(),
@@ -156,7 +157,7 @@ impl Stored {
         }
     }
 
-    /// Whether it is the secret of a name, an ARN, or an ARN without the characters that AWS adds.
+    /// Whether `id` is the secret's name, its ARN, or its ARN without the random suffix.
     fn is(&self, id: &str) -> bool {
         let is_partial = |rest: &str| rest.len() == 7 && rest.starts_with('-');
         self.name == id || self.arn.strip_prefix(id).is_some_and(|rest| rest.is_empty() || is_partial(rest))
@@ -167,7 +168,7 @@ impl Stored {
     }
 }
 
-/// Reads a reply to `ListSecrets`.
+/// Parses a response of `ListSecrets`.
 pub fn page(reply: &[u8]) -> Result<Page, AwsError> {
     let json = Json::parse(reply).ok_or(NOT_JSON)?;
     let list = json.at(&["SecretList"]).and_then(Json::elements).ok_or(AwsError::member("SecretList"))?;
@@ -177,7 +178,7 @@ pub fn page(reply: &[u8]) -> Result<Page, AwsError> {
     Ok(Page { names: names.collect::<Result<_, _>>()?, next })
 }
 
-/// Reads a reply to `BatchGetSecretValue`: what was asked for, each once.
+/// Parses a response of `BatchGetSecretValue`, which must contain every requested id exactly once.
 pub fn batch(
     reply: &[u8],
     ids: &[String],
@@ -188,7 +189,7 @@ pub fn batch(
         json.at(&["SecretValues"]).and_then(Json::elements).ok_or(AwsError::member("SecretValues"))?;
     let values = values.into_iter().map(stored).collect::<Result<Vec<_>, _>>()?;
     let mut entries = failures(json, ids, resource)?;
-    // Two of the ids can be one secret, by name and by ARN; the service may answer that once or twice.
+    // A name and an ARN can refer to the same secret, which the service may return once or twice.
     for id in ids {
         let found = values.iter().find(|stored| stored.is(id));
         entries.extend(found.map(|stored| (id.clone(), Ok(stored.duplicate()))));
@@ -202,7 +203,7 @@ pub fn batch(
     if is_whole { Ok(entries) } else { Err(AwsError::member("SecretValues")) }
 }
 
-/// What a batch says of secrets that it has no value of.
+/// The errors of individual secrets in a batch.
 fn failures(
     json: Json<'_>,
     ids: &[String],
@@ -221,7 +222,7 @@ fn failures(
     errors.into_iter().map(failure).collect()
 }
 
-/// Reads what `GetSecretValue` answers, and what a batch has for each secret.
+/// Parses a response of `GetSecretValue`, or one entry of `SecretValues` in a batch.
 pub fn stored(json: Json<'_>) -> Result<Stored, AwsError> {
     let text = |name| json.at(&[name]).and_then(Json::text);
     let string = json.at(&["SecretString"]).filter(|it| !it.is_null());
@@ -245,7 +246,7 @@ fn decoded(text: &Secret) -> Option<Secret> {
     Base64::decode_vec(text).ok().map(Secret::new)
 }
 
-/// Seconds since 1970.
+/// Converts seconds since the Unix epoch.
 fn moment(seconds: f64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
 }

@@ -1,28 +1,28 @@
-//! Where AWS's services are: one host for each service and region, in a domain that the region's partition decides.
-//! Source: `endpoint-rule-set` of the service in AWS's own API models.
+//! The URLs of AWS's services. Each service has one host per region, in a domain that depends on the region's
+//! partition. Source: the `endpoint-rule-set` in AWS's API models.
 
 use crate::escape::escaped;
 use crate::provider::http;
 
-/// The region that is used where none is given.
+/// The region if none is configured.
 pub const DEFAULT_REGION: &str = "us-east-1";
 
-/// What decides where a service is.
+/// The settings that determine the URL of a service.
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
-    /// Such as `eu-central-1`.
+    /// The region, such as `eu-central-1`.
     pub region: String,
-    /// Whether to use the hosts whose cryptography is validated for the government of the United States.
+    /// Whether to use FIPS endpoints, whose cryptography is validated for the US government.
     pub is_fips: bool,
-    /// Whether to use the hosts that have IPv6 addresses too.
+    /// Whether to use dual-stack endpoints, which support IPv4 and IPv6.
     pub is_dual_stack: bool,
-    /// An address in place of Secrets Manager's.
+    /// A URL in place of the default one of Secrets Manager.
     pub secrets_manager: Option<String>,
-    /// An address in place of the Security Token Service's.
+    /// A URL in place of the default one of the Security Token Service.
     pub sts: Option<String>,
 }
 
-/// A service, by its name in hosts and signatures.
+/// An AWS service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// `secretsmanager`.
@@ -32,7 +32,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// The name.
+    /// The service's name in hosts and signatures.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -42,16 +42,16 @@ impl Service {
     }
 }
 
-/// Regions whose resources and identities are apart from all others.
+/// A group of regions with separate accounts and identities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Partition {
-    /// What its regions begin with.
+    /// The prefix of its regions.
     regions: &'static str,
-    /// The second part of an ARN.
+    /// The second part of its ARNs.
     name: &'static str,
     /// The domain of its hosts.
     domain: &'static str,
-    /// The domain of its hosts that have IPv6 addresses too.
+    /// The domain of its dual-stack hosts.
     dual_stack: &'static str,
 }
 
@@ -76,7 +76,7 @@ const fn partition(
 }
 
 impl Endpoints {
-    /// The address of a service.
+    /// The URL of a service, without a path.
     #[must_use]
     pub fn url(&self, service: Service) -> String {
         let given = match service {
@@ -93,13 +93,14 @@ impl Endpoints {
         format!("https://{}{fips}.{region}.{domain}", service.name())
     }
 
-    /// The address of Secrets Manager, for reports; `None` if it is unusable.
+    /// The endpoint of Secrets Manager for reports; `None` if its URL is invalid.
     #[must_use]
     pub fn shown(&self) -> Option<String> {
         http::endpoint(&self.url(Service::SecretsManager))
     }
 
-    /// What an IAM policy calls all versions of a secret. AWS puts a hyphen and six characters behind its name.
+    /// The secret's ARN for an IAM policy. It ends in wildcards, because AWS appends a hyphen and six random
+    /// characters to the name.
     #[must_use]
     pub fn resource(&self, secret: &str) -> String {
         if secret.starts_with("arn:") {
@@ -109,14 +110,14 @@ impl Endpoints {
         format!("arn:{partition}:secretsmanager:{region}:*:secret:{}-??????", escaped(secret))
     }
 
-    /// The second part of the region's ARNs.
+    /// The partition of the region, which is the second part of an ARN.
     #[must_use]
     pub fn partition(&self) -> &'static str {
         partition_of(&self.region).name
     }
 }
 
-/// Where roles of the IAM Identity Center of a region are found.
+/// The URL of the IAM Identity Center portal in a region.
 #[must_use]
 pub fn portal(region: &str) -> String {
     format!("https://portal.sso.{region}.{}", partition_of(region).domain)
@@ -127,7 +128,7 @@ fn partition_of(region: &str) -> Partition {
     found.copied().unwrap_or(partition("", "aws", "amazonaws.com", "api.aws"))
 }
 
-/// Whether a text can be a region. It becomes a part of a host name.
+/// Whether the text is safe as a region, since it becomes part of a host name.
 #[must_use]
 pub fn is_region(text: &str) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

@@ -1,4 +1,4 @@
-//! Why AWS gave no answer that can be used. Of what a service said, only its code, ARNs and a status are kept.
+//! Why a request to AWS failed. Of a response, only its status, error code and ARNs are kept.
 
 use std::fmt;
 
@@ -8,104 +8,104 @@ use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::tls::TlsSetupError;
 use crate::provider::{Cause, Kind, ProviderError};
 
-/// Why AWS gave no answer that can be used.
+/// Why a request to AWS failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AwsError {
-    /// There is no response.
+    /// No response was received, or an error without an AWS error code.
     Http(HttpError),
-    /// TLS cannot be set up.
+    /// The TLS client could not be configured.
     Tls(TlsSetupError),
-    /// The service asks for fewer requests.
+    /// The request rate is too high. Retried.
     Throttled,
-    /// The service failed, and says so.
+    /// The service reported an internal failure. Retried.
     Unavailable {
-        /// The status.
+        /// The HTTP status.
         status: u16,
     },
-    /// A policy does not allow it.
+    /// The identity lacks a permission.
     Denied {
-        /// What a policy has to allow: `secretsmanager:GetSecretValue`.
+        /// The action that a policy must allow, such as `secretsmanager:GetSecretValue`.
         action: String,
-        /// To what; `*` where policies cannot name it.
+        /// The resource that the policy must name; `*` if the action has none.
         resource: String,
-        /// Whose policies: the ARN that the service told.
+        /// The ARN of the identity, if the service reported it.
         identity: Option<String>,
     },
-    /// The key that encrypts the secret may not be used.
+    /// The identity may not decrypt with the secret's KMS key.
     Decryption {
-        /// The ARN of the secret or of the key, as far as it is known.
+        /// The ARN of the secret, as far as it is known.
         resource: String,
     },
-    /// The service does not accept the key, the token or the signature.
+    /// AWS rejected the access key, the session token or the signature.
     Refused(Refusal),
-    /// There is no such secret, or no such version.
+    /// The secret or the version does not exist.
     Absent,
     /// The secret is scheduled for deletion.
     Deleted,
-    /// The clocks differ too much.
+    /// The clocks differ by more than the signature allows.
     Clock {
-        /// By how many seconds this machine's is late.
+        /// The seconds by which the local clock is behind AWS's; negative if it is ahead.
         offset: i64,
     },
-    /// The secret is binary, and not in Base64.
+    /// The secret is binary, and not valid Base64.
     NotBase64,
-    /// The secret is in another region than the one that is read.
+    /// The secret is in another region than the configured one.
     OtherRegion {
-        /// Which; escaped.
+        /// That region, escaped.
         region: String,
     },
-    /// The service does not take the request.
+    /// The service rejected the request as invalid.
     Invalid {
-        /// Its code: letters and digits only.
+        /// The error code; letters and digits only.
         code: String,
     },
-    /// The response is not what AWS's documentation says.
+    /// The response does not match AWS's API documentation.
     Nonsense(Nonsense),
-    /// There was no answer before the startup timeout expired.
+    /// The startup timeout expired before a response arrived.
     TimedOut,
 }
 
-/// Why a signature is not accepted.
+/// Why AWS rejected the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The access key is unknown, or the session token does not belong to it.
+    /// The access key does not exist, or the session token does not belong to it.
     UnknownKey,
-    /// The session token's time is over.
+    /// The session token has expired.
     Expired,
-    /// The secret access key is another one.
+    /// The secret access key does not belong to the access key id.
     WrongKey,
 }
 
-/// What is wrong with a response.
+/// How a response deviates from the documented API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nonsense {
-    /// It is not JSON.
+    /// The body is not JSON.
     NotJson,
-    /// It lacks this member, or that one is of another type or there twice.
+    /// This member is missing, has the wrong type, or occurs twice.
     Member(&'static str),
-    /// It is about a secret that was not asked for.
+    /// It contains a secret that was not requested.
     OtherSecret,
-    /// Its pages never end.
+    /// The pagination does not end.
     Pages,
-    /// It has a status that AWS never gives.
+    /// A status that AWS does not document.
     Status(u16),
 }
 
 impl AwsError {
-    /// The response has no valid member of this name.
+    /// The named member is missing or invalid.
     #[must_use]
     pub const fn member(name: &'static str) -> Self {
         Self::Nonsense(Nonsense::Member(name))
     }
 
-    /// The error of a provider, about a place whose text is escaped already.
+    /// Turns this into a provider's error. `place` must be escaped.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
     }
 
-    /// The error that a code stands for. AWS gives throttling the status 400, and some of its likenesses give absence 404:
-    /// the code alone decides.
+    /// Maps an AWS error code. The code takes precedence over the status: AWS returns 400 for throttling, and
+    /// compatible servers return 404 for a missing secret.
     #[must_use]
     pub fn of_code(code: &str, status: u16, message: &str, action: &str, resource: &str) -> Self {
         match code {
@@ -158,7 +158,7 @@ impl AwsError {
     }
 }
 
-/// A code as it may be shown: what is no code of AWS's could be anything.
+/// An error code for a message. Text that does not look like a code is replaced, since it could be anything.
 fn word(code: &str) -> String {
     let is_word =
         !code.is_empty() && code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -282,7 +282,7 @@ impl Cause for AwsError {
     }
 }
 
-/// What a policy has to contain, to be pasted.
+/// The policy statement that grants the permission, ready to paste.
 #[must_use]
 pub fn statement(action: &str, resource: &str) -> String {
     format!(r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "{resource}"}}"#)

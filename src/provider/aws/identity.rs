@@ -1,4 +1,4 @@
-//! As whom cryokey is known at AWS: to read secrets there, or to show it to somebody else.
+//! cryokey's identity at AWS, used to read secrets or to prove the identity to Vault.
 
 use super::credentials::{self, Method};
 use super::endpoint::{Endpoints, Service};
@@ -8,30 +8,30 @@ use super::wire::Wire;
 use crate::provider::http;
 use crate::provider::{Deadline, ProviderError};
 
-/// Where AWS's services are, how they are reached, and what signs cryokey in.
+/// The endpoints, connection settings and credentials of cryokey's identity.
 #[derive(Debug)]
 pub struct Identity {
-    /// Where they are.
+    /// The region and the service URLs.
     pub endpoints: Endpoints,
-    /// How they are reached.
+    /// The settings of the HTTP client.
     pub http: http::Settings,
-    /// How to sign in, or why there is no way.
+    /// The source of credentials, or why none could be chosen.
     pub method: Result<Method, ProviderError>,
 }
 
-/// A signed question of who one is, which somebody else can put to AWS.
+/// A signed `GetCallerIdentity` request, which a third party forwards to AWS to verify the identity.
 #[derive(Debug)]
 pub struct Introduction {
-    /// The address of the Security Token Service.
+    /// The URL of the Security Token Service.
     pub url: String,
-    /// The body.
+    /// The body of the request.
     pub body: &'static str,
-    /// All headers, with the signature.
+    /// All headers, including the signature.
     pub headers: Vec<Header>,
 }
 
 impl Identity {
-    /// Signs in: the way to AWS, and what to sign with.
+    /// Obtains credentials, and creates the client that uses them.
     pub fn sign_in(&self, deadline: Deadline) -> Result<(Wire, Credentials), ProviderError> {
         let wire = Wire::new(self.endpoints.clone(), self.http.clone()).map_err(|error| error.at("AWS"))?;
         let method = self.method.as_ref().map_err(Clone::clone)?;
@@ -39,7 +39,8 @@ impl Identity {
         Ok((wire, credentials))
     }
 
-    /// Signs the question for whoever expects this value in a header of its own, so that it is of use for nobody else.
+    /// Signs a `GetCallerIdentity` request. `server_id` binds the signature to one recipient, so that no other one
+    /// accepts it.
     pub fn introduction(
         &self,
         server_id: Option<&str>,

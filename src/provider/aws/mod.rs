@@ -1,4 +1,4 @@
-//! AWS Secrets Manager.
+//! The AWS Secrets Manager provider.
 
 pub mod api;
 pub mod credentials;
@@ -24,35 +24,35 @@ use super::{Access, Answer, Deadline, Provider, ProviderError, Request};
 use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 
-/// What AWS is read with.
+/// The settings of the AWS provider.
 #[derive(Debug)]
 pub struct Settings {
-    /// As whom.
+    /// The identity that reads the secrets.
     pub identity: Identity,
-    /// What the names of the app's secrets begin with.
+    /// The prefix of the app's secrets.
     pub prefix: Option<String>,
-    /// How many requests there are at once.
+    /// The maximum number of concurrent requests.
     pub width: usize,
-    /// The age at which a secret is too old for a rule.
+    /// The age from which a rule objects to a secret.
     pub fresh_within: Option<Duration>,
-    /// What finding the way gave to tell.
+    /// Warnings from choosing the credentials.
     pub warnings: Vec<Problem>,
 }
 
-/// AWS as a provider. Nothing is read or connected before it is asked.
+/// The AWS provider. It does nothing until [`Provider::read`] is called.
 #[derive(Debug)]
 pub struct Aws(Settings);
 
 const WORDS: Words = Words { store: "AWS", prefix: "AWS_SECRET_PREFIX", key: "aws_prefix" };
 
 impl Aws {
-    /// A provider with these settings.
+    /// Creates the provider, without I/O.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self(settings)
     }
 
-    /// Signs in.
+    /// Obtains credentials, and records the sign-in in `answer`.
     fn session(&self, deadline: Deadline, answer: &mut Answer) -> Result<Arc<SecretsManager>, ProviderError> {
         let (wire, credentials) = self.0.identity.sign_in(deadline)?;
         answer.notes.extend(self.label().map(|label| format!("sign-in at AWS: {label}")));
@@ -69,7 +69,7 @@ impl Aws {
         Ok(Wanted::new(request, scope, self.0.fresh_within))
     }
 
-    /// What needs no question: secrets of other regions cannot be read here.
+    /// Secrets that need no request: those of other regions cannot be read.
     fn known(&self, wanted: &Wanted) -> Known<AwsError> {
         let other = |version: &Version| {
             let region = escaped(self.region_of_another(&version.0)?);
@@ -78,7 +78,7 @@ impl Aws {
         Known { secrets: wanted.versions.iter().filter_map(other).collect(), ..Known::default() }
     }
 
-    /// The region of an ARN that is not the one that is asked.
+    /// The region in an ARN, if it is not the configured one.
     fn region_of_another<'a>(&self, secret: &'a str) -> Option<&'a str> {
         let region = secret.strip_prefix("arn:")?.split(':').nth(2)?;
         (region != self.0.identity.endpoints.region).then_some(region)

@@ -1,4 +1,5 @@
-//! AWS Signature Version 4, as far as requests without a query need it; all of the given headers are signed. Source: "Create a signed AWS API request", AWS IAM User Guide.
+//! AWS Signature Version 4 for requests without a query; all given headers are signed. Source: "Create a signed AWS
+//! API request", AWS IAM User Guide.
 
 use std::fmt::{self, Write as _};
 
@@ -10,18 +11,18 @@ use crate::secret::Secret;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// What requests are signed with.
+/// Credentials for signing.
 pub struct Credentials {
-    /// Which key it is.
+    /// Identifies the key.
     pub access_key_id: Secret,
-    /// The key.
+    /// The signing secret.
     pub secret_access_key: Secret,
-    /// What belongs to a key that was made for a time.
+    /// The token that accompanies temporary credentials.
     pub session_token: Option<Secret>,
 }
 
 impl Credentials {
-    /// An explicit copy.
+    /// A copy. `Clone` is not implemented, so that copies of secrets are explicit.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         Self {
@@ -32,39 +33,39 @@ impl Credentials {
     }
 }
 
-/// Who signs, for which service, and when.
+/// The parameters of a signature.
 #[derive(Debug, Clone, Copy)]
 pub struct Signing<'a> {
-    /// The key, and the token that belongs to it.
+    /// The key, and its session token.
     pub credentials: &'a Credentials,
-    /// Such as `eu-central-1`.
+    /// The region, such as `eu-central-1`.
     pub region: &'a str,
-    /// Such as `secretsmanager`.
+    /// The service's name, such as `secretsmanager`.
     pub service: &'a str,
-    /// The service refuses one that is more than five minutes off its own clock.
+    /// The time of signing. AWS rejects a signature that is more than five minutes off.
     pub moment: Timestamp,
 }
 
-/// What is signed.
+/// The parts of a request to sign.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
-    /// Such as `POST`.
+    /// The HTTP method, such as `POST`.
     pub method: &'a str,
-    /// With its port where that is not the scheme's own.
+    /// The value of the `Host` header, with a port unless it is the scheme's default.
     pub host: &'a str,
-    /// As it is sent.
+    /// The path, encoded as it is sent.
     pub path: &'a str,
-    /// Their names in lower case.
+    /// The headers, with lower-case names.
     pub headers: &'a [(&'static str, &'a [u8])],
     /// The body.
     pub body: &'a [u8],
 }
 
-/// A header to be sent.
+/// A header to send. Its value is wiped when dropped.
 pub type Header = (&'static str, Zeroizing<Vec<u8>>);
 
 impl Signing<'_> {
-    /// All headers of the signed request: the given ones, `host`, the date, the token and the signature.
+    /// All headers of the signed request: the given ones, `host`, date, session token and signature.
     #[must_use]
     pub fn headers(&self, message: &Message<'_>) -> Vec<Header> {
         let owned = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
@@ -112,7 +113,7 @@ fn day(date: &str) -> &str {
     date.split_once('T').map_or(date, |(day, _)| day)
 }
 
-/// The request in the form that both sides hash.
+/// The canonical request, which client and service both hash.
 fn canonical(message: &Message<'_>, headers: &[Header], names: &str) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new([message.method, "\n", message.path, "\n\n"].concat().into_bytes());
     for (name, value) in headers {
@@ -126,7 +127,7 @@ fn canonical(message: &Message<'_>, headers: &[Header], names: &str) -> Zeroizin
     text
 }
 
-/// A header's value with one space for several.
+/// A header value with runs of spaces collapsed.
 fn single_spaced(value: &[u8]) -> impl Iterator<Item = u8> {
     let follows_space = std::iter::once(false).chain(value.iter().map(|byte| *byte == b' '));
     value.iter().zip(follows_space).filter(|(byte, after)| **byte != b' ' || !after).map(|(byte, _)| *byte)
@@ -142,11 +143,11 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Lower-case hexadecimal digits.
+/// The bytes as lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // A `String` takes everything.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -171,7 +172,7 @@ mod tests {
         }
     }
 
-    /// The key of AWS's published test vectors.
+    /// The credentials of AWS's published test vectors.
     fn published() -> Credentials {
         credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)
     }
@@ -210,7 +211,7 @@ mod tests {
         assert_eq!(signature("GET", spaced, b""), signature("GET", &[("my-header1", b"a b c")], b""));
     }
 
-    /// What the vendor's own signer makes of a request.
+    /// The signature by AWS's own signer.
     fn vendors(case: &Case) -> String {
         let identity = aws_credential_types::Credentials::new(
             case.id.clone(),

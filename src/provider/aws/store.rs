@@ -1,4 +1,4 @@
-//! Secrets Manager as a store: a list in pages, batches, and single secrets.
+//! The requests that read Secrets Manager: a paginated list, batches, and single secrets.
 
 use std::sync::OnceLock;
 
@@ -7,10 +7,10 @@ use super::error::{AwsError, Nonsense};
 use crate::provider::Deadline;
 use crate::provider::bulk::{Entry, Listed, Scope, Store, Stored};
 
-/// 20,000 secrets: more than a start can use.
+/// At 100 secrets a page, 20,000 secrets.
 const MOST_PAGES: usize = 200;
 
-/// Secrets Manager, and what its answers show of the account.
+/// Secrets Manager, and the account that its responses show.
 #[derive(Debug)]
 pub(super) struct SecretsManager {
     pub(super) api: Api,
@@ -22,12 +22,12 @@ impl SecretsManager {
         Self { api, account: OnceLock::new() }
     }
 
-    /// Whose secrets were read.
+    /// The account that owns the secrets, once one was read.
     pub(super) fn account(&self) -> Option<&str> {
         self.account.get().map(String::as_str)
     }
 
-    /// The date in an answer to a batch can be that of the secret, which is never later than that of its version.
+    /// `is_dated` is false for batches: their `CreatedDate` may be the secret's, which is never later than the version's.
     fn stored(&self, stored: api::Stored, is_dated: bool) -> Result<Stored, AwsError> {
         if let Some(account) = account(&stored.arn) {
             self.account.get_or_init(|| account.to_owned());

@@ -1,4 +1,4 @@
-//! The Security Token Service: from one identity to another. Source: the service's API reference.
+//! The Security Token Service: assuming roles. Source: the AWS STS API Reference.
 
 use super::endpoint::Service;
 use super::error::AwsError;
@@ -10,23 +10,23 @@ use crate::provider::http::{FORM, form};
 use crate::provider::{Cause, Deadline, Kind, ProviderError};
 use crate::secret::Secret;
 
-/// What a session is called where no name is configured.
+/// The default session name.
 pub const SESSION: &str = "cryokey";
 
-/// A role that cryokey assumes, and how.
+/// A role to assume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
-    /// Its ARN.
+    /// The role's ARN.
     pub arn: String,
-    /// What the session is called in AWS's logs.
+    /// The session name, which appears in AWS's logs.
     pub session: String,
-    /// What the role's trust policy may ask for.
+    /// The external id that the role's trust policy may require.
     pub external_id: Option<String>,
-    /// How long the session lasts, in seconds.
+    /// The duration of the session in seconds; `None` is the service's default.
     pub duration: Option<u32>,
 }
 
-/// Assumes a role as another identity.
+/// Assumes a role with existing credentials.
 pub fn assume_role(
     role: &Role,
     as_whom: &Credentials,
@@ -41,7 +41,7 @@ pub fn assume_role(
     sent.map_err(|error| StsError::of(error).at(escaped(&role.arn)))
 }
 
-/// Assumes a role with a token of another identity provider, which needs no signature.
+/// Assumes a role with a web identity token. The request is not signed.
 pub fn assume_role_with_web_identity(
     role: &Role,
     token: &Secret,
@@ -61,7 +61,7 @@ pub fn assume_role_with_web_identity(
     })
 }
 
-/// Sends an operation that makes temporary keys.
+/// Sends an operation that returns temporary credentials.
 fn send(
     action: &'static str,
     parameters: &[(&str, &str)],
@@ -92,23 +92,23 @@ fn temporary_keys(reply: &[u8]) -> Result<Credentials, AwsError> {
 /// Why a role could not be assumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum StsError {
-    /// A policy does not allow it: the identity's own, or the role's trust policy.
+    /// A policy denies it: the identity's own, or the role's trust policy.
     Denied {
-        /// Who asked, as far as the service told.
+        /// The identity's ARN, if the service reported it.
         identity: Option<String>,
-        /// The ARN of the role.
+        /// The role's ARN.
         role: String,
     },
-    /// The service does not take what the request says of the role.
+    /// The service rejected a parameter of the role.
     Refused {
-        /// Its code.
+        /// The error code.
         code: String,
     },
-    /// AWS does not accept a token of another identity provider for the role.
+    /// AWS rejected the web identity token for this role.
     Token,
-    /// The region has to be activated first.
+    /// The region is not activated for the account.
     NoRegion,
-    /// It is no matter of roles.
+    /// A failure that is not specific to roles.
     Other(AwsError),
 }
 
@@ -174,7 +174,7 @@ impl Cause for StsError {
     }
 }
 
-/// A statement of a role's trust policy, to be pasted.
+/// A statement for the role's trust policy, ready to paste.
 fn trust(identity: Option<&str>) -> String {
     let identity = identity.unwrap_or("ARN of the identity");
     format!(r#"{{"Effect": "Allow", "Principal": {{"AWS": "{identity}"}}, "Action": "sts:AssumeRole"}}"#)

@@ -1,4 +1,4 @@
-//! Requests to AWS: signature, tries, the clock, and what the failures of all services have in common.
+//! Requests to AWS: signing, retrying, correcting the clock, and the failures common to all services.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,70 +15,70 @@ use crate::provider::http::{self, Client, HttpError, HttpFault, Method, Request,
 use crate::provider::json::Json;
 use crate::provider::retry::persist;
 
-/// 20 secrets of 65,536 bytes each, six times as long where JSON escapes every byte.
+/// The maximum response size. It fits 20 secrets of 65,536 bytes each, which JSON escapes can enlarge sixfold.
 const BODY_LIMIT: usize = 16 << 20;
 
-/// AWS refuses signatures that are more than five minutes off; clocks that differ by less than this are right enough.
+/// The tolerated clock difference in seconds. AWS rejects signatures that are more than five minutes off.
 const TOLERANCE: i64 = 240;
 
-/// Sends requests to AWS's services. Several threads can use it at once.
+/// A client for AWS's services. It can be shared between threads.
 pub struct Wire {
     client: Client,
     endpoints: Endpoints,
-    /// By how many seconds this machine's clock is late.
+    /// The seconds by which the local clock is behind AWS's.
     late: AtomicI64,
 }
 
-/// One request to a service, and what it is for.
+/// A request to a service, with details for messages.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
-    /// Who is asked.
+    /// The service that receives it.
     pub service: Service,
-    /// Their names in lower case.
+    /// The headers, with lower-case names.
     pub headers: Vec<(&'static str, &'a [u8])>,
     /// The body.
     pub body: &'a [u8],
-    /// What a policy has to allow, for messages: `GetSecretValue`.
+    /// The action that a policy must allow, for messages: `GetSecretValue`.
     pub action: &'static str,
-    /// To what.
+    /// The resource that the policy must name.
     pub resource: String,
 }
 
 impl Wire {
-    /// Reads certificates and builds the client. Nothing is connected yet.
+    /// Reads the certificates and builds the client, without connecting.
     pub fn new(endpoints: Endpoints, settings: http::Settings) -> Result<Self, AwsError> {
         let absolute = ["amazonaws.com", "amazonaws.com.cn", "api.aws"].map(str::to_owned).to_vec();
         let client = Client::new(http::Settings { absolute_domains: absolute, ..settings });
         Ok(Self { client: client.map_err(AwsError::Tls)?, endpoints, late: AtomicI64::new(0) })
     }
 
-    /// For what is neither signed nor an operation of a service.
+    /// The underlying HTTP client, for requests that are not signed operations of a service.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Where the services are.
+    /// The region and the service URLs.
     #[must_use]
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
 
-    /// Whether values travel where others can read them.
+    /// Whether secrets travel unencrypted over a network.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         let request = Request::new(Method::Post, &self.endpoints.url(Service::SecretsManager));
         request.is_ok_and(|request| self.client.exposes(&request))
     }
 
-    /// By how many seconds this machine's clock is late, where that had to be corrected.
+    /// The seconds by which the local clock is behind AWS's; `None` if no correction was needed.
     #[must_use]
     pub fn late(&self) -> Option<i64> {
         Some(self.late.load(Ordering::Relaxed)).filter(|seconds| *seconds != 0)
     }
 
-    /// Sends a request until there is an answer, a failure that is not temporary, or no time, and gives the body. Without
-    /// credentials, it is not signed.
+    /// Sends a request, retrying until it succeeds, fails permanently, or the deadline passes, and returns the body.
+    /// Without credentials, the request is not signed.
     pub fn send(
         &self,
         call: &Call<'_>,
@@ -131,7 +131,7 @@ impl Wire {
         Ok(request.body(call.body))
     }
 
-    /// Signs for a service, at the time that AWS has.
+    /// The parameters for signing, with the corrected time.
     #[must_use]
     pub fn signing<'a>(&'a self, service: Service, credentials: &'a Credentials) -> Signing<'a> {
         let late = SignedDuration::from_secs(self.late.load(Ordering::Relaxed));
@@ -139,7 +139,7 @@ impl Wire {
         Signing { credentials, region: &self.endpoints.region, service: service.name(), moment }
     }
 
-    /// By how much this machine's clock is late, if that explains the failure and is not known yet.
+    /// The new clock correction, if a wrong clock explains the failure and that correction is not applied yet.
     fn correction(&self, error: &AwsError, date: Option<Timestamp>) -> Option<i64> {
         let is_of_time = matches!(error, AwsError::Clock { .. } | AwsError::Refused(Refusal::WrongKey));
         let late = date?.as_second().saturating_sub(Timestamp::now().as_second());
@@ -165,8 +165,8 @@ fn answer(response: Response, call: &Call<'_>) -> Result<Answer, AwsError> {
     }
 }
 
-/// What a failure says of itself: JSON from Secrets Manager, XML from the Security Token Service and from some of its
-/// likenesses.
+/// Maps an error response. Secrets Manager returns JSON; the Security Token Service and some compatible servers
+/// return XML.
 fn failure(response: Response, status: u16, date: Option<Timestamp>, call: &Call<'_>) -> AwsError {
     let json = Json::parse(response.body());
     let member = |names: [&str; 2]| names.iter().find_map(|name| json?.at(&[name])?.text());
@@ -178,7 +178,7 @@ fn failure(response: Response, status: u16, date: Option<Timestamp>, call: &Call
     let code = code.or_else(|| member(["__type", "code"])).or_else(|| element("Code"));
     let message = member(["message", "Message"]).or_else(|| element("Message")).unwrap_or_default();
     let Some(code) = code else {
-        // Not AWS's own answer: that of something before it.
+        // Without an error code, the response comes from an intermediary such as a proxy.
         return match response.successful().map_err(AwsError::Http) {
             Err(AwsError::Http(HttpError { fault: HttpFault::Status { code: 400..=499, .. }, .. }))
                 if status != 429 =>

@@ -1,14 +1,14 @@
-//! XML of the Security Token Service, as far as it is read: the text of single elements.
+//! Extracts the text of single elements from XML responses of the Security Token Service.
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use crate::secret::Secret;
 
-/// Deeper documents are none of AWS's.
+/// The maximum nesting depth; AWS's responses are shallower.
 const DEEPEST: usize = 32;
 
-/// The text of the first element of this name; `None` where there is none, or the document is broken before its end.
+/// The text of the first element of this name. `None` if there is none, or if the document is malformed.
 #[must_use]
 pub fn element(document: &[u8], name: &str) -> Option<Secret> {
     let mut reader = Reader::from_str(std::str::from_utf8(document).ok()?);

@@ -1,4 +1,4 @@
-//! Where a request goes, and whether it may go there without TLS.
+//! The address of a request, and whether it may be used without TLS.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -19,7 +19,7 @@ pub(super) struct Address {
     port: u16,
 }
 
-/// Hosts that may be asked without TLS, each with its port: `vault:8200`.
+/// Hosts that may be reached over plain `http`, each with its port: `vault:8200`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowHttp(Vec<(String, u16)>);
 
@@ -62,7 +62,7 @@ impl Address {
         self.port
     }
 
-    /// For messages.
+    /// `host:port`, escaped for messages.
     pub(super) fn shown(&self) -> String {
         escaped(format!("{}:{}", self.host, self.port))
     }
@@ -75,7 +75,7 @@ impl Address {
         self.host == "localhost" || self.ip().is_some_and(|ip| ip.is_loopback())
     }
 
-    /// Whether the address is one that a cloud gives to its metadata services.
+    /// Whether the host is an IP address that clouds use for their metadata services.
     pub(super) fn is_metadata(&self) -> bool {
         match self.ip() {
             Some(IpAddr::V4(ip)) => ip.is_link_local(),
@@ -88,7 +88,7 @@ impl Address {
         self.host.parse().ok()
     }
 
-    /// The address that a `Location` names, which may be relative.
+    /// Resolves a `Location` header, which may be a relative reference (RFC 9110, section 10.2.2).
     pub(super) fn redirected(&self, location: &str) -> Result<Self, HttpError> {
         let not_an_address = || HttpError::new(self.shown(), HttpFault::Protocol);
         if location.starts_with('/') && !location.starts_with("//") {
@@ -101,7 +101,7 @@ impl Address {
     }
 }
 
-/// Only scheme, host and port of a URL, for reports: the rest may contain a password.
+/// Scheme, host and port of a URL, for reports. The rest is dropped because it may contain a password.
 #[must_use]
 pub fn endpoint(url: &str) -> Option<String> {
     let address = Address::parse(url).ok()?;
@@ -109,7 +109,7 @@ pub fn endpoint(url: &str) -> Option<String> {
     Some(format!("{scheme}://{}", address.shown()))
 }
 
-/// `fd00:ec2::/32`, where Amazon's metadata services answer.
+/// `fd00:ec2::/32`, which contains the IPv6 addresses of Amazon's metadata services.
 fn is_amazon_metadata(ip: Ipv6Addr) -> bool {
     matches!(ip.segments(), [0xfd00, 0x0ec2, ..])
 }
@@ -148,7 +148,8 @@ impl Syntax for AllowHttp {
 }
 
 impl AllowHttp {
-    /// Reads a list such as `vault:8200,10.0.0.5:80`. The error is the entry that is not a host and a port.
+    /// Parses a comma-separated list such as `vault:8200,10.0.0.5:80`. The error is the first entry that is not
+    /// `host:port`; escaped.
     pub fn parse(list: &str) -> Result<Self, String> {
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         entries

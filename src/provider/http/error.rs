@@ -1,4 +1,4 @@
-//! Why there is no response. Of what the server sent, only a status and the host of a redirect are kept.
+//! Why a request failed. Of a response, only its status, `Retry-After` and the host of a redirect are kept.
 
 use std::fmt;
 use std::io;
@@ -10,113 +10,113 @@ use crate::escape::escaped;
 use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::{Cause, Kind};
 
-/// Why there is no response.
+/// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpError {
-    /// Host and port that were asked; escaped.
+    /// Host and port of the server, or of the proxy if that failed; escaped.
     pub host: String,
-    /// Why.
+    /// The cause.
     pub fault: HttpFault,
 }
 
-/// Why there is no response.
+/// The cause of a failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HttpFault {
-    /// The address cannot be used.
+    /// The URL cannot be used.
     Address(AddressFault),
-    /// A header's value has characters that no header may have.
+    /// The header's name or value contains characters that HTTP does not allow.
     Header {
-        /// The header.
+        /// The header's name.
         name: &'static str,
     },
-    /// Plain `http` is not allowed to this host.
+    /// The host may not be reached over plain `http`.
     PlainHttp,
-    /// The name has no address.
+    /// The name does not exist in DNS.
     UnknownHost,
-    /// The name could not be asked for: the DNS server did not answer, or could not.
+    /// The DNS lookup failed: the server did not respond, or reported a temporary failure.
     Lookup,
-    /// The connection could not be made, or broke.
+    /// The connection could not be established, or it broke.
     Io(io::ErrorKind),
-    /// It took too long.
+    /// A time limit expired.
     Timeout(Waiting),
-    /// The server cannot be trusted, or does not speak TLS with us.
+    /// The TLS handshake failed.
     Tls(TlsFault),
-    /// The proxy refused to connect.
+    /// The proxy refused the tunnel.
     Proxy {
-        /// The proxy's answer.
+        /// The proxy's HTTP status, if it sent one.
         status: Option<u16>,
     },
-    /// Redirected to another host, or from `https` to `http`.
+    /// A redirect to another host or port, or from `https` to `http`.
     Redirect {
-        /// Host and port it leads to; escaped.
+        /// Host and port of the target; escaped.
         to: String,
     },
-    /// Redirected more often than the request follows.
+    /// More redirects than the request allows.
     TooManyRedirects,
-    /// A response with a status that is none of success.
+    /// A status other than 2xx.
     Status {
-        /// The status.
+        /// The HTTP status.
         code: u16,
-        /// How long the server asks to wait.
+        /// The `Retry-After` header, as a duration from now.
         retry_after: Option<Duration>,
     },
-    /// The response ended too early.
+    /// The connection closed before the end of the body.
     Truncated,
-    /// The response is larger than the request takes.
+    /// The body exceeds the request's limit.
     TooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The response is not HTTP, or does not say where it ends.
+    /// The response is not valid HTTP, or its body has neither a length nor chunks.
     Protocol,
 }
 
-/// Why an address cannot be used.
+/// Why a URL cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressFault {
     /// It is not a URL with a host.
     Syntax,
     /// Its scheme is neither `https` nor `http`.
     Scheme,
-    /// It has a user name or a password in it.
+    /// It contains a user name or a password.
     Credentials,
 }
 
-/// What took too long.
+/// Which time limit expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// The connection, with TLS and the proxy.
+    /// The limit for connecting, including the proxy and the TLS handshake.
     Connect,
-    /// The next bytes.
+    /// The limit for a single read or write.
     Read,
-    /// All together: the budget is over.
+    /// The deadline of the whole request.
     Deadline,
 }
 
-/// What went wrong with TLS.
+/// Why a TLS handshake failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsFault {
     /// No trusted root signed the certificate.
     UnknownIssuer,
-    /// The certificate is for another name.
+    /// The certificate is for a different name.
     WrongName,
-    /// The certificate is no longer valid.
+    /// The certificate has expired.
     Expired {
-        /// Since when, in seconds since 1970.
+        /// The end of its validity, in seconds since the Unix epoch.
         since: Option<u64>,
     },
     /// The certificate is not valid yet.
     NotYetValid {
-        /// From when, in seconds since 1970.
+        /// The start of its validity, in seconds since the Unix epoch.
         from: Option<u64>,
     },
-    /// The certificate cannot be used for another reason.
+    /// The certificate is invalid for another reason.
     Certificate,
-    /// The server wants a client certificate, or another one.
+    /// The server requires a client certificate, or rejected the one it received.
     ClientCertificate,
-    /// No version or cipher suite in common.
+    /// Client and server have no TLS version or cipher suite in common.
     NothingInCommon,
-    /// What the server sent is not TLS.
+    /// The server did not respond with TLS.
     NotTls,
     /// Another failure of the handshake.
     Other,
@@ -176,7 +176,7 @@ impl Retryable for HttpError {
     fn temporary(&self) -> Option<Temporary> {
         match self.fault {
             HttpFault::Status { code: 429, retry_after } => Some(Temporary::Throttled { retry_after }),
-            // Any server may ask for a pause, not only one that throttles.
+            // A server that is overloaded or restarting may also send `Retry-After`, not only one that throttles.
             HttpFault::Status { code: 408 | 500..=599, retry_after: Some(pause) } => {
                 Some(Temporary::Throttled { retry_after: Some(pause) })
             }
@@ -193,7 +193,7 @@ impl Retryable for HttpError {
 }
 
 impl HttpFault {
-    /// What the library says, without its texts.
+    /// Maps an error of `ureq`. Its text is dropped, since it may quote the request or the response.
     pub(super) fn of(error: ureq::Error) -> Self {
         match error {
             ureq::Error::HostNotFound => Self::UnknownHost,
@@ -212,7 +212,7 @@ impl HttpFault {
         }
     }
 
-    /// Why a body could not be read to its end.
+    /// Maps an error while reading a body.
     pub(super) fn of_body(error: io::Error) -> Self {
         match Self::of(error.into()) {
             Self::Io(io::ErrorKind::UnexpectedEof) => Self::Truncated,
@@ -229,7 +229,7 @@ impl HttpFault {
     }
 }
 
-/// What a transport of ours reports through the library.
+/// Lets cryokey's own transports report a fault through `ureq`.
 impl From<HttpFault> for ureq::Error {
     fn from(fault: HttpFault) -> Self {
         Self::Other(Box::new(fault))
@@ -239,7 +239,7 @@ impl From<HttpFault> for ureq::Error {
 impl std::error::Error for HttpFault {}
 impl std::error::Error for HttpError {}
 
-/// The library reports a proxy's status in a text only, which ends in `407/407`. A test notices when it does not.
+/// `ureq` reports the status of a proxy only as text, which ends in `407/407`. A test fails if that changes.
 fn proxy_status(text: &str) -> Option<u16> {
     text.rsplit_once('/')?.1.parse().ok()
 }

@@ -1,5 +1,5 @@
-//! The client of all remote providers: HTTP/1.1, `https` unless stated otherwise, and every step within one deadline.
-//! It never tries again by itself; that is `retry`.
+//! The HTTP/1.1 client of the remote providers. It requires `https` unless configured otherwise, applies one deadline
+//! to every step, and never retries; that is the task of `retry`.
 
 mod address;
 mod error;
@@ -40,35 +40,35 @@ use super::Deadline;
 use super::tls::{self, Identity, TlsSetupError, Trust};
 use crate::escape::escaped_path;
 
-/// As many connections are kept for the next request as a provider may have requests at once.
+/// The maximum number of idle connections, equal to the maximum number of concurrent requests of a provider.
 const CONNECTIONS: usize = 32;
 
-/// A deadline that never comes is one in a day: socket timeouts have no longer ones.
+/// The longest timeout, in place of an unlimited one, since socket timeouts need a finite value.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// For each connection, once to read and once to write; also the first room for a body of unknown size.
+/// The size in bytes of each connection's read and write buffers, and the initial size for a body of unknown length.
 const BUFFER: usize = 16 << 10;
 
-/// What a client is made with.
+/// The configuration of a client.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Whose certificates are accepted.
+    /// The certificates that verify servers.
     pub trust: Trust,
-    /// The certificate that is presented to a server that asks for one.
+    /// The client certificate, presented if the server requests one.
     pub identity: Option<Identity>,
     /// Proxies and their exceptions.
     pub proxies: Proxies,
-    /// Hosts that may be asked without TLS.
+    /// Hosts that may be reached over plain `http`.
     pub allow_http: AllowHttp,
-    /// A unix socket that all requests go to, whatever their host.
+    /// A unix socket that receives all requests, whatever their host.
     pub unix_socket: Option<PathBuf>,
-    /// The name that certificates must have, in place of the host that is asked.
+    /// The name that server certificates must match, in place of the URL's host.
     pub server_name: Option<String>,
-    /// Names under these domains are asked for with a dot at the end, which leaves out the search list.
+    /// Domains whose names are resolved with a trailing dot, which bypasses the search list of `resolv.conf`.
     pub absolute_domains: Vec<String>,
-    /// How long a connection may take, with TLS and the proxy.
+    /// The time limit for connecting, including the proxy and the TLS handshake.
     pub connect_limit: Duration,
-    /// How long each read and write may take.
+    /// The time limit for each read and write.
     pub read_limit: Duration,
 }
 
@@ -97,18 +97,18 @@ impl Default for Settings {
     }
 }
 
-/// Sends requests and keeps connections for the next ones. Several threads can use it at once.
+/// Sends requests and reuses connections. It can be shared between threads.
 pub struct Client {
     direct: Agent,
     proxied: Option<Agent>,
     proxies: Proxies,
     allow_http: AllowHttp,
-    /// The unix socket that all requests go to, for messages.
+    /// The path of the unix socket, for messages.
     socket: Option<String>,
 }
 
 impl Client {
-    /// Reads the certificates and builds the client. Nothing is connected yet.
+    /// Reads the certificates and builds the client, without connecting.
     pub fn new(settings: Settings) -> Result<Self, TlsSetupError> {
         let socket = settings.unix_socket.as_deref().map(escaped_path);
         let (direct, proxied) = if let Some(path) = &settings.unix_socket {
@@ -121,8 +121,8 @@ impl Client {
         Ok(Self { direct, proxied, proxies: settings.proxies, allow_http: settings.allow_http, socket })
     }
 
-    /// Sends a request, and gives the response whatever its status. Redirects are followed as far as the request says,
-    /// and only on the same host.
+    /// Sends a request and returns the response, whatever its status. Redirects are followed as often as the request
+    /// allows, and only to the same host and port.
     pub fn send(&self, request: &Request, deadline: Deadline) -> Result<Response, HttpError> {
         let mut address = request.address.clone();
         let mut redirects = request.redirects;
@@ -162,7 +162,7 @@ impl Client {
         })
     }
 
-    /// Whether a request is sent where everybody on the way can read it, because the list of hosts allows that.
+    /// Whether the request would travel unencrypted over a network, because `allow_http` permits it.
     #[must_use]
     pub fn exposes(&self, request: &Request) -> bool {
         request.is_exposed() && self.socket.is_none() && self.allow_http.holds(&request.address)
@@ -193,7 +193,8 @@ impl Client {
         }
     }
 
-    /// Who failed: where there is a proxy, its name and its port are the only ones that are looked up and connected to.
+    /// The host to blame. With a proxy, only the proxy's own name is resolved and connected to, so failures of these
+    /// steps are the proxy's.
     fn culprit(&self, address: &Address, fault: &HttpFault) -> String {
         let is_before_the_target = matches!(
             fault,
@@ -228,7 +229,8 @@ fn over_unix_socket(settings: &Settings, path: PathBuf) -> Agent {
     Agent::with_parts(config(settings, None), UnixConnector(path), NoNames)
 }
 
-/// The library's defaults read proxies from the process environment, follow redirects, and make an error of a status.
+/// Overrides `ureq`'s defaults: it would read proxies from the process environment, follow redirects, and turn
+/// statuses into errors.
 fn config(settings: &Settings, proxy: Option<&ureq::Proxy>) -> Config {
     Agent::config_builder()
         .proxy(proxy.cloned())
@@ -247,7 +249,7 @@ fn config(settings: &Settings, proxy: Option<&ureq::Proxy>) -> Config {
         .build()
 }
 
-/// Where a response leads, if it leads anywhere.
+/// The target of a redirect; `None` if the response is not a redirect.
 fn redirection(address: &Address, response: &Response) -> Result<Option<Address>, HttpError> {
     match (response.status(), response.header(LOCATION.as_str())) {
         (301 | 302 | 303 | 307 | 308, Some(location)) => address.redirected(location).map(Some),
@@ -255,12 +257,12 @@ fn redirection(address: &Address, response: &Response) -> Result<Option<Address>
     }
 }
 
-/// Another port is another server, and `http` in place of `https` is what an attacker would want.
+/// A different port is a different server, and a downgrade from `https` to `http` would help an attacker.
 fn is_same_host(from: &Address, to: &Address) -> bool {
     from.host() == to.host() && from.port() == to.port() && from.is_tls() == to.is_tls()
 }
 
-/// A body that ends with the connection is refused: nobody could tell it from one that was cut off.
+/// Refuses a body delimited by the end of the connection, because a truncated one would look the same.
 fn read_body(parts: &Parts, body: ureq::Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, HttpFault> {
     let too_large = HttpFault::TooLarge { limit };
     let length = body.content_length();
@@ -276,13 +278,14 @@ fn read_body(parts: &Parts, body: ureq::Body, limit: usize) -> Result<Zeroizing<
     if has_end || bytes.is_empty() { Ok(bytes) } else { Err(HttpFault::Protocol) }
 }
 
-/// Reads to the end, without leaving copies behind when the buffer grows. `Err(None)`: more than the limit.
+/// Reads to the end. The buffer grows by copying into a new one, so that the old one is wiped. `Err(None)` means that
+/// the limit was exceeded.
 fn read_all(
     reader: &mut impl Read,
     room: usize,
     limit: usize,
 ) -> Result<Zeroizing<Vec<u8>>, Option<io::Error>> {
-    // One byte more than expected, so that the end is seen without growing.
+    // One byte more than expected, so that the end is detected without growing.
     let mut bytes = Zeroizing::new(vec![0; room.min(limit) + 1]);
     let mut length = 0;
     loop {

@@ -1,4 +1,4 @@
-//! Several requests at once, on plain threads.
+//! Concurrent requests on plain threads.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -6,8 +6,8 @@ use std::thread;
 
 use crate::provider::Deadline;
 
-/// Runs the jobs on at most `width` threads and gives their results in the order of the jobs; `None` is a job that
-/// was not done at the deadline. Its thread is abandoned, so everything that a job uses is its own.
+/// Runs the jobs on at most `width` threads and returns their results in the order of the jobs. A job that is not
+/// finished at the deadline yields `None`; its thread is abandoned, so jobs must not borrow.
 pub fn in_parallel<J, T>(
     jobs: Vec<J>,
     width: usize,
@@ -35,7 +35,7 @@ where
     };
     let started = (0..threads).map_while(|_| thread::Builder::new().spawn(worker()).ok()).count();
     if started == 0 {
-        // The kernel has no thread for us; each request still ends at the deadline by itself.
+        // The kernel refused to create a thread. Run here; each request still ends at its own deadline.
         worker()();
     }
     drop(sender);

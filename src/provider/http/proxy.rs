@@ -1,4 +1,4 @@
-//! Proxies, as the usual variables name them.
+//! Proxies from the usual environment variables.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,24 +7,24 @@ use super::address::{Address, bare};
 use crate::environ::Environ;
 use crate::escape::escaped;
 
-/// The proxy for `https`, and the hosts that are asked without it. Plain `http` never goes through a proxy: it would
-/// show the proxy what it carries.
+/// The proxy for `https`, and the hosts that bypass it. Plain `http` never goes through a proxy, which could read
+/// what it forwards.
 #[derive(Clone, Default)]
 pub struct Proxies {
     proxy: Option<ureq::Proxy>,
     exceptions: NoProxy,
 }
 
-/// A variable whose value is not the URL of an HTTP proxy. The value may hold a password, so it is not kept.
+/// The variable's value is not the URL of an HTTP proxy. The value is dropped, since it may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProxyError {
-    /// The variable.
+    /// The variable's name.
     pub variable: &'static str,
 }
 
 impl Proxies {
-    /// Lower case overrides upper case, and the variable for `https` the one for everything. `HTTP_PROXY` is not
-    /// read: in a CGI program it is a header that the client sent.
+    /// Reads `https_proxy`, `HTTPS_PROXY`, `all_proxy` and `ALL_PROXY`; the first one that is set wins. `HTTP_PROXY`
+    /// is ignored, because in a CGI program a client can set it with a `Proxy` header ("httpoxy").
     pub fn from_environ(environ: &Environ) -> Result<Self, ProxyError> {
         let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
         let first = names.into_iter().find_map(|name| Some((name, environ.text(name)?)));
@@ -32,18 +32,18 @@ impl Proxies {
         Ok(Self { proxy, exceptions: exceptions(environ) })
     }
 
-    /// The proxy that one provider's own variable names; the exceptions are those of all.
+    /// Uses the proxy of a provider-specific variable, with the exceptions from `NO_PROXY`.
     pub fn named(variable: &'static str, url: &str, environ: &Environ) -> Result<Self, ProxyError> {
         let proxy = parse(url).ok_or(ProxyError { variable })?;
         Ok(Self { proxy: Some(proxy), exceptions: exceptions(environ) })
     }
 
-    /// What the agent for proxied requests is made with.
+    /// The proxy that the agent for proxied requests uses.
     pub(super) fn proxy(&self) -> Option<&ureq::Proxy> {
         self.proxy.as_ref()
     }
 
-    /// For messages: without the credentials.
+    /// The proxy without its credentials, for messages.
     pub(super) fn shown(&self) -> Option<String> {
         self.proxy.as_ref().map(|proxy| escaped(format!("proxy {}:{}", proxy.host(), proxy.port())))
     }
@@ -62,7 +62,7 @@ fn exceptions(environ: &Environ) -> NoProxy {
     NoProxy::parse(&list.unwrap_or_default())
 }
 
-/// SOCKS is refused here: the library would panic at the first request.
+/// Refuses SOCKS proxies, with which `ureq` would panic at the first request.
 fn parse(url: &str) -> Option<ureq::Proxy> {
     let proxy = ureq::Proxy::new(url).ok()?;
     let is_http = matches!(proxy.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https);
@@ -85,7 +85,7 @@ impl fmt::Display for ProxyError {
     }
 }
 
-/// The list of `NO_PROXY`.
+/// The parsed list from `NO_PROXY`.
 #[derive(Debug, Clone, Default)]
 struct NoProxy(Vec<Exception>);
 
@@ -99,9 +99,9 @@ struct Exception {
 enum Pattern {
     All,
     Network(IpAddr, u8),
-    /// The domain itself and everything below it.
+    /// The domain itself and all its subdomains.
     Domain(String),
-    /// Only what is below it: written with a dot in front.
+    /// Subdomains only, written with a leading dot.
     Below(String),
 }
 
@@ -123,7 +123,7 @@ impl NoProxy {
 impl Exception {
     fn parse(entry: &str) -> Self {
         let entry = entry.to_ascii_lowercase();
-        // An IPv6 address without brackets has colons, and none of them begins a port.
+        // In an unbracketed IPv6 address, a colon does not introduce a port.
         let (host, port) = match entry.rsplit_once(':') {
             Some((host, port)) if bare(host) != host || !host.contains(':') => (host, port.parse().ok()),
             _ => (entry.as_str(), None),
@@ -159,7 +159,7 @@ impl Pattern {
     }
 }
 
-/// An address, or a network such as `10.0.0.0/8`.
+/// An IP address, or a network such as `10.0.0.0/8`.
 fn network(text: &str) -> Option<Pattern> {
     let (address, length) = text.split_once('/').map_or((text, None), |(it, length)| (it, Some(length)));
     let address: IpAddr = bare(address).parse().ok()?;
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn no_proxy_names_domains_addresses_networks_and_ports() {
         let table = [
-            // list, host, port, is an exception
+            // list, host, port, whether the list exempts the host
             ("vault", "vault", 8200, true),
             ("vault", "vault2", 8200, false),
             ("Example.COM", "example.com", 443, true),

@@ -1,4 +1,4 @@
-//! A request and its response. What can be a secret is wiped, and no `Debug` shows it.
+//! Requests and responses. Whatever can hold a secret is wiped when dropped, and no `Debug` shows it.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,28 +10,28 @@ use super::address::Address;
 use super::error::{HttpError, HttpFault};
 use crate::escape::escaped;
 
-/// The largest body of a response, unless the request says otherwise.
+/// The default limit for the body of a response, in bytes (4 MiB).
 pub const BODY_LIMIT: usize = 4 << 20;
 
-/// No request follows more redirects than this.
+/// The upper limit for redirects of any request.
 pub const MOST_REDIRECTS: u8 = 3;
 
-/// What is asked for.
+/// The HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Reads.
+    /// Reads a resource.
     Get,
-    /// Lists: Vault's own.
+    /// Vault's nonstandard method for listing.
     List,
-    /// Sends.
+    /// Submits a body, which may be empty.
     Post,
-    /// Sends, to be stored under this name.
+    /// Stores a body at the URL.
     Put,
-    /// Removes.
+    /// Deletes a resource.
     Delete,
 }
 
-/// A request. It can be sent again: what it holds stays until it is dropped, and is wiped then.
+/// A request. It can be sent repeatedly; its headers and body are wiped when it is dropped.
 pub struct Request {
     pub(super) method: Method,
     pub(super) address: Address,
@@ -42,7 +42,7 @@ pub struct Request {
     pub(super) is_for_metadata: bool,
 }
 
-/// A response with any status.
+/// A complete response with any status.
 pub struct Response {
     pub(super) host: String,
     pub(super) status: u16,
@@ -51,7 +51,7 @@ pub struct Response {
 }
 
 impl Request {
-    /// A request without a body, which follows no redirect.
+    /// Creates a request without a body that does not follow redirects.
     pub fn new(method: Method, url: &str) -> Result<Self, HttpError> {
         Ok(Self {
             method,
@@ -64,11 +64,11 @@ impl Request {
         })
     }
 
-    /// Adds a header. Its value is taken to be a secret: it is wiped with the request.
+    /// Adds a header. Its value is treated as a secret and wiped with the request.
     pub fn header(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Result<Self, HttpError> {
         let refused = || HttpError::new(self.address.shown(), HttpFault::Header { name });
         let value = Zeroizing::new(value.into());
-        // The library takes this one for text, and fails without saying why.
+        // `ureq` reads this header as text, and fails without naming the cause.
         if name == "authorization" && !value.is_ascii() {
             return Err(refused());
         }
@@ -80,59 +80,60 @@ impl Request {
         Ok(self)
     }
 
-    /// Sends a body.
+    /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(Zeroizing::new(body.into()));
         self
     }
 
-    /// Takes no response with a larger body.
+    /// Sets the limit for the body of the response, [`BODY_LIMIT`] by default.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// Follows redirects on the same host, [`MOST_REDIRECTS`] at most. Only for requests that change nothing.
+    /// Follows up to `redirects` redirects on the same host, at most [`MOST_REDIRECTS`]. Only for requests without
+    /// side effects.
     #[must_use]
     pub fn following(mut self, redirects: u8) -> Self {
         self.redirects = redirects.min(MOST_REDIRECTS);
         self
     }
 
-    /// Allows plain `http` to a link-local address, where clouds keep their metadata services.
+    /// Allows plain `http` to the IP addresses of cloud metadata services.
     #[must_use]
     pub fn for_metadata(mut self) -> Self {
         self.is_for_metadata = true;
         self
     }
 
-    /// The host that is asked, as the `host` header has it: with its port where the URL names one.
+    /// The value of the `Host` header: the host, with the port if the URL contains one.
     #[must_use]
     pub fn authority(&self) -> &str {
         self.address.uri().authority().map_or("", http::uri::Authority::as_str)
     }
 
-    /// The path that is asked.
+    /// The URL's path, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
         self.address.uri().path()
     }
 
-    /// Whether everybody on the way can read it: plain `http`, and not within this machine.
+    /// Whether the request travels unencrypted over a network: plain `http`, and not to loopback.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         !self.address.is_tls() && !self.address.is_loopback()
     }
 
-    /// What is sent as body: nothing is not the same as a body without bytes, which a server may want to be told.
+    /// The body to send. `POST` and `PUT` get an empty one by default, so that `Content-Length: 0` is sent.
     pub(super) fn sent_body(&self) -> Option<&[u8]> {
         let is_sent = matches!(self.method, Method::Post | Method::Put);
         self.body.as_deref().map(Vec::as_slice).or(is_sent.then_some(&[]))
     }
 
-    /// What the library is given. The values of the headers are shared with it, not copied.
+    /// The request as `ureq` expects it. Header values are shared with it, not copied.
     pub(super) fn for_library<B>(&self, address: &Address, body: B) -> http::Request<B> {
         let mut request = http::Request::new(body);
         *request.method_mut() = self.method.name();
@@ -155,37 +156,38 @@ impl Method {
 }
 
 impl Response {
-    /// The status.
+    /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// A header, where it is plain ASCII.
+    /// The header's value; `None` if it is missing or not plain ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body. It may hold secrets.
+    /// The body, which may hold secrets.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Takes the body out.
+    /// Consumes the response and returns its body.
     #[must_use]
     pub fn into_body(self) -> Zeroizing<Vec<u8>> {
         self.body
     }
 
-    /// How long the server asks to wait: seconds, or a date in the future.
+    /// The delay from `Retry-After`, which is a number of seconds or a date (RFC 9110, section 10.2.3). `None` for a
+    /// date in the past.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(self.header("retry-after")?, SystemTime::now())
     }
 
-    /// The response, if its status is 2xx.
+    /// The response if its status is 2xx, otherwise an error.
     pub fn successful(self) -> Result<Self, HttpError> {
         if (200..300).contains(&self.status) {
             return Ok(self);
@@ -195,8 +197,8 @@ impl Response {
     }
 }
 
-/// A provider's own words for a hint in a message: escaped, and cut after 200 characters. Only for texts of which the
-/// provider's documentation says that they hold no secret.
+/// Text from a provider as a hint in a message: escaped, and truncated to 200 characters. Only for text that the
+/// provider documents as free of secrets.
 #[must_use]
 pub fn hint(text: &[u8]) -> String {
     escaped(text)

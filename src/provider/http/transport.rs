@@ -1,4 +1,4 @@
-//! What the library runs on: names to addresses, TLS, unix sockets.
+//! Transports for `ureq`: name resolution, TLS, unix sockets.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
@@ -21,13 +21,13 @@ use super::address::bare;
 use super::error::{HttpFault, TlsFault};
 use crate::system::read;
 
-/// The library's own limit on addresses of one name.
+/// The capacity of `ureq`'s list of addresses for a name.
 const MOST_ADDRESSES: usize = 16;
 
-/// Names to addresses, by the C library on a thread of its own, which is abandoned when the time is over.
+/// Resolves names with the C library, on a thread that is abandoned when the time limit expires.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// Names under these domains are asked for with a dot at the end.
+    /// Domains whose names are resolved with a trailing dot first.
     pub(super) absolute: Vec<String>,
 }
 
@@ -54,8 +54,9 @@ impl Resolver for Names {
 }
 
 impl Names {
-    /// With a dot the search list of `resolv.conf` is not tried: two queries where Kubernetes makes eight. Only
-    /// DNS knows that spelling, so it is not used for a name in `/etc/hosts`.
+    /// The spellings to try. The trailing dot bypasses the search list of `resolv.conf`: two queries instead of the
+    /// eight that Kubernetes' default causes. Only DNS understands that spelling, so names in `/etc/hosts` are left
+    /// as they are.
     fn spellings(&self, host: &str, hosts: &[u8]) -> Vec<String> {
         let is_local =
             hosts.split(u8::is_ascii_whitespace).any(|word| word.eq_ignore_ascii_case(host.as_bytes()));
@@ -68,12 +69,12 @@ impl Names {
     }
 }
 
-/// `/etc/hosts`, if there is one.
+/// The content of `/etc/hosts`; empty if it cannot be read.
 fn hosts_file() -> Vec<u8> {
     read::read_path(Path::new("/etc/hosts")).map(|(bytes, _)| bytes).unwrap_or_default()
 }
 
-/// What needs no question: an address, and `localhost`, which an image without `/etc/hosts` would not know.
+/// Names that need no resolver: IP addresses, and `localhost`, which an image without `/etc/hosts` could not resolve.
 fn known(host: &str) -> Option<Vec<IpAddr>> {
     match host {
         "localhost" => Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
@@ -81,7 +82,8 @@ fn known(host: &str) -> Option<Vec<IpAddr>> {
     }
 }
 
-/// An empty `resolv.conf` makes the C library wait five seconds and more for a server on this machine.
+/// Limits the time of a lookup. With an empty `resolv.conf`, the C library waits at least five seconds for a server
+/// on localhost.
 fn within(
     timeout: NextTimeout,
     ask: impl FnOnce() -> Result<Vec<SocketAddr>, HttpFault> + Send + 'static,
@@ -108,8 +110,9 @@ fn first_known(names: &[String], port: u16) -> Result<Vec<SocketAddr>, HttpFault
     Err(HttpFault::UnknownHost)
 }
 
-/// The standard library keeps only the text of `EAI_AGAIN`; these are glibc's and musl's, which do not translate it
-/// without `setlocale`. Another text would make an outage look like a wrong name, which is tried again as well.
+/// Whether the lookup got no answer. The standard library exposes `EAI_AGAIN` only as text; these are the texts of
+/// glibc and musl, which stay English without `setlocale`. A different text would make an outage look like an unknown
+/// name, which is retried too.
 fn is_without_answer(error: &io::Error) -> bool {
     let text = error.to_string();
     error.raw_os_error().is_some()
@@ -117,7 +120,7 @@ fn is_without_answer(error: &io::Error) -> bool {
         || text.ends_with("Try again")
 }
 
-/// For a unix socket: no name is asked for.
+/// For unix sockets, which need no name resolution.
 #[derive(Debug)]
 pub(super) struct NoNames;
 
@@ -127,10 +130,11 @@ impl Resolver for NoNames {
     }
 }
 
-/// TLS over whatever carries it. The library's own would build its configuration anew, and panic on one it dislikes.
+/// TLS over the underlying transport. `ureq`'s own connector would rebuild its configuration, and panics if it is
+/// invalid.
 pub(super) struct TlsConnector {
     pub(super) config: Arc<ClientConfig>,
-    /// What the certificate must be for, if not for the host.
+    /// The name that the certificate must match, in place of the host.
     pub(super) name: Option<String>,
 }
 
@@ -165,7 +169,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// The limit counts from the start of the connection, of which TCP has used a part.
+/// The rest of the connect limit, which TCP has partly used.
 fn time_left(details: &ConnectionDetails<'_>) -> NextTimeout {
     let mut timeout = details.timeout;
     if let (Duration::Exact(limit), Instant::Exact(start), Instant::Exact(now)) =
@@ -176,7 +180,7 @@ fn time_left(details: &ConnectionDetails<'_>) -> NextTimeout {
     timeout
 }
 
-/// One TLS connection.
+/// A TLS connection.
 pub(super) struct TlsTransport<In: Transport> {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter<In>>,
@@ -215,7 +219,7 @@ impl<In: Transport> Transport for TlsTransport<In> {
     }
 }
 
-/// A unix socket in place of host and port.
+/// Connects to this unix socket, whatever the host and port.
 #[derive(Debug)]
 pub(super) struct UnixConnector(pub(super) PathBuf);
 
@@ -233,7 +237,7 @@ impl Connector<()> for UnixConnector {
     }
 }
 
-/// One connection to a unix socket.
+/// A connection to a unix socket.
 pub(super) struct UnixTransport {
     stream: UnixStream,
     buffers: LazyBuffers,
@@ -266,7 +270,7 @@ impl Transport for UnixTransport {
         Ok(amount > 0)
     }
 
-    /// Nothing waits to be read on an idle connection, unless the server closed it.
+    /// An idle connection has no data to read, unless the server closed it.
     fn is_open(&mut self) -> bool {
         let is_idle = |stream: &mut UnixStream| {
             stream.set_nonblocking(true)?;

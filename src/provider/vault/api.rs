@@ -1,4 +1,4 @@
-//! Requests to Vault: address, headers, tries, and what every response has in common.
+//! Vault's HTTP API: building requests, retrying, and mapping statuses to errors.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,19 +13,19 @@ use crate::provider::json::Json;
 use crate::provider::retry::persist;
 use crate::secret::Secret;
 
-/// Where Vault is and how it is reached.
+/// How to reach Vault.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// `https://host:port`, or `unix:///path`.
     pub address: String,
-    /// The namespace of all requests.
+    /// Sent as `X-Vault-Namespace` with every request.
     pub namespace: Option<String>,
-    /// Trust, client certificate, proxies, plain hosts.
+    /// TLS, proxies and the hosts that may be reached over plain `http`.
     pub http: http::Settings,
 }
 
 impl Settings {
-    /// The address, for reports; `None` if it is unusable.
+    /// The address as reports show it, without credentials; `None` if it is invalid.
     #[must_use]
     pub fn endpoint(&self) -> Option<String> {
         let is_socket = self.address.starts_with("unix://");
@@ -33,49 +33,50 @@ impl Settings {
     }
 }
 
-/// Vault's HTTP API, as far as reading secrets and signing in need it. Several threads can use it at once.
+/// The part of Vault's HTTP API that cryokey uses. It can be shared between threads.
 pub struct Api {
     client: Client,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     base: String,
     namespace: Option<String>,
     is_exposed: bool,
 }
 
-/// A complete answer: 2xx, or 404, which can have something to say.
+/// A complete JSON response with status 2xx or 404. Vault's 404 can have a body, such as the metadata of a deleted
+/// version.
 pub struct Reply {
     status: u16,
     body: Zeroizing<Vec<u8>>,
 }
 
 impl Api {
-    /// Reads certificates and builds the client. Nothing is connected yet.
+    /// Reads the certificates and builds the client, without connecting.
     pub fn new(mut settings: Settings) -> Result<Self, VaultError> {
         let socket = settings.address.strip_prefix("unix://");
         let base = if socket.is_some() { "http://localhost" } else { settings.address.trim_end_matches('/') };
         let base = base.to_owned();
         settings.http.unix_socket = socket.map(PathBuf::from);
-        // An address that is no URL is a configuration error, and is reported without a request.
+        // Parsed here so that an invalid URL is reported as a configuration error, before any request is sent.
         let request = Request::new(Method::Get, &base).map_err(VaultError::Http)?;
         let client = Client::new(settings.http).map_err(VaultError::Tls)?;
         let is_exposed = client.exposes(&request);
         Ok(Self { client, base, namespace: settings.namespace, is_exposed })
     }
 
-    /// Whether tokens and values travel where others can read them.
+    /// Whether tokens and values travel unencrypted over a network.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         self.is_exposed
     }
 
-    /// The namespace of all requests.
+    /// The namespace of all requests, if one is set.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    /// Sends a request until there is an answer, a failure that is not temporary, or no time. The path is that of the
-    /// API without `/v1/`, not percent-encoded: `secret/data/app`. It may have a query.
+    /// Sends a request, retrying until it succeeds, fails permanently, or the deadline passes. `path` is relative to
+    /// `/v1/`, not percent-encoded, and may have a query: `secret/data/app`.
     pub fn call(
         &self,
         method: Method,
@@ -98,7 +99,7 @@ impl Api {
         token: Option<&Secret>,
         body: Option<&[u8]>,
     ) -> Result<Request, HttpError> {
-        // Agents and proxies can demand the first, so that a server-side request forgery does not pass them.
+        // Vault Agent and proxies can require this header as a protection against server-side request forgery.
         let mut request = Request::new(method, &self.url(path))?.header("x-vault-request", "true")?;
         if let Some(namespace) = &self.namespace {
             request = request.header("x-vault-namespace", namespace.as_bytes())?;
@@ -119,7 +120,7 @@ impl Api {
     }
 }
 
-/// Everything but the characters that need no escape in a path.
+/// Percent-encodes everything except `/` and the unreserved characters of RFC 3986, section 2.3.
 fn percent_encoded(path: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let encode = |byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
@@ -136,15 +137,16 @@ fn of_http(error: HttpError) -> VaultError {
 fn reply(response: Response, method: Method, path: &str) -> Result<Reply, VaultError> {
     let status = response.status();
     match status {
-        // Without a body there is nothing to be mistaken about.
+        // 204 has no body by definition, so there is no JSON to check.
         204 => Ok(Reply { status, body: Zeroizing::new(b"null".to_vec()) }),
-        // A 404 counts only when Vault says it: a page of a load balancer is no proof that a secret does not exist.
+        // A 404 counts only with a JSON body: the error page of a load balancer does not prove that a secret is
+        // absent.
         200..=299 | 404 if Json::parse(response.body()).is_some() => {
             Ok(Reply { status, body: response.into_body() })
         }
         200..=299 | 404 => Err(VaultError::Nonsense(Nonsense::NotJson)),
         503 if is_sealed(response.body()) => Err(VaultError::Sealed),
-        // 412: written on another node and not here yet. 472, 473: replication standbys.
+        // 412: this node has not replicated the data yet. 472, 473: replication standbys.
         412 | 472 | 473 => Err(VaultError::NotReady { status }),
         408 | 429 | 500..=599 => {
             Err(response.successful().map_or_else(of_http, |_| VaultError::NotReady { status }))
@@ -157,13 +159,13 @@ fn reply(response: Response, method: Method, path: &str) -> Result<Reply, VaultE
     }
 }
 
-/// 503 can also come from a load balancer; this text is the only sign that it is Vault's own.
+/// A load balancer can answer 503 too; only this text shows that the response comes from Vault.
 fn is_sealed(body: &[u8]) -> bool {
     let errors = Json::parse(body).and_then(|json| json.at(&["errors"])?.elements());
     errors.is_some_and(|errors| errors.iter().any(|error| error.text().as_deref() == Some("Vault is sealed")))
 }
 
-/// What a policy calls the right to do this.
+/// The policy capability that a method requires.
 fn capability(method: Method) -> &'static str {
     match method {
         Method::Get => "read",
@@ -174,19 +176,19 @@ fn capability(method: Method) -> &'static str {
 }
 
 impl Reply {
-    /// 2xx or 404.
+    /// Always 2xx or 404.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// Whether it exists.
+    /// False for a 404.
     #[must_use]
     pub fn is_found(&self) -> bool {
         self.status != 404
     }
 
-    /// The body.
+    /// The body, parsed in place.
     pub fn json(&self) -> Result<Json<'_>, VaultError> {
         Json::parse(&self.body).ok_or(VaultError::Nonsense(Nonsense::NotJson))
     }

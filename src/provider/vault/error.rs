@@ -1,4 +1,4 @@
-//! Why Vault gave no answer that can be used. Of what the server said only statuses and closed causes are kept.
+//! Errors of requests to Vault. Of a response, only its status and the category of the failure are kept.
 
 use std::fmt;
 
@@ -7,66 +7,66 @@ use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::tls::TlsSetupError;
 use crate::provider::{Cause, Kind, ProviderError};
 
-/// Why Vault gave no answer that can be used.
+/// Why a request to Vault failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VaultError {
-    /// There is no response.
+    /// No response was received.
     Http(HttpError),
-    /// TLS cannot be set up.
+    /// The TLS client could not be configured.
     Tls(TlsSetupError),
-    /// Vault is sealed.
+    /// A 503 with Vault's text `Vault is sealed`. Retried, because Vault may be unsealed in the meantime.
     Sealed,
-    /// A standby that sends its clients to the leader.
+    /// A standby that redirects its clients to the active node.
     Standby {
-        /// Host and port of the leader; escaped.
+        /// Host and port of the active node; escaped.
         leader: String,
     },
-    /// A node that does not have what was written lately, or that cannot answer itself.
+    /// A node that lacks recent writes (412) or is a replication standby (472, 473). Retried.
     NotReady {
-        /// The status.
+        /// The HTTP status.
         status: u16,
     },
-    /// Vault refused the request.
+    /// A 4xx that a retry cannot change.
     Refused {
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// What a policy has to allow: `read`, `update`, `list`.
+        /// The capability that the policy must grant: `read`, `update`, `list` or `delete`.
         capability: &'static str,
-        /// The path that was asked, as a policy writes it; escaped.
+        /// The path of the request as written in a policy, without `/v1/`; escaped.
         path: String,
     },
-    /// The response is not what Vault's documentation says.
+    /// The response does not match Vault's API documentation.
     Nonsense(Nonsense),
-    /// There was no answer before the startup timeout expired.
+    /// The startup timeout expired before a response arrived.
     TimedOut,
 }
 
-/// What is wrong with a response.
+/// How a response deviates from the documented API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nonsense {
-    /// It is not JSON.
+    /// The body is not JSON.
     NotJson,
-    /// It lacks this member, or that one is of another type or there twice.
+    /// This member is missing, has the wrong type, or occurs twice.
     Member(&'static str),
-    /// It has a status that Vault never gives.
+    /// A status that Vault does not document.
     Status(u16),
 }
 
 impl VaultError {
-    /// The response has no valid member of this name.
+    /// The named member is missing or invalid.
     #[must_use]
     pub const fn member(name: &'static str) -> Self {
         Self::Nonsense(Nonsense::Member(name))
     }
 
-    /// The error of a provider, about a path or an address whose text is escaped already.
+    /// Turns this into a provider's error. `place` is a path, address or origin, already escaped.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
     }
 }
 
-/// What has to be in a policy, to be pasted.
+/// The policy rule that grants the capability, ready to paste.
 #[must_use]
 pub fn policy(path: &str, capability: &str) -> String {
     format!("path \"{path}\" {{ capabilities = [\"{capability}\"] }}")

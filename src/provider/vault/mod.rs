@@ -1,4 +1,4 @@
-//! `HashiCorp` Vault and `OpenBao`: secrets of the KV engine, versions 1 and 2.
+//! The Vault provider: reads secrets from `HashiCorp` Vault and `OpenBao`, with KV versions 1 and 2.
 
 pub mod api;
 pub mod error;
@@ -21,51 +21,52 @@ use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 use crate::name::EnvName;
 
-/// What Vault is read with.
+/// The settings of the Vault provider.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where it is and how it is reached.
+    /// The address, and how to connect to it.
     pub api: api::Settings,
-    /// The secrets whose fields are secrets of the app; later ones override.
+    /// Paths whose fields become secrets of the app. If two have a field of the same name, the later path wins.
     pub paths: Vec<String>,
-    /// How many requests there are at once.
+    /// The maximum number of concurrent requests.
     pub width: usize,
-    /// How to sign in, or why there is no way.
+    /// The sign-in method, or why none could be chosen.
     pub method: Result<Method, ProviderError>,
-    /// Whether what can be used only once may be used.
+    /// Whether single-use values may be used up.
     pub single_use: SingleUse,
-    /// What finding the way gave to tell.
+    /// Warnings from choosing the sign-in method and reading its values.
     pub warnings: Vec<Problem>,
 }
 
-/// Vault as a provider. Nothing is read or connected before it is asked.
+/// The Vault provider. It does nothing until [`Provider::read`] is called.
 #[derive(Debug)]
 pub struct Vault(Settings);
 
 impl Vault {
-    /// A provider with these settings.
+    /// Creates the provider, without I/O.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self(settings)
     }
 
-    /// Signs in, and notes what has to be done afterwards.
+    /// Signs in, and stores the session to close after startup in `answer`.
     fn session(&self, deadline: Deadline, answer: &mut Answer) -> Result<Session, ProviderError> {
-        // Not the address itself, in which somebody may have put a password.
+        // The setting's name, not its value: an invalid address may contain a password.
         let api = Api::new(self.0.api.clone()).map_err(|error| error.at("VAULT_ADDR"))?;
         let api = Arc::new(api);
         let method = self.0.method.as_ref().map_err(Clone::clone)?;
         let token = sign_in(method, &api, self.0.single_use, deadline)?;
         answer.session = token.session(&api);
-        // A token that was given is not tried here: reading does that.
+        // A token that the operator provided is not verified separately; the first read does that.
         answer.notes.push(format!("sign-in at Vault: {}", method.label()));
         answer.advice.extend(token.advice);
         Ok(Session { api, token: Arc::new(token.value), width: self.0.width, deadline })
     }
 
-    /// The paths that are read for names.
+    /// The configured paths to search for names.
     fn scope(&self, names: &Names) -> Result<Vec<SecretPath>, ProviderError> {
-        // Every secret names its own place, and nothing else is to be delivered or can be.
+        // Every secret has its own reference and undeclared names are not delivered, so there is nothing to search
+        // for.
         if names.wanted.is_empty() && (!names.undeclared || self.0.paths.is_empty()) {
             return Ok(Vec::new());
         }
@@ -125,12 +126,12 @@ fn wanted_in_scope(path: &SecretPath) -> Wanted {
 }
 
 fn wanted_of(key: &Key) -> Option<Wanted> {
-    // A reference has a number here, or nothing.
+    // In a valid reference, the version is a number.
     let version = key.version.as_deref().map(str::parse).transpose().ok()?;
     Some(Wanted { path: SecretPath::parse(&key.path)?, version, is_scope: false })
 }
 
-/// What a reference comes to; `None` where that does not exist.
+/// The outcome of a reference; `None` if the secret or the field does not exist.
 fn referenced(key: &Key, want: Want, stored: Option<&Result<Stored, KvError>>) -> Option<Found> {
     let place = || escaped(&*key.path);
     let reading = match stored {
@@ -144,7 +145,7 @@ fn referenced(key: &Key, want: Want, stored: Option<&Result<Stored, KvError>>) -
     reading.map(|reading| Found { key: key.clone(), name: None, reading })
 }
 
-/// Describes the secret that lacks the field.
+/// Describes a secret that exists but lacks the referenced field.
 fn lacking(key: &Key, stored: &Result<Stored, KvError>) -> Option<String> {
     let fields = stored.as_ref().ok()?.fields().ok()?;
     Some(state(&key.path, fields.len()))
@@ -154,7 +155,7 @@ fn state(path: &str, count: usize) -> String {
     format!("Vault {} has {count} fields", escaped(path))
 }
 
-/// The field that a reference names, or the only one.
+/// The field that the reference names, or the only one of the secret.
 fn field(stored: &Stored, key: &Key, want: Want) -> Result<Option<Reading>, KvError> {
     let fields = stored.fields()?;
     let json = match (&key.field, fields.as_slice()) {
@@ -180,8 +181,8 @@ fn reading(stored: &Stored, json: Json<'_>, want: Want) -> Result<Reading, KvErr
     })))
 }
 
-/// Adds what stands for names. A path that could not be read may hold any of them, and a later one overrides: then
-/// none is known.
+/// Adds the values found by name. If any path could not be read, none is added: that path may hold any of the names,
+/// and a later path overrides an earlier one.
 fn look_for_names(
     names: &Names,
     scope: &[SecretPath],
@@ -210,7 +211,7 @@ fn look_for_names(
     }
 }
 
-/// The fields of one secret by the names that they stand for, and how many it has.
+/// The fields of one secret, grouped by the name that they map to, and the number of fields.
 fn named(
     names: &Names,
     path: &SecretPath,

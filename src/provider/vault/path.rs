@@ -1,11 +1,12 @@
-//! Where a secret is in Vault, as the operator wrote it.
+//! The path of a secret, as the operator wrote it.
 
-/// A path such as `secret/app` or `secret/data/app`, without slashes at its ends.
+/// A path such as `secret/app` or `secret/data/app`, without leading or trailing slashes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecretPath(String);
 
 impl SecretPath {
-    /// Reads a path: at least a mount and a name, and nothing that could lead elsewhere or be taken for a query.
+    /// Parses a path: at least a mount and a name, without `.`, `..`, empty segments, or characters that could start
+    /// a query.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let path = text.trim_matches(|end: char| end == '/' || end.is_whitespace());
@@ -15,39 +16,39 @@ impl SecretPath {
         is_valid.then(|| Self(path.to_owned()))
     }
 
-    /// As it was written.
+    /// The path as written, without surrounding slashes.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first part, which is usually the mount.
+    /// The first segment, which usually is the mount.
     #[must_use]
     pub fn first(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
     }
 
-    /// Whether it is written as the API of KV version 2 has it: `data` after a mount and before a name.
+    /// Whether it has the form of the KV version 2 API, with `data` between mount and name.
     #[must_use]
     pub fn has_data(&self) -> bool {
         let inner = self.0.split_once('/').map_or("", |(_, rest)| rest);
         inner.starts_with("data/") || inner.contains("/data/")
     }
 
-    /// Where version 2 most likely has it, before anything is known of the mount.
+    /// The most likely API path in KV version 2, assuming that the mount is the first segment.
     #[must_use]
     pub fn guess(&self) -> String {
         if self.has_data() { self.0.clone() } else { self.below(self.first(), "data") }
     }
 
-    /// Where a mount of version 2 has it below `data` or `metadata`.
+    /// The API path in KV version 2, with `data` or `metadata` as `part`.
     #[must_use]
     pub fn below(&self, mount: &str, part: &str) -> String {
         let rest = self.0.strip_prefix(mount).unwrap_or(&self.0).trim_start_matches('/');
         format!("{mount}/{part}/{}", rest.strip_prefix("data/").unwrap_or(rest))
     }
 
-    /// Whether it is in a mount.
+    /// Whether it is inside the mount.
     #[must_use]
     pub fn is_in(&self, mount: &str) -> bool {
         self.0.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/'))

@@ -1,5 +1,5 @@
-//! The key of a task in ECS, or of a pod in EKS: from the service whose address the platform put into the environment.
-//! Source: "Container credential provider", AWS SDKs and Tools Reference Guide.
+//! Credentials of an ECS task or an EKS pod, from the endpoint that the platform passes in the environment. Source:
+//! "Container credential provider", AWS SDKs and Tools Reference Guide.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,26 +12,28 @@ use crate::provider::http::{self, HttpError, Method, Request};
 use crate::provider::retry::persist;
 use crate::provider::{Deadline, ProviderError};
 
-/// Where ECS answers.
+/// The link-local endpoint of ECS.
 const ECS: &str = "http://169.254.170.2";
 
 const NAME: &str = "the container's credentials service";
 
-/// A start can be faster than the service beside it: then the next try succeeds.
+/// The limit for connecting, and for each read. The endpoint may not be up yet when the container starts; a retry
+/// then succeeds.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What the platform says of the service.
+/// The endpoint as the platform's variables describe it.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// The path on ECS's own address.
+    /// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`: a path on the ECS endpoint.
     pub relative: Option<String>,
-    /// An address, which counts where there is no path.
+    /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`: a URL, used if there is no relative URI.
     pub full: Option<String>,
-    /// The file whose content signs the request: the platform renews it.
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`: a file with the value of the `Authorization` header. The platform
+    /// rotates its content.
     pub token_file: Option<PathBuf>,
 }
 
-/// The service, and what signs the request.
+/// The endpoint, and the authorization that it requires.
 #[derive(Debug)]
 pub struct Container {
     url: String,
@@ -45,7 +47,7 @@ enum Authorization {
 }
 
 impl Container {
-    /// The service of these settings; `None` where they name none.
+    /// The endpoint to use; `None` if the platform did not set one.
     pub(super) fn choose(
         settings: &Settings,
         bootstrap: &Bootstrap<'_>,

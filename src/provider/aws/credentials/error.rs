@@ -1,40 +1,40 @@
-//! Why cryokey cannot sign in at AWS.
+//! Why cryokey has no AWS credentials.
 
 use crate::provider::http::{HttpError, HttpFault, Waiting};
 use crate::provider::{Cause, Kind, ProviderError};
 
-/// Why cryokey cannot sign in at AWS.
+/// Why cryokey has no AWS credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum IdentityError {
-    /// A file that has to hold a token is empty.
+    /// A token file is empty.
     EmptyFile,
-    /// One half of a key is given, and not the other.
+    /// Only one of `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` is set.
     Half,
-    /// The metadata service gives no key.
+    /// The EC2 instance metadata service returned no credentials.
     Metadata(MetadataFault),
-    /// A token of another identity provider is given, and no role for it.
+    /// A web identity token is configured without a role.
     NoRole,
-    /// A service that gives keys answers something else.
+    /// A credentials endpoint did not return JSON.
     NotJson,
-    /// There is nothing to sign in with.
+    /// No source of credentials is configured.
     Nothing,
-    /// The service that gives containers their keys does not.
+    /// The request to the container endpoint failed.
     Service(HttpError),
 }
 
-/// Why the metadata service gives no key.
+/// Why the instance metadata service returned no credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum MetadataFault {
-    /// There is no response, or none of success.
+    /// The request failed.
     Http(HttpError),
-    /// It does not know sessions, which keep other people's requests out.
+    /// The service lacks version 2 of the protocol, whose session tokens protect it from server-side request forgery.
     OnlyVersion1,
-    /// The machine has no role.
+    /// No role is attached to the instance.
     NoRole,
 }
 
 impl IdentityError {
-    /// The error of a provider, about a place whose text is escaped already.
+    /// Turns this into a provider's error. `place` must be escaped.
     pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
     }
@@ -50,7 +50,7 @@ impl Cause for IdentityError {
     fn kind(&self) -> Kind {
         match self {
             Self::EmptyFile | Self::Half | Self::NoRole | Self::Nothing => Kind::Misconfigured,
-            // Asked only because nothing else was given, it is the last to say no.
+            // The service is only asked as the last resort, so its failure means that there are no credentials.
             Self::Metadata(_) => Kind::Denied,
             Self::NotJson => Kind::Nonsense,
             Self::Service(error) => error.kind(),

@@ -1,44 +1,44 @@
-//! The files that AWS's tools share, `~/.aws/config` and `~/.aws/credentials`, as those tools read them: sections of
-//! `key = value`. Lines that are indented further than the key before them are nested settings, which say nothing of
-//! credentials and are skipped.
+//! Parser for `~/.aws/config` and `~/.aws/credentials`, compatible with AWS's own tools: sections of `key = value`.
+//! Lines indented further than the preceding key are nested settings, which do not concern credentials and are
+//! skipped.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// The sections of a file, by their titles.
+/// The sections of a file, by title.
 #[derive(Debug, Default)]
 pub struct Ini(BTreeMap<String, Section>);
 
-/// Keys and values. A value may be a secret.
+/// The keys of a section. Values may be secret, so they are wiped.
 #[derive(Default)]
 pub struct Section(BTreeMap<String, Zeroizing<String>>);
 
-/// What is wrong with a file, and in which line.
+/// A syntax error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IniError {
-    /// From 1 on.
+    /// The line number, starting at 1.
     pub line: usize,
-    /// What is wrong.
+    /// The cause.
     pub fault: IniFault,
 }
 
-/// What is wrong with a line.
+/// The cause of a syntax error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IniFault {
-    /// It is not UTF-8.
+    /// The line is not valid UTF-8.
     NotUtf8,
-    /// A key before the first section.
+    /// A key precedes the first section.
     NoSection,
-    /// It begins with a bracket and is no title of a section.
+    /// A section title lacks its closing bracket.
     Title,
-    /// It has no key with a value.
+    /// The line is not `key = value`.
     NoKey,
 }
 
 impl Ini {
-    /// Reads a file. A key that is given twice has the later value.
+    /// Parses a file. If a key occurs twice, the later value wins.
     pub fn parse(bytes: &[u8]) -> Result<Self, IniError> {
         let mut reader = Reader::default();
         for (number, line) in (1..).zip(text(bytes)?.lines()) {
@@ -53,27 +53,27 @@ impl Ini {
         self.0.get(title)
     }
 
-    /// The titles.
+    /// The titles of all sections.
     pub fn titles(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 }
 
 impl Section {
-    /// The value of a key; one that is empty is not set.
+    /// The value of a key. An empty value counts as unset.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(|value| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// The keys.
+    /// The section's keys, in alphabetical order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 }
 
 impl fmt::Debug for Section {
-    /// Shows the keys only.
+    /// Shows only the keys.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.keys()).finish()
     }
@@ -90,7 +90,7 @@ impl fmt::Display for IniFault {
     }
 }
 
-/// Without the byte order mark that editors of Windows write.
+/// Removes the byte order mark that Windows editors write.
 fn text(bytes: &[u8]) -> Result<&str, IniError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
@@ -99,12 +99,12 @@ fn text(bytes: &[u8]) -> Result<&str, IniError> {
     })
 }
 
-/// What has been read so far.
+/// The state of the parser.
 #[derive(Default)]
 struct Reader {
     sections: BTreeMap<String, Section>,
     title: Option<String>,
-    /// How far the last key of the section is indented.
+    /// The indentation of the section's last key.
     indent: Option<usize>,
 }
 
@@ -136,7 +136,7 @@ impl Reader {
         let title = self.title.clone().ok_or(IniFault::NoSection)?;
         let (key, value) = content.split_once('=').ok_or(IniFault::NoKey)?;
         let key = key.trim().to_ascii_lowercase();
-        // `key: value` may have an equals sign in its value.
+        // In `key: value`, the value may contain an equals sign.
         if key.is_empty() || key.contains(':') {
             return Err(IniFault::NoKey);
         }

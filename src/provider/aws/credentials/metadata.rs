@@ -1,5 +1,5 @@
-//! The key of the machine's own role, from the metadata service of EC2, version 2 only: version 1 answers whoever can
-//! make a server send a request. Source: "Use the Instance Metadata Service", Amazon EC2 User Guide.
+//! Credentials of an EC2 instance's role, from the instance metadata service, version 2 only: version 1 is exposed to
+//! server-side request forgery. Source: "Use the Instance Metadata Service", Amazon EC2 User Guide.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::provider::retry::persist;
 use crate::provider::{Deadline, ProviderError};
 use crate::syntax::Choice;
 
-/// Nobody waits longer for a service that is only there on EC2.
+/// The limit for connecting, and for each read. Outside of EC2 nothing answers, and startup must not hang on that.
 const LIMIT: Duration = Duration::from_secs(1);
 
 const NAME: &str = "the metadata service of EC2";
 
-/// Below it are the roles of the machine: one, or none.
+/// Lists the instance's role, if one is attached; below it are the credentials of that role.
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// Which of the usual addresses is meant.
+/// The address family of the default endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// 169.254.169.254.
@@ -32,25 +32,25 @@ impl Choice for Mode {
     const WORDS: &'static [(&'static str, Self)] = &[("IPv4", Self::IPv4), ("IPv6", Self::IPv6)];
 }
 
-/// Where the metadata service is, and whether to ask it.
+/// The settings of the metadata service.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// It is never asked.
+    /// `AWS_EC2_METADATA_DISABLED`: never send a request.
     pub is_disabled: bool,
-    /// An address in place of the usual one.
+    /// `AWS_EC2_METADATA_SERVICE_ENDPOINT`: a URL in place of the default endpoint.
     pub endpoint: Option<String>,
-    /// The usual one is that of IPv6.
+    /// Whether the default endpoint is the IPv6 one.
     pub is_ipv6: bool,
 }
 
-/// The metadata service.
+/// A client of the metadata service.
 #[derive(Debug)]
 pub struct Metadata {
     base: String,
 }
 
 impl Metadata {
-    /// `None` where it is not to be asked.
+    /// `None` if the service is disabled.
     pub(super) fn choose(settings: &Settings) -> Option<Self> {
         let usual = if settings.is_ipv6 { "http://[fd00:ec2::254]" } else { "http://169.254.169.254" };
         let base = settings.endpoint.as_deref().unwrap_or(usual).trim_end_matches('/').to_owned();
@@ -75,7 +75,8 @@ impl Metadata {
         service.issued(&issued)
     }
 
-    /// What all other requests need. It is asked for once: a service that is not there must not cost the whole budget.
+    /// Requests the session token for the other requests. It is not retried, so that a missing service does not use
+    /// up the startup timeout.
     fn session(&self, service: &Service, deadline: Deadline) -> Result<Response, MetadataFault> {
         let request = Request::new(Method::Put, &format!("{}/latest/api/token", self.base))?.for_metadata();
         let request = request.header("x-aws-ec2-metadata-token-ttl-seconds", "60")?;
@@ -102,7 +103,7 @@ impl Metadata {
     }
 }
 
-/// The first line, if it is the name of a role.
+/// The first line, if it is a valid role name.
 fn role_of(body: &[u8]) -> Option<&str> {
     let role = std::str::from_utf8(body).ok()?.lines().next()?.trim();
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);

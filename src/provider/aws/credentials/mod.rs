@@ -1,4 +1,4 @@
-//! Signing in at AWS: where the key that signs requests comes from.
+//! Choosing and obtaining AWS credentials.
 
 pub mod container;
 mod error;
@@ -26,13 +26,13 @@ use super::wire::Wire;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, Origin};
 use crate::provider::{Deadline, ProviderError, http};
 
-/// The bootstrap values that sign in at AWS.
+/// The names of the bootstrap values for AWS.
 pub const NAMES: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// How cryokey signs in.
+/// The chosen source of credentials.
 #[derive(Debug)]
 pub enum Method {
-    /// A key that was given.
+    /// An access key that the operator provided.
     Keys {
         /// `AWS_ACCESS_KEY_ID`.
         id: Bootstrapped,
@@ -41,33 +41,33 @@ pub enum Method {
         /// `AWS_SESSION_TOKEN`.
         token: Option<Bootstrapped>,
     },
-    /// A profile of the files that AWS's tools share, and what it takes from outside of them.
+    /// A profile of the shared files, and the external source of credentials that it refers to, if any.
     Profile(Profile, Option<Box<Self>>),
-    /// A role, for a token of another identity provider.
+    /// A role assumed with a web identity token.
     WebIdentity(WebIdentity),
-    /// The role of this task or pod.
+    /// The role of the ECS task or EKS pod.
     Container(Container),
-    /// The role of this machine.
+    /// The role of the EC2 instance.
     Metadata(Metadata),
 }
 
-/// What the settings say about signing in.
+/// The settings for signing in.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// The file that holds a token of another identity provider.
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`.
     pub token_file: Option<PathBuf>,
-    /// The role for it.
+    /// `AWS_ROLE_ARN`.
     pub role: Option<String>,
-    /// What the session is called.
+    /// `AWS_ROLE_SESSION_NAME`.
     pub session_name: Option<String>,
-    /// The service that gives containers their keys.
+    /// The endpoint for containers.
     pub container: container::Settings,
-    /// The service that gives machines their keys.
+    /// The EC2 instance metadata service.
     pub metadata: metadata::Settings,
 }
 
 impl Method {
-    /// With what, for the log: `the key in /run/secrets/AWS_SECRET_ACCESS_KEY`.
+    /// A description for the log, such as `the key in /run/secrets/AWS_SECRET_ACCESS_KEY`.
     #[must_use]
     pub fn label(&self) -> String {
         match self {
@@ -79,7 +79,7 @@ impl Method {
         }
     }
 
-    /// The variables that the app must not inherit once they have signed cryokey in.
+    /// The variables that were used to sign in, which the app must not inherit.
     #[must_use]
     pub fn consumed(&self) -> Vec<String> {
         match self {
@@ -88,15 +88,15 @@ impl Method {
                 values.filter_map(Bootstrapped::consumed).map(str::to_owned).collect()
             }
             Self::Profile(_, elsewhere) => elsewhere.as_ref().map(|it| it.consumed()).unwrap_or_default(),
-            // What the platform gave belongs to the app as well.
+            // The platform provides these to the app as well.
             Self::WebIdentity(_) | Self::Container(_) | Self::Metadata(_) => Vec::new(),
         }
     }
 }
 
-/// Chooses, without asking anybody: a key; the profile that is named; what the platform put into the environment; the
-/// default profile; and last the metadata service, which is the only one that may not be there. A value that exists and
-/// cannot be used ends the search: another one would not be the one that was meant.
+/// Chooses without sending a request. The order is: access key, named profile, web identity token, container
+/// endpoint, default profile, and finally the metadata service, the only source that may not exist. A value that
+/// exists but is unusable ends the search, because falling back to another identity would hide the mistake.
 pub fn choose(
     settings: &Settings,
     bootstrap: &Bootstrap<'_>,
@@ -131,7 +131,7 @@ fn profile(
     Ok(Some(Method::Profile(profile, elsewhere.transpose()?.map(Box::new))))
 }
 
-/// What a profile takes from outside of the shared files.
+/// The external source of credentials that a profile refers to.
 fn elsewhere(
     source: &Elsewhere,
     settings: &Settings,
@@ -165,7 +165,8 @@ fn web_identity(settings: &Settings) -> Result<Option<WebIdentity>, ProviderErro
     Ok(Some(WebIdentity { token_file, role }))
 }
 
-/// A session token belongs to the key beside it: one from another kind of place would spoil it.
+/// The access key. Its session token must come from the same kind of place, because a token works only with its own
+/// key.
 fn keys(bootstrap: &Bootstrap<'_>) -> Result<Option<Method>, ProviderError> {
     let (id, key) = (bootstrap.get("AWS_ACCESS_KEY_ID")?, bootstrap.get("AWS_SECRET_ACCESS_KEY")?);
     match (id, key) {
@@ -182,7 +183,7 @@ fn keys(bootstrap: &Bootstrap<'_>) -> Result<Option<Method>, ProviderError> {
     }
 }
 
-/// Signs in.
+/// Obtains credentials from the chosen source.
 pub fn obtain(
     method: &Method,
     wire: &Wire,

@@ -1,4 +1,4 @@
-//! `credential_process`: a program of the operator's that prints credentials.
+//! `credential_process`: an external program that prints credentials.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use crate::provider::helper::{self, Variables};
 use crate::provider::json::Json;
 use crate::provider::{Cause, Deadline, Kind, ProviderError};
 
-/// A program, and for which profile.
+/// A program, and the profile that configures it.
 pub(super) struct Helper {
     profile: String,
     program: helper::Helper,
 }
 
 impl Helper {
-    /// The program of a profile.
+    /// The `credential_process` of a profile; `None` if it has none.
     pub(super) fn of(said: Said<'_>, environment: &Variables) -> Result<Option<Self>, ProviderError> {
         const KEY: &str = "credential_process";
         let Some(line) = said.get(KEY) else { return Ok(None) };
@@ -31,13 +31,13 @@ impl Helper {
         Ok(Some(Self { profile: said.shown(), program }))
     }
 
-    /// Runs it, and reads what it prints.
+    /// Runs the program and parses its output.
     pub(super) fn obtain(&self, deadline: Deadline) -> Result<Credentials, ProviderError> {
         let output = self.program.run(deadline).map_err(|error| ProviderError::new(self.place(), error))?;
         credentials(&output, Timestamp::now()).map_err(|error| ProviderError::new(self.place(), error))
     }
 
-    /// The program without its arguments, which may be secrets.
+    /// The program without its arguments, which may be secret.
     fn place(&self) -> String {
         format!("`{}`, the credential_process of the AWS profile `{}`", self.program.program(), self.profile)
     }
@@ -49,7 +49,7 @@ impl fmt::Debug for Helper {
     }
 }
 
-/// What it printed, as AWS's tools want it.
+/// Parses the output. Source: "Process credential provider", AWS SDKs and Tools Reference Guide.
 fn credentials(output: &[u8], now: Timestamp) -> Result<Credentials, ProcessError> {
     let json = Json::parse(output).ok_or(ProcessError::NoCredentials)?;
     let is_known = json.at(&["Version"]).and_then(Json::integer) == Some(1);
@@ -71,8 +71,8 @@ fn credentials(output: &[u8], now: Timestamp) -> Result<Credentials, ProcessErro
     })
 }
 
-/// The words of a command line as a POSIX shell splits it, without anything else that a shell does; `None` if it has no
-/// word, or a quotation has no end.
+/// Splits a command line into words by the quoting rules of a POSIX shell, without expansions. `None` if there is no
+/// word, or a quotation is not closed.
 fn split(line: &str) -> Option<Vec<String>> {
     let (mut words, mut word) = (Vec::new(), None::<String>);
     let mut rest = line.chars();
@@ -102,7 +102,7 @@ fn quoted(rest: &mut impl Iterator<Item = char>, word: &mut String) -> Option<()
     }
 }
 
-/// A backslash stands for itself here, except before a quotation mark or another one.
+/// Within double quotes, a backslash escapes only a double quote or a backslash.
 fn double_quoted(rest: &mut impl Iterator<Item = char>, word: &mut String) -> Option<()> {
     loop {
         match rest.next()? {
@@ -116,7 +116,7 @@ fn double_quoted(rest: &mut impl Iterator<Item = char>, word: &mut String) -> Op
     }
 }
 
-/// Why what a program printed is no credentials.
+/// Why a program's output contains no credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProcessError {
     NoCredentials,

@@ -1,5 +1,5 @@
-//! A profile of AWS's shared files: what it signs in with, and the roles that are assumed then. Where AWS's documentation
-//! leaves something open, it is read as boto3 does.
+//! Profiles of the shared files: the source of credentials, and the roles assumed with them. Where AWS's
+//! documentation is ambiguous, cryokey follows boto3.
 
 use std::path::PathBuf;
 
@@ -14,51 +14,51 @@ use crate::provider::aws::wire::Wire;
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 
-/// No chain of profiles may be longer.
+/// The maximum length of a chain of profiles.
 const DEEPEST: usize = 8;
 
-/// How a profile signs in.
+/// How a profile obtains credentials.
 #[derive(Debug)]
 pub struct Profile {
     name: String,
     base: Base,
-    /// The roles to assume then; the one that reads the secrets comes first.
+    /// The chain of roles. The last one is assumed first, and the first one reads the secrets.
     roles: Vec<Role>,
 }
 
-/// What a chain of roles begins with.
+/// The source of credentials at the end of a chain.
 #[derive(Debug)]
 enum Base {
-    /// A key, and the file that it is in.
+    /// An access key, and the file that contains it.
     Keys(Credentials, String),
-    /// A program.
+    /// A `credential_process`.
     Process(Helper),
-    /// What `aws sso login` left.
+    /// The token that `aws sso login` cached.
     Sso(Sso),
-    /// What has nothing to do with the files.
+    /// A source outside of the shared files.
     Elsewhere(Elsewhere),
 }
 
 /// A source of credentials outside of the shared files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Elsewhere {
-    /// `AWS_ACCESS_KEY_ID` and what belongs to it.
+    /// The bootstrap values, starting with `AWS_ACCESS_KEY_ID`.
     Environment,
-    /// The address that ECS and EKS give to a container.
+    /// The container endpoint of ECS or EKS.
     EcsContainer,
-    /// The metadata service of a virtual machine.
+    /// The EC2 instance metadata service.
     Ec2InstanceMetadata,
-    /// A token in a file, for which there is a role.
+    /// A role assumed with a web identity token.
     WebIdentity {
         /// The role.
         role: Role,
-        /// The file.
+        /// The file that holds the token.
         token_file: PathBuf,
     },
 }
 
 impl Profile {
-    /// With what, for the log.
+    /// A description for the log.
     #[must_use]
     pub fn label(&self) -> String {
         let base = match &self.base {
@@ -71,7 +71,7 @@ impl Profile {
         format!("profile `{}`: {base}{}", escaped(&self.name), roles.collect::<String>())
     }
 
-    /// What it takes from outside of the files.
+    /// The external source of credentials that the profile needs.
     #[must_use]
     pub fn elsewhere(&self) -> Option<&Elsewhere> {
         match &self.base {
@@ -80,7 +80,7 @@ impl Profile {
         }
     }
 
-    /// Signs in, with what it takes from outside of the files.
+    /// Obtains the base credentials and assumes the roles. `outside` are the credentials of [`Self::elsewhere`].
     pub fn obtain(
         &self,
         outside: Option<Credentials>,
@@ -111,7 +111,8 @@ impl Elsewhere {
     }
 }
 
-/// How the profile that is meant signs in; `None` if it says nothing of that. One that is named has to exist.
+/// Finds the selected profile. `None` if it configures no credentials, or if no profile is named and `default` does
+/// not exist.
 pub fn find(shared: &Shared) -> Result<Option<Profile>, ProviderError> {
     let profiles = shared.profiles()?;
     let name = shared.name();
@@ -124,7 +125,7 @@ pub fn find(shared: &Shared) -> Result<Option<Profile>, ProviderError> {
     Ok(base.map(|base| Profile { name: name.to_owned(), base, roles }))
 }
 
-/// From a profile to those that it is assumed with.
+/// Follows `source_profile` from profile to profile.
 struct Chain<'a> {
     shared: &'a Shared,
     profiles: &'a Profiles,
@@ -133,7 +134,8 @@ struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// Follows the roles to what they begin with. A profile in the middle that has credentials of its own is the end.
+    /// Collects the roles up to the base credentials. An intermediate profile that has an access key of its own ends
+    /// the chain.
     fn base(&mut self, mut said: Said<'a>) -> Result<Option<Base>, ProviderError> {
         loop {
             let is_first = self.visited.is_empty();
@@ -165,7 +167,7 @@ impl<'a> Chain<'a> {
         self.profiles.said(name).ok_or_else(|| self.profiles.unknown(name))
     }
 
-    /// What a profile itself signs in with, in boto3's order.
+    /// The profile's own source of credentials. The precedence is boto3's.
     fn own(&self, said: Said<'a>) -> Result<Option<Base>, ProviderError> {
         if let Some(file) = said.get("web_identity_token_file") {
             let token_file = file.into();
@@ -189,7 +191,7 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// The key in one of the files, and the token beside it.
+/// The access key in one of the files, with the session token from the same file.
 fn keys(said: Said<'_>, part: Part<'_>) -> Result<Option<Base>, ProviderError> {
     let lacks = |key, needed_by| Err(ProfileError::Lacks { key, needed_by }.at(said.shown()));
     let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
@@ -218,7 +220,7 @@ fn elsewhere(word: &str, said: Said<'_>) -> Result<Base, ProviderError> {
 }
 
 impl Said<'_> {
-    /// Whether it is a role that another identity assumes.
+    /// Whether the profile is a role assumed with other credentials.
     fn has_role(&self) -> bool {
         self.get("role_arn").is_some() && self.get("web_identity_token_file").is_none()
     }
@@ -247,7 +249,7 @@ mod tests {
     use super::*;
     use crate::provider::Kind;
 
-    /// Both files in a home directory, as they were read.
+    /// Writes both files to a home directory and reads them.
     fn shared(profile: Option<&str>, config: &str, credentials: &str) -> Shared {
         let home = tempfile::tempdir().unwrap();
         let aws = home.path().join(".aws");
@@ -269,7 +271,7 @@ mod tests {
         find(&shared(Some(profile), config, credentials)).unwrap().unwrap()
     }
 
-    /// What was found, without the path of the home directory.
+    /// The label of the profile, without the path of the home directory.
     fn label(profile: &str, config: &str, credentials: &str) -> String {
         let label = found(profile, config, credentials).label();
         label

@@ -1,65 +1,65 @@
-//! Why a profile of AWS's shared files cannot sign cryokey in.
+//! Why a profile of the shared files cannot be used.
 
 use super::ini::IniError;
 use crate::provider::{Cause, Kind, ProviderError};
 use crate::system::read::ReadError;
 
-/// The causes. Unless it says otherwise, the place is the name of a profile.
+/// The causes. Unless noted otherwise, the place is a profile's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ProfileError {
-    /// The place is a file.
+    /// The file cannot be read. The place is its path.
     Unreadable(ReadError),
-    /// The place is a file.
+    /// The file has a syntax error. The place is its path.
     Line(IniError),
-    /// It is in neither file.
+    /// The profile does not exist.
     Unknown {
-        /// The files.
+        /// The files that were searched.
         searched: String,
-        /// A similar name, as a part of a sentence.
+        /// A similar name, as a clause for the message.
         near: String,
     },
-    /// It lacks a key that another one needs.
+    /// A required key is missing.
     Lacks {
-        /// What it lacks.
+        /// The missing key.
         key: &'static str,
-        /// What needs that.
+        /// The key that requires it.
         needed_by: &'static str,
     },
-    /// A role that neither `source_profile` nor `credential_source` says how to assume.
+    /// A role with neither `source_profile` nor `credential_source`.
     NoSource,
     /// A role with both.
     TwoSources,
-    /// A source that AWS does not know.
+    /// An unknown `credential_source`.
     Source {
-        /// As it is written, escaped.
+        /// The value, escaped.
         word: String,
     },
-    /// A `source_profile` that leads back to where it came from.
+    /// A `source_profile` that forms a cycle.
     Loop,
-    /// Roles of roles of roles.
+    /// The chain of profiles is too long.
     TooDeep,
-    /// A `source_profile` with nothing to sign in with.
+    /// A `source_profile` without credentials.
     Empty,
-    /// A role that needs a code of a device.
+    /// A role with `mfa_serial`, which requires a one-time code.
     Mfa,
-    /// A value that cannot be one of its key.
+    /// An invalid value.
     Value {
         /// The key.
         key: &'static str,
-        /// What it should be.
+        /// The expected kind of value.
         expected: &'static str,
     },
-    /// An `sso_session` that the config file does not have.
+    /// An `sso_session` that the config file does not define.
     Session,
-    /// A program in a file that another user can change.
+    /// A program configured in a file that another user can modify.
     Foreign {
-        /// The file.
+        /// The path of the file.
         file: String,
     },
 }
 
 impl ProfileError {
-    /// The error of a provider, about a place whose text is escaped already.
+    /// Turns this into a provider's error. `place` must be escaped.
     pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
     }

@@ -1,5 +1,5 @@
-//! Services that hand out keys to what runs beside them: those of containers and of machines. Both answer with the same
-//! JSON, over plain HTTP on addresses that nobody else can reach.
+//! Client for the endpoints of containers and EC2 instances. Both return credentials in the same JSON, over plain
+//! HTTP on addresses that only the local workload can reach.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::provider::http::{self, Client, HttpError, Request, Response};
 use crate::provider::json::Json;
 use crate::provider::{Deadline, ProviderError};
 
-/// The address of such a service, for reports.
+/// The endpoint of a URL, for reports.
 pub(super) fn shown(url: &str) -> String {
     http::endpoint(url).unwrap_or_else(|| escaped(url))
 }
 
-/// The way to such a service: never through a proxy.
+/// A client that never uses a proxy.
 #[derive(Debug)]
 pub(super) struct Service {
     client: Client,
-    /// What it is called in messages.
+    /// The name for messages.
     name: &'static str,
 }
 
 impl Service {
-    /// `limit` is how long a connection, and each read, may take.
+    /// Creates a client. `limit` applies to connecting, and to each read.
     pub(super) fn new(
         name: &'static str,
         limit: Duration,
@@ -39,7 +39,7 @@ impl Service {
         self.client.send(request, deadline)
     }
 
-    /// The key in a response.
+    /// Parses the credentials in a response.
     pub(super) fn issued(&self, response: &Response) -> Result<Credentials, ProviderError> {
         let json = Json::parse(response.body()).ok_or_else(|| IdentityError::NotJson.at(self.name))?;
         let member = |name| {

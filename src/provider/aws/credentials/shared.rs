@@ -1,4 +1,4 @@
-//! The files that AWS's tools share: where they are, and what they say of a profile.
+//! The shared config and credentials files: locating them, and looking up profiles.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use crate::provider::helper::Variables;
 use crate::suggest::did_you_mean;
 use crate::system::read::{self, ReadError};
 
-/// The profile that is meant where none is named.
+/// The profile used if none is named.
 pub const DEFAULT: &str = "default";
 
-/// What the settings say of the shared files. They are read when they are needed.
+/// The settings for the shared files, which are read on first use.
 #[derive(Default)]
 pub struct Shared {
     /// `AWS_PROFILE`.
@@ -29,42 +29,42 @@ pub struct Shared {
     pub config: Option<PathBuf>,
     /// `AWS_SHARED_CREDENTIALS_FILE`.
     pub credentials: Option<PathBuf>,
-    /// The home directory, which has both files below `.aws`, and the cache of `aws sso login`.
+    /// The home directory. By default, both files and the cache of `aws sso login` are in its `.aws` directory.
     pub home: Option<PathBuf>,
-    /// What a helper program may know.
+    /// The environment for helper programs.
     pub environment: Variables,
-    /// What was read.
+    /// The parsed files, once they have been read.
     pub profiles: OnceCell<Result<Profiles, ProviderError>>,
 }
 
-/// What both files say.
+/// The contents of both files.
 #[derive(Debug, Default)]
 pub struct Profiles {
     config: File,
     credentials: File,
 }
 
-/// One of the files.
+/// One of the two files.
 #[derive(Debug, Default)]
 pub(super) struct File {
     path: Option<PathBuf>,
     is_present: bool,
-    /// Whether another user can change what root does by it.
+    /// Whether cryokey runs as root and another user can modify the file.
     is_foreign: bool,
     ini: Ini,
 }
 
-/// What the files say of a profile.
+/// A profile's settings from both files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Said<'a> {
     pub(super) name: &'a str,
-    /// Its part of the config file.
+    /// Its section in the config file.
     pub(super) config: Part<'a>,
-    /// Its part of the credentials file, which overrides the other one.
+    /// Its section in the credentials file, which overrides the config file.
     pub(super) credentials: Part<'a>,
 }
 
-/// What one file says of a profile.
+/// A profile's section in one file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'a> {
     file: &'a File,
@@ -72,13 +72,13 @@ pub(super) struct Part<'a> {
 }
 
 impl Shared {
-    /// The name of the profile that is meant.
+    /// The name of the selected profile.
     #[must_use]
     pub fn name(&self) -> &str {
         self.profile.as_deref().unwrap_or(DEFAULT)
     }
 
-    /// The region of that profile.
+    /// The region of the selected profile.
     pub fn region(&self) -> Result<Option<String>, ProviderError> {
         let said = self.profiles()?.said(self.name());
         let region = said.and_then(|said| said.get("region"));
@@ -89,7 +89,7 @@ impl Shared {
         Err(wrong.at(escaped(self.name())))
     }
 
-    /// Both files, which are read only once.
+    /// The contents of both files, read on first use.
     pub(super) fn profiles(&self) -> Result<&Profiles, ProviderError> {
         self.profiles.get_or_init(|| self.read()).as_ref().map_err(Clone::clone)
     }
@@ -102,8 +102,8 @@ impl Shared {
         })
     }
 
-    /// A file that does not exist says nothing, as with AWS's tools. One that no setting names may also be out of sight:
-    /// HOME is `/root` in many images, whoever the user is.
+    /// Reads a file. A missing file counts as empty, as in AWS's own tools. So does an inaccessible file at the
+    /// default path, because many images set HOME to `/root` for every user.
     fn file(&self, given: Option<&Path>, name: &str) -> Result<File, ProviderError> {
         let Some(path) = given.map(|path| self.expanded(path)).or_else(|| self.below_home(name)) else {
             return Ok(File::default());
@@ -122,7 +122,7 @@ impl Shared {
         self.home.as_ref().map(|home| home.join(".aws").join(name))
     }
 
-    /// `~/x` below the home directory.
+    /// Expands `~/` to the home directory.
     fn expanded(&self, path: &Path) -> PathBuf {
         let below = path.strip_prefix("~").ok().zip(self.home.as_ref());
         below.map_or_else(|| path.to_owned(), |(rest, home)| home.join(rest))
@@ -130,7 +130,7 @@ impl Shared {
 }
 
 impl std::fmt::Debug for Shared {
-    /// Not the environment.
+    /// Omits the environment.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Shared").field("profile", &self.profile).finish_non_exhaustive()
     }
@@ -153,7 +153,7 @@ impl File {
         Some(if self.is_present { path } else { format!("{path} (which does not exist)") })
     }
 
-    /// A section whose title is a word and a name, such as `profile app`.
+    /// Finds a section with a prefixed title, such as `profile app`.
     fn named(&self, word: &str, name: &str) -> Option<&Section> {
         let title = self.ini.titles().find(|title| named(title, word) == Some(name))?;
         self.ini.section(title)
@@ -161,7 +161,7 @@ impl File {
 }
 
 impl Profiles {
-    /// What the files say of a profile; `None` if it is in neither of them.
+    /// The profile's settings; `None` if neither file has it.
     pub(super) fn said<'a>(&'a self, name: &'a str) -> Option<Said<'a>> {
         let config = self.config.named("profile", name);
         let config = config.or_else(|| self.config.ini.section(DEFAULT).filter(|_| name == DEFAULT));
@@ -173,12 +173,12 @@ impl Profiles {
         })
     }
 
-    /// What the config file says of a session of `aws sso login`.
+    /// The `sso-session` section of this name in the config file.
     pub(super) fn session(&self, name: &str) -> Option<&Section> {
         self.config.named("sso-session", name)
     }
 
-    /// The error for a profile that is in neither file.
+    /// The error for a profile that neither file has.
     pub(super) fn unknown(&self, name: &str) -> ProviderError {
         let files = [&self.config, &self.credentials].into_iter().filter_map(File::shown);
         let files: Vec<String> = files.collect();
@@ -191,17 +191,17 @@ impl Profiles {
 }
 
 impl<'a> Said<'a> {
-    /// The name, for a message.
+    /// The escaped name.
     pub(super) fn shown(&self) -> String {
         escaped(self.name)
     }
 
-    /// The value of a key.
+    /// The value of a key. The credentials file overrides the config file.
     pub(super) fn get(&self, key: &str) -> Option<&'a str> {
         self.credentials.get(key).or_else(|| self.config.get(key))
     }
 
-    /// The file that has a key which runs a program, if another user could change what root runs.
+    /// The file that sets `key`, if cryokey runs as root and another user could change the command it configures.
     pub(super) fn foreign(&self, key: &str) -> Option<String> {
         let part = if self.credentials.get(key).is_some() { self.credentials } else { self.config };
         part.file.is_foreign.then(|| part.shown())
@@ -213,7 +213,7 @@ impl<'a> Part<'a> {
         self.section?.get(key)
     }
 
-    /// The path of the file.
+    /// The escaped path of the file.
     pub(super) fn shown(&self) -> String {
         self.file.path.as_deref().map(escaped_path).unwrap_or_default()
     }

@@ -1,4 +1,5 @@
-//! What `aws sso login` left: a token in a cache, which is only read. For it, AWS's portal gives the keys of a role.
+//! IAM Identity Center: exchanges the token that `aws sso login` cached for the credentials of a role. The cache is
+//! only read.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ use crate::provider::{Cause, Deadline, Kind, ProviderError};
 use crate::secret::Secret;
 use crate::system::read::{self, ReadError};
 
-/// A role in an account, and the token for it.
+/// A role in an account, and the cached token for it.
 #[derive(Debug)]
 pub(super) struct Sso {
     profile: String,
@@ -31,7 +32,8 @@ pub(super) struct Sso {
 }
 
 impl Sso {
-    /// What a profile says of it. A session has the address and the region, or the profile itself has them.
+    /// The profile's SSO settings; `None` if it has none. URL and region come from its `sso-session` section, or from
+    /// the profile itself.
     pub(super) fn of(
         said: Said<'_>,
         profiles: &Profiles,
@@ -61,7 +63,7 @@ impl Sso {
         }))
     }
 
-    /// The keys of the role.
+    /// Requests credentials for the role.
     pub(super) fn obtain(&self, wire: &Wire, deadline: Deadline) -> Result<Credentials, ProviderError> {
         let error = |error: SsoError| ProviderError::new(self.profile.clone(), error);
         let token = self.token(Timestamp::now()).map_err(error)?;
@@ -115,22 +117,22 @@ impl Sso {
     }
 }
 
-/// Where `aws sso login` leaves the token of a session, or of a start URL.
+/// The cache file for a session name or, without a session, a start URL.
 fn cache(home: &Path, login: &str) -> PathBuf {
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, login.as_bytes());
     home.join(".aws/sso/cache").join(format!("{}.json", hex(hash.as_ref())))
 }
 
-/// The token, and until when it is valid.
+/// The token and its expiry.
 fn parsed(bytes: &[u8]) -> Option<(Secret, Timestamp)> {
     let json = Json::parse(bytes)?;
-    // Old versions of `aws` write `UTC`.
+    // Old versions of the AWS CLI write `UTC` instead of `Z`.
     let expiry = json.at(&["expiresAt"])?.text()?.replace("UTC", "Z");
     let token = json.at(&["accessToken"])?.secret().filter(|token| !token.expose().is_empty())?;
     Some((token, expiry.parse().ok()?))
 }
 
-/// Why there are no keys of the role.
+/// Why Identity Center returned no credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum SsoError {
     NoToken { profile: String, file: String, found: &'static str },

@@ -1,4 +1,4 @@
-//! A role for a token of another identity provider, such as that of a Kubernetes service account (IRSA).
+//! A role assumed with a web identity token, such as that of a Kubernetes service account (IRSA).
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ use crate::provider::aws::wire::Wire;
 use crate::provider::bootstrap::read_line;
 use crate::provider::{Deadline, ProviderError};
 
-/// The file that holds the token, and the role.
+/// A role, and the file that holds the token for it.
 #[derive(Debug, Clone)]
 pub struct WebIdentity {
-    /// It is read at each sign-in, since the platform renews it.
+    /// Read at every sign-in, since the platform rotates the token.
     pub token_file: PathBuf,
-    /// The role for it.
+    /// The role to assume.
     pub role: Role,
 }
 

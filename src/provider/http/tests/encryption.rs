@@ -1,4 +1,4 @@
-//! TLS: what is negotiated, whom the client trusts, whom it says it is.
+//! Tests of TLS: negotiation, verification of servers, and client certificates.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -82,7 +82,7 @@ fn the_tests_own_ca_is_not_among_the_built_in_roots() {
     assert_eq!(fault(&client(Settings::default()), &server.https("/")), unknown);
 }
 
-/// A server that sends these bytes to whoever connects, after the first that come.
+/// A server that replies to each connection's first bytes with these bytes.
 fn answering_with(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
@@ -90,7 +90,7 @@ fn answering_with(bytes: &'static [u8]) -> String {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write_all(bytes);
-            // What is still unread would turn the end into a reset.
+            // Unread input would turn the close into a reset.
             let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
             while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
         }
@@ -216,8 +216,8 @@ fn cpu() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap()
 }
 
-/// Jitter entropy costs 28 ms the first time in a process, so a process of its own has to measure it. It comes back
-/// when `AWS_LC_SYS_NO_JITTER_ENTROPY` is lost from `.cargo/config.toml`.
+/// Jitter entropy costs 28 ms the first time in a process, so it is measured in a child process. The cost returns if
+/// `AWS_LC_SYS_NO_JITTER_ENTROPY` is lost from `.cargo/config.toml`.
 #[test]
 fn the_first_random_number_costs_no_28_ms() {
     const CHILD: &str = "CRYOKEY_TEST_FIRST_RANDOM_NUMBER";

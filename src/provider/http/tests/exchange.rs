@@ -1,4 +1,4 @@
-//! Requests and responses.
+//! Tests of requests and responses.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -168,7 +168,7 @@ fn a_deadline_that_is_over_asks_nobody() {
     assert_eq!(server.connections(), 0);
 }
 
-/// A port that is taken, so that no other test gets it, and on which nobody listens.
+/// A reserved port without a listener. The socket stays bound so that no other test gets the port.
 fn refusing() -> (OwnedFd, SocketAddr) {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();

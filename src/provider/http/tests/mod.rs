@@ -1,4 +1,4 @@
-//! The client against a server that does what a script says.
+//! Tests of the client against a scripted server.
 
 mod encryption;
 mod exchange;

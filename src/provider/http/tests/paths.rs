@@ -1,4 +1,4 @@
-//! Where requests go: redirects, plain http, proxies, unix sockets, names.
+//! Tests of where requests go: redirects, plain `http`, proxies, unix sockets, name resolution.
 
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ fn e05_plain_http_is_refused_unless_the_list_names_host_and_port() {
     for url in ["http://vault.invalid:8200/", "http://10.0.0.1/", "http://169.254.169.254/latest"] {
         assert_eq!(fault(&refused, url), HttpFault::PlainHttp, "{url}");
     }
-    // A name that no resolver has to be asked for: it is longer than names can be.
+    // Its first label exceeds the limit of 63 bytes, so no DNS query is sent.
     let host = format!("{}.invalid", "a".repeat(64));
     let allow_http = AllowHttp::parse(&format!("{host}:80")).unwrap();
     let allowed = client(Settings { allow_http, ..Settings::default() });

@@ -1,4 +1,4 @@
-//! A server that does what a script says, on loopback, with or without TLS.
+//! A scripted server on loopback, with or without TLS.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,17 +19,17 @@ use super::super::{Client, HttpError, HttpFault, Method, Request, Response, Sett
 use crate::provider::Deadline;
 use crate::provider::tls::Trust;
 
-/// What the server does with one request.
+/// How the server reacts to a request.
 pub(super) enum Reply {
     /// Sends these bytes and waits for the next request.
     Keep(Vec<u8>),
-    /// Sends these bytes and closes.
+    /// Sends these bytes and closes the connection.
     Close(Vec<u8>),
-    /// Sends these bytes, then one more every 20 ms.
+    /// Sends these bytes, then one more byte every 20 ms.
     Drip(Vec<u8>),
-    /// Never answers.
+    /// Never responds.
     Hang,
-    /// Goes on as a tunnel to this port, as a proxy does.
+    /// Becomes a tunnel to this port, as a proxy does.
     Tunnel(u16),
 }
 
@@ -50,7 +50,7 @@ impl Reply {
 
 type Script = Arc<dyn Fn(&str) -> Reply + Send + Sync>;
 
-/// What was seen.
+/// What the server observed.
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
@@ -64,7 +64,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Without TLS.
+    /// Starts a server without TLS.
     pub(super) fn plain(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         Self::start(None, script)
     }
@@ -128,7 +128,7 @@ fn connection(stream: TcpStream, tls: Option<Arc<ServerConfig>>, script: &Script
     converse(StreamOwned::new(session, stream), script, seen);
 }
 
-/// One request after the other, until somebody closes.
+/// Serves requests one after the other until either side closes the connection.
 fn converse(stream: impl Read + Write, script: &Script, seen: &Seen) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream) {
@@ -169,7 +169,7 @@ fn read_request(stream: &mut impl BufRead) -> Option<String> {
     Some(request + &String::from_utf8_lossy(&body))
 }
 
-/// Passes bytes on in turn: good enough for a handshake and a few requests, where nobody speaks out of turn for long.
+/// Forwards bytes in alternating directions, which suffices for a handshake and a few requests in strict turns.
 fn tunnel(client: &mut (impl Read + Write), port: u16) {
     let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
     server.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
@@ -191,7 +191,7 @@ fn tunnel(client: &mut (impl Read + Write), port: u16) {
     }
 }
 
-/// A server on a unix socket that answers every request with `local`.
+/// Starts a server on a unix socket that answers every request with `local`.
 pub(super) fn unix(path: &Path) {
     let listener = UnixListener::bind(path).unwrap();
     thread::spawn(move || {
@@ -210,7 +210,7 @@ pub(super) fn cryptography() -> CryptoProvider {
     aws_lc_rs::default_provider()
 }
 
-/// A server's configuration with the certificate of this name.
+/// A server configuration with the certificate of this name.
 pub(super) fn identity(name: &str) -> ServerConfig {
     server_config(name, cryptography(), false)
 }
@@ -243,7 +243,7 @@ fn server_config(name: &str, cryptography: CryptoProvider, asks: bool) -> Server
     builder.with_single_cert(chain, key).unwrap()
 }
 
-/// Trusts the tests' CA, or the file of this name.
+/// Client settings that trust the CA file of this name.
 pub(super) fn trusting(name: &str) -> Settings {
     let trust = Trust::Files { paths: vec![data(name)], named_by: "VAULT_CACERT" };
     Settings { trust, ..Settings::default() }

@@ -1,4 +1,4 @@
-//! Which way to sign in: the first for which there is everything.
+//! Choosing the sign-in method: the first one whose values are all present.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ use crate::provider::bootstrap::Bootstrapped;
 use crate::provider::json::Json;
 use crate::syntax::Choice as _;
 
-/// Where Kubernetes mounts the token of the pod's service account.
+/// Where Kubernetes mounts the pod's service account token.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-/// Chooses, without I/O: a token; a wrapped token; a role id with a secret id; what the settings ask for; a user name
-/// with a password; the token file. A value that exists and cannot be used ends the search: another one would not be
-/// the one that was meant.
+/// Chooses without I/O. The order is: token, wrapped token, role id with secret id, the configured method, user name
+/// with password, token file. A value that exists but is unusable ends the search, because falling back to another
+/// identity would hide the mistake.
 pub fn choose(offered: Offered) -> Result<Method, ProviderError> {
     let Offered { settings, token, wrapped_token, role_id, secret_id, wrapped_secret_id, .. } = offered;
     if let Some(token) = token? {
@@ -37,7 +37,7 @@ pub fn choose(offered: Offered) -> Result<Method, ProviderError> {
     configured(&settings, users, offered.aws, offered.token_file)?.ok_or_else(|| missing.at("VAULT_TOKEN"))
 }
 
-/// The secret id, and whether it has to be unwrapped.
+/// The secret id, and whether it must be unwrapped.
 fn secret_id_of(plain: Offer, wrapped: Offer) -> Result<Option<(Bootstrapped, bool)>, ProviderError> {
     match plain? {
         Some(plain) => Ok(Some((plain, false))),
@@ -45,7 +45,7 @@ fn secret_id_of(plain: Offer, wrapped: Offer) -> Result<Option<(Bootstrapped, bo
     }
 }
 
-/// What the settings ask for; else a user name with a password; else the token file.
+/// The configured method; otherwise user name and password; otherwise the token file.
 fn configured(
     settings: &Settings,
     (username, password): (Offer, Offer),
@@ -110,7 +110,7 @@ fn userpass(
     Err(IdentityError::NoPath.at(username.origin().to_string()))
 }
 
-/// A token as it is, or the JSON that an agent writes where its sink is wrapped.
+/// A file that holds a plain token, or the JSON that Vault Agent writes if its sink has `wrap_ttl`.
 fn from_file(file: Option<Bootstrapped>) -> Result<Option<Method>, ProviderError> {
     let Some(file) = file else { return Ok(None) };
     if !file.text().starts_with('{') {
@@ -123,7 +123,7 @@ fn from_file(file: Option<Bootstrapped>) -> Result<Option<Method>, ProviderError
 }
 
 impl Settings {
-    /// Where a method is mounted. The setting belongs to the method that the settings ask for.
+    /// The mount path of a method. The setting applies only to the configured method; others use their default mount.
     pub(super) fn mount(&self, auth: Auth) -> Result<String, ProviderError> {
         let is_meant = self.auth.is_none_or(|asked| asked == auth);
         let Some(mount) = self.mount.as_deref().filter(|_| is_meant) else {
@@ -138,7 +138,7 @@ impl Settings {
     }
 }
 
-/// Whether a text is one part of a path, which leads nowhere else.
+/// Whether a text is a single path segment that stays within its parent.
 fn is_segment(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && !text.contains(['/', '?', '#'])
 }

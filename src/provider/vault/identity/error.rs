@@ -1,59 +1,59 @@
-//! Why cryokey could not sign in. Of what the server said only statuses and the path of a wrapped response are kept.
+//! Why signing in failed. Of a response, only its status and the creation path of a wrapping token are kept.
 
 use crate::provider::vault::error::VaultError;
 use crate::provider::{Cause, Kind, ProviderError};
 
-/// The causes, with what a message needs.
+/// The causes, with the details that their messages show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum IdentityError {
     /// A file that should hold a token is empty.
     Empty,
     /// One of two values that belong together is missing.
     Half {
-        /// What there is.
+        /// The name that is set.
         has: &'static str,
-        /// What there is not.
+        /// The name that is missing.
         lacks: &'static str,
     },
-    /// A wrapped response that was there a moment ago could not be unwrapped.
+    /// Unwrapping failed although the preceding lookup of the wrapping token succeeded.
     Lost,
-    /// What the chosen way needs.
+    /// A value that the method requires is missing.
     MissingFor {
-        /// The variables that would say it.
+        /// The variables that would provide it.
         names: &'static str,
-        /// The way.
+        /// The sign-in method.
         auth: &'static str,
     },
-    /// A text that is to be part of a path and would lead elsewhere.
+    /// A value that goes into an API path but is not a safe path segment.
     NoPath,
-    /// There is nothing to sign in with.
+    /// No sign-in method is configured, and no values for one were found.
     Nothing,
-    /// The token that cryokey made still exists.
+    /// Revoking the token that cryokey obtained failed, so it stays valid until it expires.
     NotRevoked(VaultError),
-    /// It can be used only once, and this is not that time.
+    /// A single-use wrapping token that `check` leaves to `run`.
     NotTried,
-    /// Vault refused to sign cryokey in.
+    /// Vault refused the login request.
     Rejected {
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// The way.
+        /// The sign-in method.
         auth: &'static str,
     },
-    /// A file of an agent that holds neither a token nor a wrapped one.
+    /// An agent's sink file with neither a token nor a wrapping token.
     Sink,
-    /// A wrapped response that someone else made than it should have been.
+    /// A wrapping token whose creation path is not the expected one.
     Substituted {
-        /// What was asked when it was made; escaped.
+        /// The creation path that Vault reported; escaped.
         made_by: String,
-        /// What should have been.
+        /// The creation path that was expected; escaped.
         expected: String,
     },
-    /// A wrapping token that Vault does not know, or no longer.
+    /// A wrapping token that is invalid, expired or already used.
     Used,
 }
 
 impl IdentityError {
-    /// An error about a place, whose text is escaped already.
+    /// Turns this into a provider's error. `place` must be escaped.
     #[must_use]
     pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
@@ -71,7 +71,7 @@ impl Cause for IdentityError {
             | Self::Sink => Kind::Misconfigured,
             Self::Lost | Self::Rejected { .. } | Self::Substituted { .. } | Self::Used => Kind::Denied,
             Self::NotRevoked(error) => error.kind(),
-            // The least of all problems: any other one that `check` finds decides the exit code.
+            // The weakest kind, so that any other problem that `check` finds decides the exit code.
             Self::NotTried => Kind::Unreachable,
         }
     }
@@ -129,7 +129,7 @@ impl Cause for IdentityError {
     }
 }
 
-/// What usually is wrong, by way.
+/// The usual causes of a rejected login, by method.
 fn rejected(auth: &str) -> &'static str {
     match auth {
         "approle" => {

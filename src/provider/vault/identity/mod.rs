@@ -1,4 +1,4 @@
-//! Signing in at Vault: with what there is, in one fixed order, and giving the token back.
+//! Signing in at Vault with the first method that applies, and revoking the token afterwards.
 
 mod choose;
 mod error;
@@ -22,7 +22,7 @@ pub use choose::choose;
 use error::IdentityError;
 pub use sign_in::{SingleUse, sign_in};
 
-/// The bootstrap values that sign in at Vault.
+/// The names of the bootstrap values for Vault.
 pub const NAMES: &[&str] = &[
     "VAULT_TOKEN",
     "VAULT_WRAPPED_TOKEN",
@@ -35,22 +35,22 @@ pub const NAMES: &[&str] = &[
     "VAULT_TOKEN_PATH",
 ];
 
-/// A way to sign in that the settings ask for.
+/// The sign-in methods that `CRYOKEY_VAULT_AUTH` accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
-    /// A role id and a secret id.
+    /// A role id with a secret id.
     AppRole,
-    /// An identity at AWS, which Vault asks AWS about.
+    /// AWS IAM: Vault forwards a signed `GetCallerIdentity` request to AWS.
     Aws,
     /// The client certificate of the TLS connection.
     Cert,
-    /// A JSON Web Token from a file.
+    /// A JSON Web Token read from a file.
     Jwt,
-    /// The pod's service account.
+    /// The service account token of the pod.
     Kubernetes,
-    /// A token that exists already.
+    /// An existing token.
     Token,
-    /// A user name and a password.
+    /// A user name with a password.
     Userpass,
 }
 
@@ -66,32 +66,32 @@ impl Choice for Auth {
     ];
 }
 
-/// What the settings say about signing in.
+/// The settings for signing in.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// How, where no token and no role id is given.
+    /// The method to use if neither a token nor a role id is given.
     pub auth: Option<Auth>,
-    /// Where that method is mounted, without `auth/`; by default it is mounted under its own name.
+    /// The mount path of that method, without `auth/`; by default the method's name.
     pub mount: Option<String>,
-    /// The role to take on.
+    /// The role to log in with.
     pub role: Option<String>,
-    /// The file that holds the token of `jwt` and `kubernetes`.
+    /// The token file of `jwt` and `kubernetes`.
     pub jwt_file: Option<PathBuf>,
-    /// Whether the TLS connection has a client certificate.
+    /// Whether a client certificate is configured for TLS.
     pub has_certificate: bool,
-    /// What Vault's AWS method expects in a header, if it is configured to.
+    /// The value of `X-Vault-AWS-IAM-Server-ID`, for auth mounts that require that header.
     pub aws_server_id: Option<String>,
 }
 
-/// A bootstrap value, its absence, or why it cannot be used.
+/// A bootstrap value, `None` if it is not set, or why it is unusable.
 pub type Offer = Result<Option<Bootstrapped>, ProviderError>;
 
-/// Everything that there is to sign in with.
+/// Everything that [`choose()`] bases its decision on.
 #[derive(Debug)]
 pub struct Offered {
-    /// What the settings say.
+    /// The settings.
     pub settings: Settings,
-    /// The identity at AWS, where the settings ask for that.
+    /// The AWS identity, if `auth` is `aws`.
     pub aws: Option<Identity>,
     /// `VAULT_TOKEN`.
     pub token: Offer,
@@ -107,12 +107,12 @@ pub struct Offered {
     pub username: Offer,
     /// `VAULT_PASSWORD`.
     pub password: Offer,
-    /// What the token file holds: a person's, or one that an agent writes.
+    /// The content of the token file: written by `vault login` or by an agent.
     pub token_file: Offer,
 }
 
 impl Offered {
-    /// Looks at everything. What cannot be read matters only if its turn comes.
+    /// Reads all values. Errors are kept, since they matter only if [`choose()`] gets to the value.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -135,7 +135,7 @@ impl Offered {
     }
 }
 
-/// The file that a variable names, else the one that `vault login` and `bao login` write.
+/// The file that a variable names, otherwise `~/.vault-token`, written by `vault login` and `bao login`.
 fn token_file(bootstrap: &Bootstrap<'_>, environ: &Environ) -> Offer {
     for name in ["VAULT_TOKEN_FILE", "VAULT_TOKEN_PATH"] {
         if let Some(path) = bootstrap.get(name)? {
@@ -147,66 +147,66 @@ fn token_file(bootstrap: &Bootstrap<'_>, environ: &Environ) -> Offer {
     if path.exists() { read_line(&path) } else { Ok(None) }
 }
 
-/// How cryokey signs in.
+/// The chosen sign-in method with its values.
 #[derive(Debug)]
 pub enum Method {
-    /// A token that was given.
+    /// A token that is used as it is.
     Token(Bootstrapped),
-    /// A token that was given wrapped.
+    /// A wrapping token whose response holds the token.
     WrappedToken(Bootstrapped),
-    /// A role id and a secret id.
+    /// A role id with a secret id.
     AppRole {
-        /// Where the method is mounted.
+        /// The mount path, without `auth/`.
         mount: String,
         /// The role id.
         role_id: Bootstrapped,
         /// The secret id.
         secret_id: Bootstrapped,
-        /// Whether the secret id has to be unwrapped.
+        /// Whether `secret_id` is a wrapping token.
         is_wrapped: bool,
     },
-    /// A JSON Web Token from a file, which may be renewed there at any time.
+    /// A JSON Web Token from a file. The file is read when signing in, since it may be rotated at any time.
     Jwt {
-        /// Whether it is `jwt` or `kubernetes`.
+        /// [`Auth::Jwt`] or [`Auth::Kubernetes`].
         auth: Auth,
-        /// Where the method is mounted.
+        /// The mount path, without `auth/`.
         mount: String,
-        /// The role; `jwt` can have a default one.
+        /// The role. Optional for `jwt`, whose mount may have a `default_role`.
         role: Option<String>,
-        /// The file.
+        /// The file that holds the token.
         file: PathBuf,
     },
-    /// An identity at AWS.
+    /// An AWS identity.
     Aws {
-        /// Where the method is mounted.
+        /// The mount path, without `auth/`.
         mount: String,
-        /// The role; without one, Vault takes that of the same name as the identity.
+        /// The role. By default, Vault uses the role named like the IAM principal.
         role: Option<String>,
-        /// What Vault expects in a header.
+        /// The value of `X-Vault-AWS-IAM-Server-ID`.
         server_id: Option<String>,
-        /// The identity.
+        /// The identity that signs the request.
         identity: Box<Identity>,
     },
     /// The client certificate of the TLS connection.
     Cert {
-        /// Where the method is mounted.
+        /// The mount path, without `auth/`.
         mount: String,
-        /// The role; without one, Vault tries all.
+        /// The role. By default, Vault tries every role of the mount.
         role: Option<String>,
     },
-    /// A user name and a password.
+    /// A user name with a password.
     Userpass {
-        /// Where the method is mounted.
+        /// The mount path, without `auth/`.
         mount: String,
-        /// The user name.
+        /// Part of the login path.
         username: Bootstrapped,
-        /// The password.
+        /// Sent in the body.
         password: Bootstrapped,
     },
 }
 
 impl Method {
-    /// With what, for the log: `the token in /run/secrets/VAULT_TOKEN`.
+    /// A description for the log, such as `the token in /run/secrets/VAULT_TOKEN`.
     #[must_use]
     pub fn label(&self) -> String {
         let at = |word: &str, mount: &str| format!("{word} at auth/{}", crate::escape::escaped(mount));
@@ -224,7 +224,7 @@ impl Method {
         }
     }
 
-    /// The variables that the app must not inherit once they have signed cryokey in.
+    /// The variables that were used to sign in, which the app must not inherit.
     #[must_use]
     pub fn consumed(&self) -> Vec<String> {
         let values: &[&Bootstrapped] = match self {
@@ -240,19 +240,20 @@ impl Method {
     }
 }
 
-/// What signing in gave.
+/// A token that signing in produced.
 #[derive(Debug)]
 pub struct Token {
-    /// The token.
+    /// Sent as `X-Vault-Token`.
     pub value: Secret,
-    /// Whether it exists for this startup only, and is to be revoked after it. One that was given never is.
+    /// Whether cryokey obtained the token itself and revokes it after startup. A token that the operator provided is
+    /// never revoked.
     pub is_made: bool,
-    /// What `check` should tell about it.
+    /// A remark for `check` to show.
     pub advice: Option<String>,
 }
 
 impl Token {
-    /// What ends the session: revoking the token, if cryokey made it.
+    /// Revokes the token at the end of the session, if cryokey obtained it.
     #[must_use]
     pub fn session(&self, api: &Arc<Api>) -> Option<Session> {
         let (token, api) = (self.value.duplicate(), Arc::clone(api));

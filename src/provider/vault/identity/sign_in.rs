@@ -1,4 +1,4 @@
-//! From a way to sign in to a token.
+//! Logging in with the chosen method.
 
 use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
@@ -16,16 +16,16 @@ use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 use crate::syntax::Choice as _;
 
-/// Whether what can be used only once may be used.
+/// Whether single-use values, such as wrapping tokens, may be used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SingleUse {
-    /// It may: the app is being started.
+    /// Yes: this run starts the app.
     Allowed,
-    /// It stays for the start that it was made for.
+    /// No: `check` must leave the value for the startup that it was issued for.
     Kept,
 }
 
-/// Signs in.
+/// Logs in at Vault and returns the token.
 pub fn sign_in(
     method: &Method,
     api: &Api,
@@ -104,7 +104,7 @@ impl Vault<'_> {
         };
         let json = reply.json().map_err(|error| error.at(place.clone()))?;
         let value = client_token(json).map_err(|error| error.at(place))?;
-        // A batch token is not stored, so nobody can revoke it.
+        // Batch tokens are not stored by Vault and cannot be revoked.
         let kind = json.at(&["auth", "token_type"]).and_then(Json::text);
         Ok(Token { value, is_made: kind.as_deref() != Some("batch"), advice: None })
     }
@@ -126,8 +126,8 @@ impl Vault<'_> {
         wrapped.replaced(&secret.ok_or_else(absent)?)?.ok_or_else(absent)
     }
 
-    /// Unwraps, once, a response that was made where it should have been. Looking at it first uses nothing up, and
-    /// tells a wrapping token that was used before from one that someone put in its place.
+    /// Unwraps a response after checking where it was created. The preceding lookup does not use the token up, and
+    /// distinguishes a used token from one that an attacker substituted.
     fn unwrap(
         &self,
         wrapped: &Bootstrapped,
@@ -152,14 +152,14 @@ impl Vault<'_> {
                 IdentityError::Substituted { made_by: escaped(made_by), expected: escaped(expected) };
             return Err(substituted.at(place()));
         }
-        // The token goes into the header alone: given in the body too, it would be used up and the response lost.
+        // Only in the header: if it were in the body too, Vault would use it up and lose the response.
         let token = Some(wrapped.secret());
         let reply = self.api.call(HttpMethod::Post, "sys/wrapping/unwrap", token, None, self.deadline);
         reply.map_err(|error| refused(error, IdentityError::Lost))
     }
 }
 
-/// Headers as Vault wants them: a JSON object.
+/// Headers as a JSON object, the form that Vault's `iam_request_headers` has before it is base64-encoded.
 fn headers(headers: &[Header]) -> Zeroizing<Vec<u8>> {
     let text = |value| std::str::from_utf8(value).unwrap_or_default();
     let members: Vec<_> = headers.iter().map(|(name, value)| (*name, text(value))).collect();
@@ -172,13 +172,14 @@ fn client_token(json: Json<'_>) -> Result<Secret, VaultError> {
     token.ok_or(VaultError::member("auth.client_token"))
 }
 
-/// An object of strings, in a buffer that never grows, since a grown one leaves a copy behind.
+/// A JSON object of strings. Its buffer is large enough from the start, since reallocation would leave an unwiped
+/// copy.
 fn json(members: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
-    // An escape has six bytes; quotes, colon and comma are five.
+    // An escaped byte takes at most six bytes; quotes, colon and comma take five.
     let room = members.iter().map(|(name, value)| 6 * (name.len() + value.len()) + 5).sum::<usize>() + 2;
     let mut text = Zeroizing::new(Vec::with_capacity(room));
     let map = members.iter().copied();
-    // Writing strings to memory cannot fail.
+    // Serializing strings into memory cannot fail.
     let _ = serde::Serializer::collect_map(&mut serde_json::Serializer::new(&mut *text), map);
     text
 }

@@ -1,4 +1,4 @@
-//! Which way is chosen, and that nothing on it shows a secret.
+//! Tests of which method is chosen, and that no `Debug` or message shows a secret.
 
 use proptest::option;
 use proptest::prelude::*;
@@ -8,18 +8,18 @@ use super::*;
 use crate::provider::aws::endpoint::Endpoints;
 use crate::provider::{Kind, http};
 
-/// What an offer can be.
+/// The states of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Given {
     Absent,
     Unusable,
-    /// In a variable.
+    /// Set in a variable.
     Here,
 }
 
 use Given::{Absent, Here, Unusable};
 
-/// Everything that the choice depends on.
+/// All inputs of the choice.
 #[derive(Debug, Clone)]
 struct World {
     /// In the order of [`VALUES`].
@@ -73,7 +73,7 @@ impl World {
         };
         Offered {
             settings,
-            // It is looked for only where the settings ask for it.
+            // Resolved only if the settings ask for it.
             aws: (self.auth == Some(Auth::Aws)).then(at_aws),
             token,
             wrapped_token,
@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// What the choice comes to: a word, or the kind of error.
+    /// The outcome as a word, or the kind of the error.
     fn chosen(&self) -> Result<String, Kind> {
         let method = choose(self.offered()).map_err(|error| error.kind())?;
         let wrapped = matches!(method, Method::AppRole { is_wrapped: true, .. });
@@ -104,7 +104,7 @@ impl World {
         Ok(word.to_owned())
     }
 
-    /// The rule, written down a second time: each step says what it needs, and the first whose needs are met counts.
+    /// The rule a second time, as a list: each step names its requirements, and the first one that is satisfied wins.
     fn expected(&self) -> Result<String, Kind> {
         let [token, wrapped, role_id, secret_id, wrapped_secret, username, password, file] = self.given;
         let secret = if secret_id == Absent { wrapped_secret } else { secret_id };

@@ -1,4 +1,4 @@
-//! What a path comes to, and what must be asked for that. Pure.
+//! Pure: the outcome for a path given the replies so far, or the requests that are still needed.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,30 +10,31 @@ use crate::provider::vault::api::Reply;
 use crate::provider::vault::error::VaultError;
 use crate::provider::vault::path::SecretPath;
 
-/// No message shows more names of a directory.
+/// The maximum number of children that a message lists.
 const MOST_CHILDREN: usize = 10;
 
-/// A secret that is wanted.
+/// A secret to read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wanted {
-    /// Where it is.
+    /// Its path, as the operator wrote it.
     pub path: SecretPath,
-    /// Which version; the latest one, if none is named.
+    /// The version to read; `None` is the latest.
     pub version: Option<u64>,
-    /// Whether it is worth a request to see what is there instead, if it is not.
+    /// Whether the path comes from the source's scope. If such a path does not exist, a further request lists its
+    /// children, for the message.
     pub is_scope: bool,
 }
 
-/// How far a path is.
+/// The progress on one path.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// These have to be asked first.
+    /// The requests that must be answered first.
     Needs(Vec<Ask>),
-    /// This is what it comes to.
+    /// The outcome.
     Done(Result<Stored, KvError>),
 }
 
-/// Where a path is mounted.
+/// A mounted secrets engine.
 struct Mount {
     path: String,
     is_version_2: bool,
@@ -55,7 +56,7 @@ impl Step {
     }
 }
 
-/// What a path comes to, of what is known so far.
+/// Decides one path from the replies known so far.
 pub(super) fn decide(wanted: &Wanted, all: &[Wanted], known: &Known, namespace: Option<&str>) -> Step {
     let mut view = View { wanted, all, known, namespace, needs: Vec::new() };
     match view.decide() {
@@ -64,7 +65,8 @@ pub(super) fn decide(wanted: &Wanted, all: &[Wanted], known: &Known, namespace: 
     }
 }
 
-/// One path's view of what is known. `None` anywhere below: something has to be asked first, and is in `needs`.
+/// One path's view of the known replies. Its methods return `None` if a reply is missing, after adding the request to
+/// `needs`.
 struct View<'a> {
     wanted: &'a Wanted,
     all: &'a [Wanted],
@@ -122,7 +124,7 @@ impl View<'_> {
         }
     }
 
-    /// The look-up of the mount can be denied where reading is not.
+    /// Handles a failed mount lookup. It can be denied even if reading is allowed.
     fn without_mount(
         &self,
         guess: Result<Arc<Reply>, VaultError>,
@@ -130,7 +132,7 @@ impl View<'_> {
     ) -> Result<Stored, KvError> {
         match (guess, error) {
             (Ok(reply), error) => self.version_2(&reply).unwrap_or_else(|| Err(self.no_mount(error))),
-            // The path as it was written was denied; that says more than the mount.
+            // Reading the exact path was denied, which is more useful in a message than the denied lookup.
             (Err(denied), KvError::Api(VaultError::Refused { .. })) if self.wanted.path.has_data() => {
                 Err(denied.into())
             }
@@ -160,15 +162,15 @@ impl View<'_> {
 
     fn version_2(&self, reply: &Arc<Reply>) -> Option<Result<Stored, KvError>> {
         let stored = Stored::of_version_2(reply, SystemTime::now())?;
-        // An answer for another version must not pass for the one that was asked for.
+        // A reply with another version must not pass for the requested one.
         Some(stored.and_then(|stored| match self.wanted.version {
             Some(version) if stored.version != Some(version) => Err(KvError::member("version")),
             _ => Ok(stored),
         }))
     }
 
-    /// The mount of the path. One look-up serves all paths of a mount, so only the first path that begins in the same
-    /// way is looked up at first.
+    /// The mount of the path. One lookup serves all paths of a mount, so among paths with the same first segment only
+    /// the first is looked up in the first round.
     fn mount(&mut self) -> Option<Result<Mount, KvError>> {
         let path = &self.wanted.path;
         let looked_up = |other: &Wanted| {
@@ -209,7 +211,7 @@ impl View<'_> {
     }
 }
 
-/// What the look-up says of the mount. Servers without a look-up have version 1 only.
+/// Parses the reply of `sys/internal/ui/mounts`. A server without that endpoint has only version 1 of the engine.
 fn mount(reply: &Reply, path: &SecretPath, namespace: Option<&str>) -> Result<Mount, KvError> {
     if !reply.is_found() {
         return Ok(Mount { path: path.first().to_owned(), is_version_2: false });
@@ -221,7 +223,7 @@ fn mount(reply: &Reply, path: &SecretPath, namespace: Option<&str>) -> Result<Mo
     }
     let found = text(&["data", "path"]).ok_or(KvError::member("path"))?;
     let found = found.trim_end_matches('/');
-    // In a namespace the answer can begin with it, which the path that is asked for does not.
+    // Within a namespace, the reported mount path can begin with the namespace; requested paths do not.
     let namespace = namespace.map(|it| format!("{}/", it.trim_matches('/')));
     let below = namespace.and_then(|namespace| found.strip_prefix(namespace.as_str()).map(str::to_owned));
     let candidates = [Some(found.to_owned()), below];
@@ -285,7 +287,8 @@ mod tests {
         Err(VaultError::Refused { status: 403, capability: "read", path: "x".to_owned() })
     }
 
-    /// Plays the rounds against a table of answers; what is not in it does not exist. Gives the asks of each round.
+    /// Runs the rounds against a table of replies, where a missing entry is a 404. Returns the requests of each
+    /// round.
     fn play(wanted: &[Wanted], answers: &Known, namespace: Option<&str>) -> (Vec<Vec<Ask>>, Vec<Step>) {
         let (mut known, mut rounds) = (Known::new(), Vec::new());
         loop {
@@ -346,7 +349,7 @@ mod tests {
         let answers = Known::from([(mount_of("old/data/x"), mounted("old/", "1"))]);
         let error = result("old/data/x", answers.clone()).1.unwrap_err();
         assert_eq!(error, KvError::VersionOne { mount: "old".to_owned() });
-        // There can be a directory of this name all the same.
+        // Even so, a directory of this name can exist.
         let found = (read("old/data/x"), reply(r#"{"data":{"a":"x"}}"#));
         let stored = result("old/data/x", answers.into_iter().chain([found]).collect()).1.unwrap();
         assert_eq!((stored.fields().unwrap().len(), stored.version), (1, None));

@@ -1,63 +1,63 @@
-//! Why a secret of the KV engine cannot be read.
+//! Why a KV secret cannot be read.
 
 use crate::provider::vault::error::{VaultError, policy};
 use crate::provider::{Cause, Kind, ProviderError};
 
-/// Why a secret of the KV engine cannot be read. All paths and names in it are escaped.
+/// Why a KV secret cannot be read. Paths and names are already escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KvError {
-    /// Vault gave no answer that can be used.
+    /// The request failed.
     Api(VaultError),
-    /// Nothing is there.
+    /// No secret exists at the path.
     Absent,
-    /// No secret, but others below.
+    /// The path holds no secret but has children.
     Directory {
-        /// What is below, as far as it is shown.
+        /// The names of the children, truncated for the message.
         children: Vec<String>,
     },
-    /// The version that was asked for was deleted.
+    /// The requested version was deleted. An undelete can restore it.
     Deleted {
-        /// Which.
+        /// The version number.
         version: u64,
     },
-    /// The version that was asked for was destroyed: it cannot be brought back.
+    /// The requested version was destroyed, which is irreversible.
     Destroyed {
-        /// Which.
+        /// The version number.
         version: u64,
     },
-    /// The mount cannot be looked up.
+    /// The policy denies looking up the mount.
     NoMount {
-        /// Where the secret is, should the mount be what it seems.
+        /// The API path of the secret, assuming KV version 2 mounted at the first path segment.
         path: String,
     },
-    /// Vault does not know the token, or it expired.
+    /// The token is invalid or has expired.
     TokenRefused,
-    /// The mount is of another engine.
+    /// The mount belongs to a different secrets engine.
     NotKv,
-    /// A mount of version 1, which has neither `data/` in its paths nor versions.
+    /// The path has `data/`, or the reference a version, but the mount is KV version 1, which supports neither.
     VersionOne {
-        /// The mount.
+        /// The mount path.
         mount: String,
     },
-    /// Several fields, and the reference names none.
+    /// The secret has several fields, and the reference does not name one.
     ManyFields {
-        /// How many.
+        /// The number of fields.
         count: usize,
     },
-    /// The text is no path.
+    /// The text is not a valid path.
     Path,
-    /// A source without a scope would read everything or nothing.
+    /// No paths are configured for the source.
     NoScope,
 }
 
 impl KvError {
-    /// The response has no valid member of this name.
+    /// The named member is missing or invalid.
     #[must_use]
     pub const fn member(name: &'static str) -> Self {
         Self::Api(VaultError::member(name))
     }
 
-    /// The error of a provider, about a path whose text is escaped already.
+    /// Turns this into a provider's error. `place` is a path, already escaped.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)

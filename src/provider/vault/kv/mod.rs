@@ -1,6 +1,7 @@
-//! Reading secrets of the KV engine, whose version is found out beside the first read.
+//! Reading secrets of the KV engine. The mount's KV version is determined in parallel with the first read.
 //!
-//! Each round asks what any path still needs, all at once; `decide` says what that is. Usually there is one.
+//! Reading proceeds in rounds: each one sends, in parallel, every request that some path still needs, as `decide`
+//! determines. Usually one round is enough.
 
 mod decide;
 mod error;
@@ -20,34 +21,34 @@ use crate::provider::Deadline;
 use crate::provider::http::{Method, in_parallel};
 use crate::secret::Secret;
 
-/// One request.
+/// A request to Vault.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Ask {
-    /// The mount that a path is in.
+    /// Looks up the mount that contains a path.
     Mount(String),
-    /// A secret, at its place in the API.
+    /// Reads a secret by its API path, in the given version or the latest.
     Read(String, Option<u64>),
-    /// What is below a place in the API.
+    /// Lists the children of an API path.
     List(String),
 }
 
-/// What was answered so far.
+/// The replies so far.
 type Known = HashMap<Ask, Result<Arc<Reply>, VaultError>>;
 
-/// Who asks, and how.
+/// An authenticated connection, and the limits for its use.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// The API.
+    /// The API client.
     pub api: Arc<Api>,
-    /// The token.
+    /// Sent with every request.
     pub token: Arc<Secret>,
-    /// How many requests there are at once.
+    /// The maximum number of concurrent requests.
     pub width: usize,
-    /// When the time is over.
+    /// When pending requests are abandoned.
     pub deadline: Deadline,
 }
 
-/// Reads secrets; the results have the order of what is wanted.
+/// Reads secrets. The results are in the order of `wanted`.
 #[must_use]
 pub fn read(session: &Session, wanted: &[Wanted]) -> Vec<Result<Stored, KvError>> {
     let namespace = session.api.namespace();
@@ -62,7 +63,8 @@ pub fn read(session: &Session, wanted: &[Wanted]) -> Vec<Result<Stored, KvError>
     }
 }
 
-/// Vault denies in the same way whatever the reason; a token that may not even look at itself is not valid.
+/// Vault answers 403 both for a missing permission and for an invalid token. The default policy lets a token look
+/// itself up, so if that is denied too, the token is taken to be invalid.
 fn explained(session: &Session, results: Vec<Result<Stored, KvError>>) -> Vec<Result<Stored, KvError>> {
     let is_denied = |result: &Result<Stored, KvError>| {
         matches!(result, Err(KvError::NoMount { .. } | KvError::Api(VaultError::Refused { status: 403, .. })))
@@ -79,7 +81,8 @@ fn explained(session: &Session, results: Vec<Result<Stored, KvError>>) -> Vec<Re
     results.into_iter().map(explain).collect()
 }
 
-/// What does not answer in time is known to be so: every ask gets an answer, so the rounds come to an end.
+/// Sends the requests in parallel. Those without a response in time are recorded as timed out, so that the rounds
+/// terminate.
 fn ask(session: &Session, asks: Vec<Ask>) -> Vec<(Ask, Result<Arc<Reply>, VaultError>)> {
     let Session { api, token, width, deadline } = session.clone();
     let answers = in_parallel(asks.clone(), width, deadline.with_grace(), move |ask: Ask| {
@@ -90,14 +93,13 @@ fn ask(session: &Session, asks: Vec<Ask>) -> Vec<(Ask, Result<Arc<Reply>, VaultE
     asks.into_iter().zip(answers.into_iter().map(answer)).collect()
 }
 
-/// A string that no text can be, such as half of a surrogate pair.
 impl Ask {
     fn path(&self) -> String {
         match self {
             Self::Mount(path) => format!("sys/internal/ui/mounts/{path}"),
             Self::Read(path, None) => path.clone(),
             Self::Read(path, Some(version)) => format!("{path}?version={version}"),
-            // Proxies drop the verb LIST.
+            // Some proxies reject the HTTP method LIST; Vault accepts this query instead.
             Self::List(path) => format!("{path}?list=true"),
         }
     }

@@ -1,4 +1,4 @@
-//! What the KV engine answers for one secret.
+//! The replies of the KV engine for a single secret.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use crate::provider::vault::api::Reply;
 /// A secret that was read.
 pub struct Stored {
     reply: Arc<Reply>,
-    /// The path of its fields in the reply.
+    /// The path of the fields within the reply.
     fields: &'static [&'static str],
-    /// Which version it is; version 1 of the engine has none.
+    /// The version of the secret; `None` in KV version 1.
     pub version: Option<u64>,
-    /// When that version was made.
+    /// When that version was created.
     pub created: Option<SystemTime>,
 }
 
 impl Stored {
-    /// Its fields.
+    /// The secret's fields.
     pub fn fields(&self) -> Result<Members<'_>, KvError> {
         let data = self.reply.json()?.at(self.fields);
         data.and_then(Json::members).ok_or(KvError::member("data"))
     }
 
-    /// What version 1 answers. `None`: not there.
+    /// Parses a reply of KV version 1. `None` if the secret does not exist.
     pub(super) fn of_version_1(reply: Arc<Reply>) -> Result<Option<Self>, KvError> {
         if !reply.is_found() {
             return Ok(None);
@@ -36,7 +36,8 @@ impl Stored {
         Ok(Some(stored))
     }
 
-    /// What version 2 answers, if this is an answer of version 2: also a 404 for a deleted version is one.
+    /// Parses a reply of KV version 2, which can be the 404 for a deleted version. `None` if it is not one of version
+    /// 2.
     pub(super) fn of_version_2(reply: &Arc<Reply>, now: SystemTime) -> Option<Result<Self, KvError>> {
         let json = reply.json().ok()?;
         let metadata = json.at(&["data", "metadata"])?;
@@ -56,7 +57,7 @@ impl Stored {
         }
         let data = json.at(&["data", "data"]).ok_or(KvError::member("data"))?;
         let deletion = moment(metadata, "deletion_time")?;
-        // One in the future is the end that `delete_version_after` sets; the version is alive until then.
+        // With `delete_version_after`, the deletion time lies in the future; until then the version is alive.
         if data.is_null() || deletion.is_some_and(|moment| moment <= now) {
             return Err(KvError::Deleted { version });
         }
@@ -68,7 +69,7 @@ impl Stored {
     }
 }
 
-/// A time stamp of the metadata; empty or missing where there is none.
+/// A timestamp of the metadata; `None` if it is empty or missing.
 fn moment(metadata: Json<'_>, name: &'static str) -> Result<Option<SystemTime>, KvError> {
     let Some(json) = metadata.at(&[name]).filter(|json| !json.is_null()) else { return Ok(None) };
     let text = json.text().ok_or(KvError::member(name))?;
