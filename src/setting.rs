@@ -186,6 +186,22 @@ settings! {
     /// The address that gives a container in App Service or Container Apps its token.
     azure_identity_endpoint: Option<String> as Text = None, variable "IDENTITY_ENDPOINT";
 
+    /// The project in Google that holds the app's secrets: its id or number. By default that of the service account key.
+    google_project: Option<String> as Text = None, variable "GCP_PROJECT_ID" or "GOOGLE_CLOUD_PROJECT";
+    /// The location of regional secrets in Google, such as `europe-west1`; without it, the global secrets are read.
+    google_location: Option<String> as Text = None, variable "CRYOKEY_GCP_LOCATION", key "gcp_location";
+    /// What the names of the app's secrets in Google begin with, such as `app-`. Empty in the manifest: all of the project.
+    google_prefix: Option<String> as Text = None, variable "GCP_SECRET_PREFIX", key "gcp_prefix";
+    /// The file with the credentials for Google: a service account key, or what gcloud or workload identity federation
+    /// wrote. A file of this name in the secrets directory overrides it.
+    google_credentials: Option<PathBuf> as Path = None, variable "GOOGLE_APPLICATION_CREDENTIALS";
+    /// The directory of gcloud's configuration, which may contain such a file; by default `~/.config/gcloud`.
+    google_configuration: Option<PathBuf> as Path = None, variable "CLOUDSDK_CONFIG";
+    /// A host in place of that of Google's metadata service, 169.254.169.254.
+    google_metadata_host: Option<String> as Text = None, variable "GCE_METADATA_HOST";
+    /// The domain of Google's APIs; by default that of the credentials, or `googleapis.com`.
+    google_universe: Option<String> as Text = None, variable "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
+
     /// The address of Vault: `https://host:port`, or `unix:///path`.
     vault_address: Option<String> as Text = None, variable "VAULT_ADDR";
     /// The address of a Vault agent; overrides `VAULT_ADDR`.

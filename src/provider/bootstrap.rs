@@ -109,6 +109,20 @@ impl<'a> Bootstrap<'a> {
         Ok(None)
     }
 
+    /// The file of a name whose content is a document, not a line, and its path.
+    pub fn document(&self, name: &str) -> Result<Option<(PathBuf, Secret)>, ProviderError> {
+        let files = self.files.as_ref().map_err(Clone::clone)?;
+        let found = file_names(&self.prefixes, name).find_map(|file| files.get(&file));
+        let Some(one) = found.map(|found| self.only(found)).transpose()?.flatten() else { return Ok(None) };
+        match &one.reading {
+            Reading::Failed(error) => Err(error.clone()),
+            Reading::Value(value) if !value.secret.expose().trim_ascii().is_empty() => {
+                Ok(Some((self.directory.join(&*one.key.path), value.secret.duplicate())))
+            }
+            Reading::Value(_) | Reading::Exists => Ok(None),
+        }
+    }
+
     /// The warnings from reading the files.
     #[must_use]
     pub fn into_warnings(self) -> Vec<Problem> {
@@ -116,18 +130,25 @@ impl<'a> Bootstrap<'a> {
     }
 
     fn file(&self, found: &[Found]) -> Result<Option<Bootstrapped>, ProviderError> {
-        let path = |found: &Found| self.directory.join(&*found.key.path);
+        let Some(one) = self.only(found)? else { return Ok(None) };
+        match &one.reading {
+            Reading::Failed(error) => Err(error.clone()),
+            Reading::Value(value) => {
+                Bootstrapped::new(&value.secret, Origin::File(self.directory.join(&*one.key.path)))
+            }
+            Reading::Exists => Ok(None),
+        }
+    }
+
+    /// The file of a name, of which there may be one only.
+    fn only<'f>(&self, found: &'f [Found]) -> Result<Option<&'f Found>, ProviderError> {
+        let shown = |found: &Found| escaped_path(&self.directory.join(&*found.key.path));
         match found {
             [one, other, ..] => {
-                let shown = |found| escaped_path(&path(found));
                 let both = format!("{} and {}", shown(one), shown(other));
                 Err(ProviderError::new(both, BootstrapError::Ambiguous))
             }
-            [one] => match &one.reading {
-                Reading::Failed(error) => Err(error.clone()),
-                Reading::Value(value) => Bootstrapped::new(&value.secret, Origin::File(path(one))),
-                Reading::Exists => Ok(None),
-            },
+            [one] => Ok(Some(one)),
             [] => Ok(None),
         }
     }

@@ -9,10 +9,12 @@ pub mod environment;
 mod error;
 pub mod file_variables;
 pub mod files;
+pub mod google;
 pub mod helper;
 pub mod http;
 pub mod json;
 pub mod jwt;
+pub mod oauth;
 pub mod reference;
 pub mod retry;
 pub mod session;
@@ -129,7 +131,7 @@ impl Source {
             Self::Aws => ("AWS", "aws", External, Ready),
             Self::Vault => ("Vault", "vault", External, Ready),
             Self::Azure => ("Azure", "azure", External, Ready),
-            Self::Gcp => ("Google", "gcp", External, NotYet),
+            Self::Gcp => ("Google", "gcp", External, Ready),
             Self::Kubernetes => ("Kubernetes", "k8s", Selected, NotYet),
         }
     }

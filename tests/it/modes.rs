@@ -147,11 +147,9 @@ fn a_configuration_error_stops_also_without_strict_modes() {
 
 #[test]
 fn remote_providers_are_refused_until_they_can_be_read() {
-    for (name, value) in [("EXTERNAL_SECRET_PROVIDER", "gcp"), ("K8S_SECRET_NAME", "app")] {
-        let outcome = Test::profile().variable(name, value).start();
-        outcome.refused(78, "resolve", "SECRET_KEY", "configuration").says("does not support it yet");
-        Test::profile().variable(name, "").start().app();
-    }
+    let outcome = Test::profile().variable("K8S_SECRET_NAME", "app").start();
+    outcome.refused(78, "resolve", "SECRET_KEY", "configuration").says("does not support it yet");
+    Test::profile().variable("K8S_SECRET_NAME", "").start().app();
     let outcome = Test::profile().variable("K8S_SECRET_NAMESPACE", "default").start();
     outcome.refused(78, "configure", "K8S_SECRET_NAMESPACE", "configuration");
     let outcome = Test::with("[secret.TOKEN]\nfrom = [\"k8s:db#password\"]\n").start();

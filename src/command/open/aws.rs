@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use super::{Opening, SetupError};
 use crate::config::Config;
@@ -29,7 +28,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Aws, ProviderError> {
         identity: identity(opening, &mut warnings)?,
         prefix: config.aws_prefix.clone(),
         width: usize::try_from(config.max_requests).unwrap_or(1),
-        fresh_within: shortest_limit(config),
+        fresh_within: opening.shortest_limit(),
         warnings,
     }))
 }
@@ -120,11 +119,4 @@ fn endpoints(config: &Config, region: String) -> Endpoints {
         secrets_manager: given(&config.aws_secrets_endpoint),
         sts: given(&config.aws_sts_endpoint),
     }
-}
-
-/// The shortest age at which any rule takes a secret to be too old.
-fn shortest_limit(config: &Config) -> Option<Duration> {
-    let own = config.manifest.secrets.values().filter_map(|rule| rule.rotate_every);
-    let all = config.rotation_threshold.map(|days| Duration::from_hours(24 * days));
-    own.chain(all).min()
 }

@@ -2,7 +2,10 @@
 
 mod aws;
 mod azure;
+mod google;
 mod vault;
+
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::environ::Environ;
@@ -35,7 +38,8 @@ impl<'a> Opening<'a> {
             Source::Aws => aws::open(self).map(|aws| Place::Remote(Box::new(aws) as _)),
             Source::Vault => vault::open(self).map(|vault| Place::Remote(Box::new(vault) as _)),
             Source::Azure => azure::open(self).map(|azure| Place::Remote(Box::new(azure) as _)),
-            Source::Gcp | Source::Kubernetes => Err(SetupError::NotBuilt.at(source)),
+            Source::Gcp => google::open(self).map(|google| Place::Remote(Box::new(google) as _)),
+            Source::Kubernetes => Err(SetupError::NotBuilt.at(source)),
         }
     }
 
@@ -45,6 +49,13 @@ impl<'a> Opening<'a> {
             name_prefix: self.config.name_prefix.clone(),
             strict_permissions: self.config.strict_permissions,
         }
+    }
+
+    /// The shortest age from which a rule objects to a secret.
+    fn shortest_limit(&self) -> Option<Duration> {
+        let own = self.config.manifest.secrets.values().filter_map(|rule| rule.rotate_every);
+        let all = self.config.rotation_threshold.map(|days| Duration::from_hours(24 * days));
+        own.chain(all).min()
     }
 
     fn bootstrap(&self, names: &[&str]) -> Bootstrap<'a> {

@@ -30,6 +30,9 @@ pub struct Introduction {
     pub headers: Vec<Header>,
 }
 
+/// The operation that tells who signed the request.
+const PARAMETERS: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+
 impl Identity {
     /// Obtains credentials, and creates the client that uses them.
     pub fn sign_in(&self, deadline: Deadline) -> Result<(Wire, Credentials), ProviderError> {
@@ -46,22 +49,47 @@ impl Identity {
         server_id: Option<&str>,
         deadline: Deadline,
     ) -> Result<Introduction, ProviderError> {
-        const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
         let (wire, credentials) = self.sign_in(deadline)?;
         let url = format!("{}/", self.endpoints.url(Service::Sts));
         let mut headers =
             vec![("content-type", b"application/x-www-form-urlencoded; charset=utf-8".as_slice())];
         headers.extend(server_id.map(|id| ("x-vault-aws-iam-server-id", id.as_bytes())));
-        let request = http::Request::new(http::Method::Post, &url).map_err(AwsError::Http);
-        let request = request.map_err(|error| error.at("AWS"))?;
-        let message = Message {
-            method: "POST",
-            host: request.authority(),
-            path: request.path(),
-            headers: &headers,
-            body: BODY.as_bytes(),
-        };
-        let headers = wire.signing(Service::Sts, &credentials).headers(&message);
-        Ok(Introduction { url, body: BODY, headers })
+        let headers = sign(&wire, &credentials, &url, &headers, PARAMETERS)?;
+        Ok(Introduction { url, body: PARAMETERS, headers })
     }
+
+    /// The same with the parameters in the URL and no body, bound to an audience of Google. Source: "Workload identity
+    /// federation", Google Cloud documentation.
+    pub fn introduction_by_url(
+        &self,
+        audience: &str,
+        deadline: Deadline,
+    ) -> Result<Introduction, ProviderError> {
+        let (wire, credentials) = self.sign_in(deadline)?;
+        let url = format!("{}/?{PARAMETERS}", self.endpoints.url(Service::Sts));
+        let headers = [("x-goog-cloud-target-resource", audience.as_bytes())];
+        let headers = sign(&wire, &credentials, &url, &headers, "")?;
+        Ok(Introduction { url, body: "", headers })
+    }
+}
+
+fn sign(
+    wire: &Wire,
+    credentials: &Credentials,
+    url: &str,
+    headers: &[(&'static str, &[u8])],
+    body: &str,
+) -> Result<Vec<Header>, ProviderError> {
+    let request = http::Request::new(http::Method::Post, url);
+    let request = request.map_err(|error| AwsError::Http(error).at("AWS"))?;
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let message = Message {
+        method: "POST",
+        host: request.authority(),
+        path: request.path(),
+        query,
+        headers,
+        body: body.as_bytes(),
+    };
+    Ok(wire.signing(Service::Sts, credentials).headers(&message))
 }

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4 for requests without a query; all given headers are signed. Source: "Create a signed AWS
+//! AWS Signature Version 4; all given headers are signed. Source: "Create a signed AWS
 //! API request", AWS IAM User Guide.
 
 use std::fmt::{self, Write as _};
@@ -55,6 +55,8 @@ pub struct Message<'a> {
     pub host: &'a str,
     /// The path, encoded as it is sent.
     pub path: &'a str,
+    /// The query, in canonical form: sorted and encoded.
+    pub query: &'a str,
     /// The headers, with lower-case names.
     pub headers: &'a [(&'static str, &'a [u8])],
     /// The body.
@@ -115,7 +117,8 @@ fn day(date: &str) -> &str {
 
 /// The canonical request, which client and service both hash.
 fn canonical(message: &Message<'_>, headers: &[Header], names: &str) -> Zeroizing<Vec<u8>> {
-    let mut text = Zeroizing::new([message.method, "\n", message.path, "\n\n"].concat().into_bytes());
+    let mut text =
+        Zeroizing::new([message.method, "\n", message.path, "\n", message.query, "\n"].concat().into_bytes());
     for (name, value) in headers {
         text.extend_from_slice(name.as_bytes());
         text.push(b':');
@@ -186,7 +189,7 @@ mod tests {
         let credentials = published();
         let moment = "2015-08-30T12:36:00Z".parse().unwrap();
         let signing = Signing { credentials: &credentials, region: "us-east-1", service: "service", moment };
-        let message = Message { method, host: "example.amazonaws.com", path: "/", headers, body };
+        let message = Message { method, host: "example.amazonaws.com", path: "/", query: "", headers, body };
         let headers = signing.headers(&message);
         authorization(&headers).rsplit_once('=').unwrap().1.to_owned()
     }
@@ -230,7 +233,7 @@ mod tests {
             .build()
             .unwrap();
         let headers = case.headers.iter().map(|(name, value)| (*name, value.as_str()));
-        let url = format!("https://{}/", case.host);
+        let url = format!("https://{}/?{}", case.host, case.query);
         let request =
             SignableRequest::new("POST", url, headers, SignableBody::Bytes(case.body.as_bytes())).unwrap();
         let (instructions, _) = sign(request, &params.into()).unwrap().into_parts();
@@ -246,6 +249,7 @@ mod tests {
         token: Option<String>,
         region: String,
         host: String,
+        query: String,
         headers: Vec<(&'static str, String)>,
         body: String,
         moment: Timestamp,
@@ -258,6 +262,7 @@ mod tests {
             token in proptest::option::of("[A-Za-z0-9/+=]{1,200}"),
             region in "[a-z]{2}-[a-z]{4,9}-[1-4]",
             host in "[a-z][a-z0-9-]{0,20}[a-z0-9]\\.example\\.com(:[1-9][0-9]{3})?",
+            query in "(Action=[A-Za-z]{1,9}&Version=[0-9-]{1,10})?",
             target in "[ -~]{1,60}",
             id_header in proptest::option::of("[a-z]{1,20}"),
             body in ".{0,300}",
@@ -266,7 +271,7 @@ mod tests {
             let mut headers = vec![("x-amz-target", target)];
             headers.extend(id_header.map(|value| ("x-vault-aws-iam-server-id", value)));
             let moment = Timestamp::from_second(seconds).unwrap();
-            Case { id, key, token, region, host, headers, body, moment }
+            Case { id, key, token, region, host, query, headers, body, moment }
         }
     }
 
@@ -278,8 +283,14 @@ mod tests {
             let signing = Signing { credentials: &credentials, region, service: "secretsmanager", moment };
             let headers: Vec<(&str, &[u8])> =
                 case.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-            let message =
-                Message { method: "POST", host: &case.host, path: "/", headers: &headers, body: case.body.as_bytes() };
+            let message = Message {
+                method: "POST",
+                host: &case.host,
+                path: "/",
+                query: &case.query,
+                headers: &headers,
+                body: case.body.as_bytes(),
+            };
             prop_assert_eq!(authorization(&signing.headers(&message)), vendors(&case));
         }
     }

@@ -121,6 +121,7 @@ impl Wire {
             method: "POST",
             host: request.authority(),
             path: request.path(),
+            query: "",
             headers: &call.headers,
             body: call.body,
         };

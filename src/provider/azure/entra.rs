@@ -1,12 +1,8 @@
-//! Microsoft Entra ID: tokens for applications, by the client credentials flow. Source: "Microsoft identity platform and
-//! the OAuth 2.0 client credentials flow", Microsoft Learn.
+//! Microsoft Entra ID: tokens for applications. Source: "Microsoft identity platform and the OAuth 2.0 client credentials
+//! flow", Microsoft Learn.
 
-use crate::escape::escaped;
-use crate::provider::http::{
-    Client, FORM, HttpError, HttpFault, Method, Request, Response, TlsFault, form, hint,
-};
-use crate::provider::json::Json;
-use crate::provider::retry::{Retryable, Temporary, persist};
+use crate::provider::http::{Client, FORM, HttpError, HttpFault, Method, Request, TlsFault, form};
+use crate::provider::oauth::{self, OauthError};
 use crate::provider::{Cause, Deadline, Kind};
 use crate::secret::Secret;
 
@@ -14,27 +10,15 @@ use crate::secret::Secret;
 pub(super) enum Proof<'a> {
     /// A password of the application.
     Password(&'a str),
-    /// A token that the application's certificate signed, or that a trusted issuer gave it.
+    /// A JWT that the application's certificate or a federated issuer signed (RFC 7523).
     Assertion(&'a str),
 }
 
-/// Why there is no token.
+/// Why Entra gave no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntraError {
-    /// There is no response.
-    Http(HttpError),
-    /// Entra refused, with the number of an `AADSTS` code where it told one.
-    Refused {
-        /// The number.
-        code: Option<u32>,
-        /// What it said; escaped and cut. Never with the secret or the assertion.
-        said: String,
-    },
-    /// The response has no token.
-    Nonsense,
-}
+pub(super) struct EntraError(OauthError);
 
-/// Asks for a token of an application for a resource, until there is one or the answer is final.
+/// Requests a token of an application for a resource.
 pub(super) fn token(
     client: &Client,
     url: &str,
@@ -55,90 +39,36 @@ pub(super) fn token(
     }
     let body = form(fields.iter().copied());
     let request = Request::new(Method::Post, url).and_then(|it| it.header("content-type", FORM));
-    let request = request.map_err(EntraError::Http)?.body(body.as_slice());
-    persist(deadline, || answer(client.send(&request, deadline).map_err(EntraError::Http)?, proof))
-}
-
-fn answer(response: Response, proof: &Proof<'_>) -> Result<Secret, EntraError> {
-    if matches!(response.status(), 400 | 401 | 403)
-        && let Some(refused) = refused(response.body(), proof)
-    {
-        return Err(refused);
-    }
-    let response = response.successful().map_err(EntraError::Http)?;
-    access_token(response.body()).ok_or(EntraError::Nonsense)
-}
-
-/// The token in a reply, which Entra, metadata services and the Azure CLI call alike.
-#[must_use]
-pub fn access_token(body: &[u8]) -> Option<Secret> {
-    let json = Json::parse(body)?;
-    let token = json.at(&["access_token"]).or_else(|| json.at(&["accessToken"]))?.secret()?;
-    (!token.expose().is_empty()).then_some(token)
-}
-
-/// What a refusal says of itself: the first sentence, unless it quotes what was sent.
-fn refused(body: &[u8], proof: &Proof<'_>) -> Option<EntraError> {
-    let json = Json::parse(body)?;
-    let error = json.at(&["error"])?.text()?;
-    let description = json.at(&["error_description"]).and_then(Json::text).unwrap_or_default();
-    let code = code_of(&description);
+    let request = request.map_err(|error| EntraError(OauthError::Http(error)))?.body(body.as_slice());
     let (Proof::Password(sent) | Proof::Assertion(sent)) = proof;
-    let sentence = description.split([';', '\r', '\n']).next().unwrap_or_default();
-    let sentence = sentence.split(" Trace ID").next().unwrap_or_default();
-    let is_safe = !sentence.is_empty() && !description.contains(*sent) && !error.contains(*sent);
-    let said = if is_safe { hint(sentence.trim().as_bytes()) } else { word(&error) };
-    Some(EntraError::Refused { code, said })
-}
-
-/// The number in `AADSTS7000215: Invalid client secret …`.
-fn code_of(description: &str) -> Option<u32> {
-    let rest = description.split_once("AADSTS")?.1;
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    rest.get(..digits)?.parse().ok()
-}
-
-fn word(error: &str) -> String {
-    let is_word = error.len() <= 64 && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if is_word { escaped(error) } else { "an unknown error".to_owned() }
-}
-
-impl Retryable for EntraError {
-    fn temporary(&self) -> Option<Temporary> {
-        match self {
-            Self::Http(error) => error.temporary(),
-            Self::Refused { .. } | Self::Nonsense => None,
-        }
-    }
+    oauth::token(client, &request, sent.as_bytes(), deadline).map_err(EntraError)
 }
 
 impl Cause for EntraError {
     fn kind(&self) -> Kind {
-        match self {
-            Self::Http(error) => error.kind(),
-            Self::Refused { .. } => Kind::Denied,
-            Self::Nonsense => Kind::Nonsense,
-        }
+        self.0.kind()
     }
 
     fn what(&self, place: &str) -> String {
-        match self {
-            Self::Http(error) => format!("sign-in at Azure by {place}: {error}"),
-            Self::Refused { said, .. } => format!("Microsoft Entra ID refuses {place}: {said}"),
-            Self::Nonsense => format!("sign-in at Azure by {place}: the response has no token"),
-        }
+        format!("Microsoft Entra ID: {}", self.0.what(place))
     }
 
     fn fix(&self) -> String {
-        match self {
-            Self::Http(HttpError { fault: HttpFault::Tls(TlsFault::UnknownIssuer), .. }) => {
+        match &self.0 {
+            OauthError::Http(HttpError { fault: HttpFault::Tls(TlsFault::UnknownIssuer), .. }) => {
                 "set SSL_CERT_FILE to the CA that signed the server's certificate".into()
             }
-            Self::Http(error) => error.fix(),
-            Self::Refused { code, .. } => refusal(*code).into(),
-            Self::Nonsense => "check AZURE_AUTHORITY_HOST, and what is between this machine and it".into(),
+            OauthError::Refused { said } => refusal(code(said)).into(),
+            other => other.fix(),
         }
     }
+}
+
+/// The number in `AADSTS7000215: Invalid client secret …`.
+fn code(said: &str) -> Option<u32> {
+    let rest = said.split_once("AADSTS")?.1;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    rest.get(..digits)?.parse().ok()
 }
 
 /// What to do about the usual codes. Source: "Microsoft Entra authentication and authorization error codes".
@@ -153,9 +83,9 @@ fn refusal(code: Option<u32>) -> &'static str {
         }
         Some(90_002 | 900_023) => "check AZURE_TENANT_ID: there is no such tenant in this cloud",
         Some(700_027) => {
-            "upload the certificate to the application, and check that the clock of this machine is right"
+            "upload the certificate to the application, and check that this machine's clock is right"
         }
-        Some(70_021 | 700_211 | 700_212 | 700_213 | 700_223 | 700_024) => {
+        Some(70_021 | 700_211 | 700_212 | 700_213 | 700_223 | 700_024 | 7_002_137 | 7_002_138) => {
             "add a federated credential to the application with the issuer, subject and audience of this token"
         }
         Some(500_011) => {
@@ -169,43 +99,13 @@ fn refusal(code: Option<u32>) -> &'static str {
 mod tests {
     use super::*;
 
-    fn told(body: &str, secret: &str) -> (Option<u32>, String) {
-        match refused(body.as_bytes(), &Proof::Password(secret)).unwrap() {
-            EntraError::Refused { code, said } => (code, said),
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
-    fn e18_a_refusal_shows_its_code_and_the_first_sentence() {
-        let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided. Ensure x. Trace ID: 1 Correlation ID: 2"}"#;
-        let (code, said) = told(body, "canary");
-        assert_eq!(code, Some(7_000_215));
-        assert_eq!(said, "AADSTS7000215: Invalid client secret provided. Ensure x.");
-        let long =
-            format!(r#"{{"error":"x","error_description":"AADSTS1: {}\u001b[31m"}}"#, "a".repeat(1_000));
-        let (code, said) = told(&long, "canary");
-        assert!(code == Some(1) && said.chars().count() < 250 && !said.contains('\u{1b}'), "{said}");
-    }
-
-    #[test]
-    fn e18_a_refusal_that_quotes_the_secret_is_not_shown() {
-        for body in [
-            r#"{"error":"invalid_client","error_description":"AADSTS1: canary is wrong"}"#,
-            r#"{"error":"invalid_client"}"#,
-        ] {
-            assert_eq!(told(body, "canary").1, "invalid_client", "{body}");
-        }
-        assert_eq!(told(r#"{"error":"canary is wrong"}"#, "canary").1, "an unknown error");
-        assert!(refused(b"<html>", &Proof::Password("x")).is_none());
-    }
-
-    #[test]
-    fn a_reply_without_a_token_is_no_token() {
-        assert!(access_token(br#"{"access_token":"t","expires_in":3599}"#).is_some());
-        assert!(access_token(br#"{"accessToken":"t"}"#).is_some());
-        for body in [r#"{"access_token":""}"#, r#"{"access_token":1}"#, "{}", "", "<html>"] {
-            assert!(access_token(body.as_bytes()).is_none(), "{body}");
+    fn e18_the_number_of_a_refusal_decides_what_to_do() {
+        let fix = |said: &str| EntraError(OauthError::Refused { said: said.to_owned() }).fix();
+        assert!(fix("AADSTS7000215: Invalid client secret.").contains("not its id"));
+        assert!(fix("AADSTS90002: Tenant 'x' not found.").contains("AZURE_TENANT_ID"));
+        for said in ["AADSTS: x", "invalid_client", "AADSTS99999999999999: x"] {
+            assert!(fix(said).contains("login.microsoftonline.com/error"), "{said}");
         }
     }
 }

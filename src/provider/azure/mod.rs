@@ -4,7 +4,7 @@ pub mod api;
 pub mod challenge;
 pub mod cloud;
 pub mod credentials;
-pub mod entra;
+mod entra;
 pub mod error;
 pub mod identity;
 mod store;

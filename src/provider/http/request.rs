@@ -109,6 +109,18 @@ impl Request {
         self
     }
 
+    /// Adds a header whose name comes from outside.
+    pub fn named_header(mut self, name: &str, value: &[u8]) -> Result<Self, HttpError> {
+        let refused =
+            || HttpError::new(self.address.shown(), HttpFault::Header { name: "of the credentials" });
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
+        let wiped = bytes::Bytes::from_owner(Zeroizing::new(value.to_vec()));
+        let mut value = HeaderValue::from_maybe_shared(wiped).map_err(|_| refused())?;
+        value.set_sensitive(true);
+        self.headers.append(key, value);
+        Ok(self)
+    }
+
     /// The value of the `Host` header: the host, with the port if the URL contains one.
     #[must_use]
     pub fn authority(&self) -> &str {

@@ -4,6 +4,7 @@
 
 mod aws;
 mod azure;
+mod gcp;
 
 use std::fmt;
 
@@ -85,6 +86,10 @@ pub enum NotAReference {
     AzureVersion,
     /// Neither the name of a vault in Azure, nor its host in a cloud of Azure.
     AzureVault,
+    /// A secret, a project or a location in Google cannot have this name.
+    GcpName,
+    /// What is behind `@` is no version of a secret in Google.
+    GcpVersion,
     /// A part of a query that would say where to ask.
     Query,
 }
@@ -103,6 +108,7 @@ impl Reference {
             let key = match source {
                 Source::Aws => aws::key(parts)?,
                 Source::Azure => azure::key(parts)?,
+                Source::Gcp => gcp::key(parts)?,
                 Source::Files if word == "file" => local(parts.below(MOUNTED))?,
                 source if source.is_remote() => numbered(parts)?,
                 _ => local(parts)?,
@@ -135,7 +141,10 @@ fn without_word(text: &str) -> Option<(Source, Result<Key, NotAReference>)> {
     if aws::is_arn(text) {
         return Some((Source::Aws, aws::arn(text)));
     }
-    azure::of_app_service(text).map(|inner| (Source::Azure, azure::app_service(inner)))
+    if let Some(inner) = azure::of_app_service(text) {
+        return Some((Source::Azure, azure::app_service(inner)));
+    }
+    gcp::of_berglas(text).map(|rest| (Source::Gcp, gcp::berglas(rest)))
 }
 
 /// A reference behind its provider's word, taken apart.
@@ -243,6 +252,12 @@ impl fmt::Display for NotAReference {
             Self::AzureVault => formatter.write_str(
                 "a vault is a name of 3 to 24 letters, digits and hyphens, or its host, such as app.vault.azure.net",
             ),
+            Self::GcpName => formatter.write_str(
+                "a secret in Google has a name of at most 255 letters, digits, _ and -, in a project such as my-project",
+            ),
+            Self::GcpVersion => formatter.write_str(
+                "a version of a secret in Google is a number, `latest`, or an alias that begins with a letter",
+            ),
             Self::Query => formatter.write_str(
                 "it says where to ask, or how: only versions may stand here, settings such as AWS_REGION say the rest",
             ),
@@ -258,6 +273,7 @@ fn parse_source(text: &str) -> Result<Source, NotAReference> {
         "azurekeyvault" => Source::Azure.word(),
         "bao" => Source::Vault.word(),
         "file" => Source::Files.word(),
+        "gcpsecrets" => Source::Gcp.word(),
         text => text,
     };
     match known().find(|source| source.word() == text) {

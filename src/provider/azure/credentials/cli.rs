@@ -1,9 +1,9 @@
 //! The Azure CLI, for development: a token of whoever is signed in there. Only where `AZURE_TOKEN_CREDENTIALS` names it.
 
 use super::error::IdentityError;
-use crate::provider::azure::entra::access_token;
 use crate::provider::bootstrap::Bootstrapped;
 use crate::provider::helper::{Helper, Variables};
+use crate::provider::oauth::access_token;
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 

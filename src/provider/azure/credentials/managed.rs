@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 
 use super::error::{IdentityError, MetadataFault};
 use crate::escape::escaped;
-use crate::provider::azure::entra::access_token;
 use crate::provider::azure::error::AzureError;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped};
 use crate::provider::http::{self, Client, HttpError, Method, Request, percent_encoded};
+use crate::provider::oauth::access_token;
 use crate::provider::retry::{Retryable, Temporary, persist};
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;

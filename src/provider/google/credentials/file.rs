@@ -1,0 +1,333 @@
+//! The JSON file that contains credentials. Sources: AIP-4110 to AIP-4117, and "Workload identity federation", Google Cloud
+//! documentation.
+
+use super::error::CredentialError;
+use super::member::{optional, secret, text};
+use super::source::Source;
+use crate::escape::escaped;
+use crate::provider::google::place::is_domain;
+use crate::provider::http::{Method, Request};
+use crate::provider::json::Json;
+use crate::provider::jwt::Signer;
+use crate::secret::Secret;
+
+/// Credentials.
+#[derive(Debug)]
+pub struct Credential {
+    /// What they are.
+    pub kind: Kind,
+    /// The project that they belong to.
+    pub project: Option<String>,
+    /// The domain of the APIs that they are for.
+    pub universe: String,
+}
+
+/// The kinds of credentials that `type` distinguishes.
+#[derive(Debug)]
+pub enum Kind {
+    /// The private key of a service account.
+    ServiceAccount(ServiceAccount),
+    /// A user who signed in by gcloud.
+    User(User),
+    /// A token of another identity provider.
+    External(External),
+    /// A service account, through other credentials.
+    Impersonated(Impersonated),
+}
+
+/// The private key of a service account.
+#[derive(Debug)]
+pub struct ServiceAccount {
+    /// Its email address.
+    pub email: String,
+    /// The id of the key.
+    pub key_id: String,
+    /// The key.
+    pub signer: Signer,
+}
+
+/// A user who signed in by gcloud.
+#[derive(Debug)]
+pub struct User {
+    /// The OAuth client, which is gcloud itself.
+    pub client_id: String,
+    /// Its password.
+    pub client_secret: Secret,
+    /// What the token is obtained with.
+    pub refresh_token: Secret,
+    /// Where the token is obtained.
+    pub token_url: String,
+}
+
+/// A token of another identity provider, which Google's Security Token Service exchanges.
+#[derive(Debug)]
+pub struct External {
+    /// The workload identity pool and its provider.
+    pub audience: String,
+    /// The type of the token.
+    pub subject_token_type: String,
+    /// The address of the Security Token Service.
+    pub token_url: String,
+    /// Where the token comes from.
+    pub source: Source,
+    /// The service account to impersonate then, if any: the address that gives its tokens.
+    pub impersonation_url: Option<String>,
+}
+
+/// A service account, through other credentials.
+#[derive(Debug)]
+pub struct Impersonated {
+    /// The address that gives its tokens.
+    pub url: String,
+    /// The service accounts in between.
+    pub delegates: Vec<String>,
+    /// The other credentials.
+    pub source: Box<Credential>,
+}
+
+impl Credential {
+    /// Parses a file. `universe` is the configured one.
+    pub fn parse(file: &[u8], universe: Option<&str>) -> Result<Self, CredentialError> {
+        let json =
+            Json::parse(file).filter(|json| json.members().is_some()).ok_or(CredentialError::NotJson)?;
+        Self::of(json, universe, true)
+    }
+
+    fn of(json: Json<'_>, universe: Option<&str>, may_impersonate: bool) -> Result<Self, CredentialError> {
+        let own = optional(json, "universe_domain");
+        let universe = match (universe, own) {
+            (Some(one), Some(other)) if one != other => return Err(CredentialError::OtherUniverse),
+            (Some(universe), _) => universe.to_owned(),
+            (None, own) => own.unwrap_or_else(|| "googleapis.com".to_owned()),
+        };
+        if !is_domain(&universe) {
+            return Err(CredentialError::Member("universe_domain"));
+        }
+        let kind = match text(json, "type")?.as_str() {
+            "service_account" => Kind::ServiceAccount(service_account(json)?),
+            "authorized_user" => Kind::User(user(json, &universe)?),
+            "external_account" => Kind::External(external(json, &universe)?),
+            "impersonated_service_account" if may_impersonate => {
+                Kind::Impersonated(impersonated(json, &universe)?)
+            }
+            other => return Err(CredentialError::Type { name: escaped(other) }),
+        };
+        Ok(Self { kind, project: optional(json, "project_id"), universe })
+    }
+
+    /// A description for the log.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.kind {
+            Kind::ServiceAccount(account) => format!("the key of {}", escaped(&account.email)),
+            Kind::User(_) => "the user of gcloud".to_owned(),
+            Kind::External(external) => match &external.impersonation_url {
+                Some(url) => format!("{} as {}", external.source.label(), escaped(email_of(url))),
+                None => external.source.label(),
+            },
+            Kind::Impersonated(impersonated) => {
+                format!("{} as {}", impersonated.source.label(), escaped(email_of(&impersonated.url)))
+            }
+        }
+    }
+
+    /// The email address of the service account that reads the secrets, if it is known.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::ServiceAccount(account) => Some(&account.email),
+            Kind::User(_) => None,
+            Kind::External(external) => external.impersonation_url.as_deref().map(email_of),
+            Kind::Impersonated(impersonated) => Some(email_of(&impersonated.url)),
+        }
+    }
+}
+
+fn service_account(json: Json<'_>) -> Result<ServiceAccount, CredentialError> {
+    let key = secret(json, "private_key")?;
+    let email = text(json, "client_email")?;
+    if !is_email(&email) {
+        return Err(CredentialError::Member("client_email"));
+    }
+    Ok(ServiceAccount {
+        email,
+        key_id: text(json, "private_key_id")?,
+        signer: Signer::from_pem(key.expose()).map_err(|_| CredentialError::Member("private_key"))?,
+    })
+}
+
+fn user(json: Json<'_>, universe: &str) -> Result<User, CredentialError> {
+    let token_url = optional(json, "token_uri").unwrap_or_else(|| format!("https://oauth2.{universe}/token"));
+    Ok(User {
+        client_id: text(json, "client_id")?,
+        client_secret: secret(json, "client_secret")?,
+        refresh_token: secret(json, "refresh_token")?,
+        token_url: of_google(token_url, "token_uri", universe)?,
+    })
+}
+
+fn external(json: Json<'_>, universe: &str) -> Result<External, CredentialError> {
+    let impersonation_url = optional(json, "service_account_impersonation_url");
+    let impersonation_url = impersonation_url.map(|url| impersonation(url, universe)).transpose()?;
+    let source = json.at(&["credential_source"]).ok_or(CredentialError::Member("credential_source"))?;
+    Ok(External {
+        audience: text(json, "audience")?,
+        subject_token_type: text(json, "subject_token_type")?,
+        token_url: of_google(text(json, "token_url")?, "token_url", universe)?,
+        source: Source::parse(source)?,
+        impersonation_url,
+    })
+}
+
+fn impersonated(json: Json<'_>, universe: &str) -> Result<Impersonated, CredentialError> {
+    let source = json.at(&["source_credentials"]).ok_or(CredentialError::Member("source_credentials"))?;
+    let delegates = match json.at(&["delegates"]).filter(|it| !it.is_null()) {
+        None => Vec::new(),
+        Some(list) => {
+            let names = list.elements().unwrap_or_default().into_iter().map(Json::text);
+            names.collect::<Option<_>>().ok_or(CredentialError::Member("delegates"))?
+        }
+    };
+    Ok(Impersonated {
+        url: impersonation(text(json, "service_account_impersonation_url")?, universe)?,
+        delegates,
+        source: Box::new(Credential::of(source, Some(universe), false)?),
+    })
+}
+
+/// `https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/EMAIL:generateAccessToken`
+fn impersonation(url: String, universe: &str) -> Result<String, CredentialError> {
+    const NAME: &str = "service_account_impersonation_url";
+    let url = of_google(url, NAME, universe)?;
+    let is_legal = is_email(email_of(&url)) && url.ends_with(":generateAccessToken");
+    if is_legal { Ok(url) } else { Err(CredentialError::Member(NAME)) }
+}
+
+fn email_of(url: &str) -> &str {
+    let end = url.rsplit('/').next().unwrap_or_default();
+    end.strip_suffix(":generateAccessToken").unwrap_or(end)
+}
+
+fn is_email(text: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"@.-_".contains(&byte);
+    (3..=320).contains(&text.len()) && text.bytes().all(is_legal) && text.contains('@')
+}
+
+/// An address within the universe: what is sent there signs cryokey in.
+fn of_google(url: String, member: &'static str, universe: &str) -> Result<String, CredentialError> {
+    let request = Request::new(Method::Post, &url).map_err(|_| CredentialError::Host { member })?;
+    let is_within = request
+        .authority()
+        .to_ascii_lowercase()
+        .strip_suffix(universe)
+        .is_some_and(|rest| rest.ends_with('.'));
+    if is_within && url.starts_with("https://") { Ok(url) } else { Err(CredentialError::Host { member }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEM: &str = include_str!("../../../../tests/data/id_rsa.pkcs1");
+
+    fn key() -> serde_json::Value {
+        serde_json::json!({
+            "type": "service_account", "client_email": "app@p.iam.gserviceaccount.com", "private_key_id": "k",
+            "private_key": PEM, "project_id": "p",
+        })
+    }
+
+    fn federated() -> serde_json::Value {
+        serde_json::json!({
+            "type": "external_account", "audience": "//iam.googleapis.com/x",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": "https://sts.googleapis.com/v1/token",
+            "credential_source": {"file": "/token"},
+        })
+    }
+
+    fn parse(json: &serde_json::Value) -> Result<Credential, CredentialError> {
+        Credential::parse(json.to_string().as_bytes(), None)
+    }
+
+    fn with(mut json: serde_json::Value, name: &str, value: &str) -> Result<Credential, CredentialError> {
+        json[name] = value.into();
+        parse(&json)
+    }
+
+    #[test]
+    fn a_key_file_names_the_account_and_its_project() {
+        let credential = parse(&key()).unwrap();
+        assert_eq!(credential.label(), "the key of app@p.iam.gserviceaccount.com");
+        assert_eq!(
+            (credential.project.as_deref(), credential.universe.as_str()),
+            (Some("p"), "googleapis.com")
+        );
+        assert!(!format!("{credential:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn a_file_without_a_member_or_with_an_odd_one_is_refused() {
+        for name in ["type", "client_email", "private_key_id", "private_key"] {
+            let mut json = key();
+            json.as_object_mut().unwrap().remove(name);
+            assert_eq!(parse(&json).unwrap_err(), CredentialError::Member(name));
+        }
+        assert_eq!(with(key(), "private_key", "canary").unwrap_err(), CredentialError::Member("private_key"));
+        assert_eq!(
+            with(key(), "client_email", "a/b@c").unwrap_err(),
+            CredentialError::Member("client_email")
+        );
+        let unknown = with(key(), "type", "gdch_service_account").unwrap_err();
+        assert!(matches!(unknown, CredentialError::Type { .. }));
+        for text in ["", "[]", "canary", "{"] {
+            assert_eq!(Credential::parse(text.as_bytes(), None).unwrap_err(), CredentialError::NotJson);
+        }
+    }
+
+    #[test]
+    fn b10_what_signs_in_is_sent_to_google_only() {
+        for url in [
+            "https://sts.googleapis.com.evil.example/v1/token",
+            "https://evil.example/v1/token",
+            "https://sts.googleapis.com@evil.example/v1/token",
+            "http://sts.googleapis.com/v1/token",
+            "https://evilgoogleapis.com/token",
+            "canary",
+        ] {
+            let error = with(federated(), "token_url", url).unwrap_err();
+            assert_eq!(error, CredentialError::Host { member: "token_url" }, "{url}");
+        }
+        let evil = "https://evil.example/v1/projects/-/serviceAccounts/a@b:generateAccessToken";
+        assert!(with(federated(), "service_account_impersonation_url", evil).is_err());
+        let other = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/a@b:signBlob";
+        assert!(with(federated(), "service_account_impersonation_url", other).is_err());
+    }
+
+    #[test]
+    fn impersonation_has_other_credentials_behind_it_but_no_second_impersonation() {
+        let url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/app@p.iam:generateAccessToken";
+        let around = |source: serde_json::Value| {
+            serde_json::json!({
+                "type": "impersonated_service_account", "service_account_impersonation_url": url,
+                "source_credentials": source,
+            })
+        };
+        let credential = parse(&around(key())).unwrap();
+        assert_eq!(credential.email(), Some("app@p.iam"));
+        assert_eq!(credential.label(), "the key of app@p.iam.gserviceaccount.com as app@p.iam");
+        assert!(parse(&around(around(key()))).is_err());
+    }
+
+    #[test]
+    fn the_universe_is_the_configured_one_and_the_file_may_not_differ() {
+        let file = key().to_string();
+        let of = |universe| Credential::parse(file.as_bytes(), Some(universe));
+        assert_eq!(of("example.goog").unwrap().universe, "example.goog");
+        let mut json = key();
+        json["universe_domain"] = "googleapis.com".into();
+        let other = Credential::parse(json.to_string().as_bytes(), Some("example.goog"));
+        assert_eq!(other.unwrap_err(), CredentialError::OtherUniverse);
+        assert!(with(key(), "universe_domain", "a/b").is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! The metadata service, which gives the token of the machine's or pod's service account. Source: "Authenticate
+//! applications with metadata server", Google Cloud documentation.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::error::{CredentialError, MetadataFault};
+use super::means::SCOPE;
+use crate::escape::escaped;
+use crate::provider::google::error::GoogleError;
+use crate::provider::http::{self, Client, HttpFault, Method, Request, Waiting, percent_encoded};
+use crate::provider::oauth::access_token;
+use crate::provider::retry::{Retryable, Temporary, persist};
+use crate::provider::{Deadline, ProviderError};
+use crate::secret::Secret;
+
+/// The fixed address, which needs no DNS.
+const HOST: &str = "169.254.169.254";
+
+/// Elsewhere than at Google, nothing answers.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// In GKE the service of a pod may start seconds after the pod.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The metadata service.
+#[derive(Debug)]
+pub struct Metadata {
+    host: String,
+}
+
+impl Metadata {
+    pub(super) fn new(host: Option<&str>) -> Self {
+        Self { host: host.unwrap_or(HOST).to_owned() }
+    }
+
+    pub(super) fn label(&self) -> String {
+        let host = escaped(&self.host);
+        format!(
+            "the service account of this machine, from http://{host}, since no other credentials are configured"
+        )
+    }
+
+    pub(super) fn token(
+        &self,
+        settings: &http::Settings,
+        deadline: Deadline,
+    ) -> Result<Secret, ProviderError> {
+        let failed = |fault| CredentialError::Metadata(fault).at(self.label());
+        let client =
+            Client::new(settings.nearby(LIMIT)).map_err(|error| GoogleError::Tls(error).at("Google"))?;
+        let path = "computeMetadata/v1/instance/service-accounts/default/token";
+        let url = format!("http://{}/{path}?scopes={}", self.host, percent_encoded(SCOPE));
+        let request = Request::new(Method::Get, &url)
+            .and_then(|it| it.for_metadata().header("metadata-flavor", "Google"));
+        let request = request.map_err(|error| failed(MetadataFault::Http(error)))?;
+        let patience = Deadline::after(deadline.remaining().min(PATIENCE));
+        let body = persist(patience, || attempt(&client, &request, patience))
+            .map_err(|error| error.at(self.label()))?;
+        access_token(&body).ok_or_else(|| failed(MetadataFault::Nonsense))
+    }
+}
+
+fn attempt(
+    client: &Client,
+    request: &Request,
+    deadline: Deadline,
+) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    let response = client.send(request, deadline).map_err(|error| {
+        let is_elsewhere = error.fault == HttpFault::Timeout(Waiting::Connect);
+        let fault = if is_elsewhere { MetadataFault::NotThere } else { MetadataFault::Http };
+        CredentialError::Metadata(fault(error))
+    })?;
+    let fault = match response.status() {
+        404 => MetadataFault::NoAccount,
+        _ => match response.successful() {
+            // Only the real service answers with its own name: anything else could be a stranger on this address.
+            Ok(response) if response.header("metadata-flavor") != Some("Google") => MetadataFault::Flavor,
+            Ok(response) => return Ok(response.into_body()),
+            Err(error) => MetadataFault::Http(error),
+        },
+    };
+    Err(CredentialError::Metadata(fault))
+}
+
+impl Retryable for CredentialError {
+    fn temporary(&self) -> Option<Temporary> {
+        match self {
+            Self::Metadata(MetadataFault::Http(error)) => error.temporary(),
+            _ => None,
+        }
+    }
+}

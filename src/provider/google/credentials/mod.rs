@@ -1,0 +1,171 @@
+//! The credentials for Google: a file, or the metadata service. Source: "How Application Default Credentials works",
+//! Google Cloud documentation.
+
+mod error;
+mod exchange;
+pub mod file;
+mod means;
+mod member;
+mod metadata;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use self::error::CredentialError;
+use self::file::{Credential, Kind};
+use self::means::Means;
+use self::metadata::Metadata;
+use crate::escape::escaped_path;
+use crate::provider::aws;
+use crate::provider::bootstrap::Bootstrap;
+use crate::provider::http::{self, Client};
+use crate::provider::{Deadline, ProviderError};
+use crate::secret::Secret;
+use crate::system::read;
+
+/// The bootstrap value that contains the credentials.
+pub const NAME: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+
+/// The settings of the sign-in.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// A file with credentials, named by a variable.
+    pub file: Option<PathBuf>,
+    /// The directory of gcloud's configuration, usually `~/.config/gcloud`.
+    pub gcloud: Option<PathBuf>,
+    /// The host of the metadata service, in place of 169.254.169.254.
+    pub metadata_host: Option<String>,
+    /// The configured universe.
+    pub universe: Option<String>,
+}
+
+/// A way to sign in.
+#[derive(Debug)]
+pub enum Method {
+    /// Credentials from a file. The AWS identity is for credentials that are obtained from AWS.
+    File {
+        /// The credentials.
+        credential: Box<Credential>,
+        /// The file.
+        path: PathBuf,
+        /// What the credentials are obtained from, if that is AWS.
+        aws: Option<Box<aws::identity::Identity>>,
+    },
+    /// The service account of the machine or pod.
+    Metadata(Metadata),
+}
+
+impl Method {
+    /// A description for the log, such as `the key of app@p.iam.gserviceaccount.com in /run/secrets/…`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::File { credential, path, .. } => {
+                format!("{} in {}", credential.label(), escaped_path(path))
+            }
+            Self::Metadata(metadata) => metadata.label(),
+        }
+    }
+
+    /// The email address of the service account, if the credentials contain it.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        match self {
+            Self::File { credential, .. } => credential.email(),
+            Self::Metadata(_) => None,
+        }
+    }
+
+    /// The project of the service account, if the credentials contain it.
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        match self {
+            Self::File { credential, .. } => credential.project.as_deref(),
+            Self::Metadata(_) => None,
+        }
+    }
+
+    /// The universe that the credentials are for, if they say.
+    #[must_use]
+    pub fn universe(&self) -> Option<&str> {
+        match self {
+            Self::File { credential, .. } => Some(&credential.universe),
+            Self::Metadata(_) => None,
+        }
+    }
+
+    /// Obtains a token for Google's APIs.
+    pub fn token(
+        &self,
+        client: &Client,
+        http: &http::Settings,
+        deadline: Deadline,
+    ) -> Result<Secret, ProviderError> {
+        match self {
+            Self::File { credential, aws, .. } => {
+                let means = Means { client, http, aws: aws.as_deref(), deadline };
+                exchange::token(credential, &self.label(), &means)
+            }
+            Self::Metadata(metadata) => metadata.token(http, deadline),
+        }
+    }
+}
+
+/// Chooses without network access: the file in the secrets directory, the file that the variable names, gcloud's own
+/// file, and last the metadata service. A file that is present but unusable is an error: another identity would not be
+/// the intended one. `aws` is asked for an identity only if the credentials are obtained from AWS.
+pub fn choose(
+    settings: &Settings,
+    bootstrap: &Bootstrap<'_>,
+    aws: impl FnOnce() -> Result<aws::identity::Identity, ProviderError>,
+) -> Result<Method, ProviderError> {
+    let Some((path, json)) = document(settings, bootstrap)? else {
+        return Ok(Method::Metadata(Metadata::new(settings.metadata_host.as_deref())));
+    };
+    let universe = settings.universe.as_deref();
+    let credential =
+        Credential::parse(json.expose(), universe).map_err(|error| error.at(escaped_path(&path)))?;
+    let aws = if credential.is_of_aws() { Some(Box::new(aws()?)) } else { None };
+    Ok(Method::File { credential: Box::new(credential), path, aws })
+}
+
+/// The first of the files that exists, and its content.
+fn document(
+    settings: &Settings,
+    bootstrap: &Bootstrap<'_>,
+) -> Result<Option<(PathBuf, Secret)>, ProviderError> {
+    if let Some(found) = bootstrap.document(NAME)? {
+        return Ok(Some(found));
+    }
+    if let Some(path) = &settings.file {
+        if path.as_os_str().as_encoded_bytes().starts_with(b"{") {
+            return Err(CredentialError::NotAPath.at(NAME));
+        }
+        return read_file(path).map(|content| Some((path.clone(), content)));
+    }
+    let Some(path) = settings.gcloud.as_ref().map(|it| it.join("application_default_credentials.json"))
+    else {
+        return Ok(None);
+    };
+    if rustix::fs::stat(&path).is_err() {
+        return Ok(None);
+    }
+    read_file(&path).map(|content| Some((path, content)))
+}
+
+fn read_file(path: &Path) -> Result<Secret, ProviderError> {
+    read::read_path(path).map(|(bytes, _)| Secret::new(bytes)).map_err(|error| {
+        let stat = rustix::fs::stat(path).ok();
+        crate::provider::files::error::FileError::from((error, stat.as_ref())).at(escaped_path(path))
+    })
+}
+
+impl Credential {
+    fn is_of_aws(&self) -> bool {
+        match &self.kind {
+            Kind::External(external) => external.source.is_aws(),
+            Kind::Impersonated(impersonated) => impersonated.source.is_of_aws(),
+            Kind::ServiceAccount(_) | Kind::User(_) => false,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The identity that cryokey has at Google.
+
+use super::credentials::Method;
+use super::error::GoogleError;
+use crate::provider::http::{self, Client};
+use crate::provider::{Deadline, ProviderError};
+use crate::secret::Secret;
+
+/// The universe, the way to it, and the credentials for it.
+#[derive(Debug)]
+pub struct Identity {
+    /// The domain of the API's hosts, usually `googleapis.com`.
+    pub universe: String,
+    /// The settings of the HTTP client.
+    pub http: http::Settings,
+    /// The credentials, or why there are none.
+    pub method: Result<Method, ProviderError>,
+}
+
+impl Identity {
+    /// Builds a client for the hosts of the universe.
+    pub fn client(&self) -> Result<Client, ProviderError> {
+        let settings = http::Settings { absolute_domains: vec![self.universe.clone()], ..self.http.clone() };
+        Client::new(settings).map_err(|error| GoogleError::Tls(error).at("Google"))
+    }
+
+    /// Obtains a token for Secret Manager.
+    pub fn token(&self, client: &Client, deadline: Deadline) -> Result<Secret, ProviderError> {
+        let method = self.method.as_ref().map_err(Clone::clone)?;
+        method.token(client, &self.http, deadline)
+    }
+
+    /// The email address of the service account, if the credentials contain it.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.method.as_ref().ok().and_then(Method::email)
+    }
+
+    /// A description of the credentials for reports.
+    #[must_use]
+    pub fn label(&self) -> Option<String> {
+        self.method.as_ref().ok().map(Method::label)
+    }
+}
