@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -184,4 +185,17 @@ fn check_sees_what_stands_in_the_way_of_a_key() {
     fs::create_dir(&closed).unwrap();
     chmod(&closed, 0o555);
     test.variable("HOME", &closed).command(["check"]).says("cannot be placed").says("closed/.ssh");
+}
+
+#[test]
+fn an_ssh_directory_that_is_a_fifo_a_file_or_a_link_to_nothing_is_refused_also_by_check() {
+    for made_by in ["mkfifo", "touch", "ln -s nothing"] {
+        let test = staging(ED25519);
+        let script = format!("{made_by} {}", test.at("home/.ssh").display());
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        let outcome = test.command(["check"]);
+        assert_eq!(outcome.code, 73, "{made_by}: {}", outcome.stderr);
+        outcome.says("SSH_KEY cannot be placed as");
+        test.start().refused(73, "deliver", "SSH_KEY", "cannot-create");
+    }
 }
