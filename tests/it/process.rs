@@ -386,6 +386,17 @@ fn g15_a_log_pipe_without_a_reader_stops_nothing_and_the_app_dies_of_it_as_it_al
 }
 
 #[test]
+fn g15_a_log_that_cannot_be_written_kills_neither_a_refusal_nor_the_last_message() {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    drop(reader);
+    assert_eq!(Test::profile().stderr(writer).run(["/nonexistent"]).code, 127);
+    let to_limited_file = "ulimit -f 0; exec \"$@\" 2>\"$HOME/log\"";
+    assert_eq!(Test::new().through_shell(to_limited_file).start().code, 66);
+    assert_eq!(Test::profile().through_shell(to_limited_file).run(["/nonexistent"]).code, 127);
+    Test::profile().through_shell(to_limited_file).start().app();
+}
+
+#[test]
 fn a_reader_that_is_slow_gets_every_line_whole() {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
     let names: Vec<String> = (0..2_000).map(|number| format!("S{number:04}")).collect();
