@@ -193,6 +193,22 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_was_never_signed_is_removed_once_it_is_too_old_to_be_signed() {
+        let survives_unsigned = |age| {
+            let (run_dir, directory) = directory("");
+            fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+            fs::remove_file(directory.join(OWNER)).unwrap();
+            let made = fs::File::open(&directory).unwrap();
+            made.set_modified(SystemTime::now() - age).unwrap();
+            remove_in(run_dir.path());
+            directory.exists()
+        };
+        assert!(survives_unsigned(Duration::ZERO));
+        assert!(survives_unsigned(SIGNING / 2));
+        assert!(!survives_unsigned(SIGNING * 2));
+    }
+
+    #[test]
     fn a_link_and_its_target_are_left_alone() {
         let (_elsewhere, target) = directory(&gone());
         let run_dir = tempfile::tempdir().unwrap();
@@ -200,6 +216,18 @@ mod tests {
         remove_in(run_dir.path());
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o500);
         assert!(target.join(OWNER).exists());
+    }
+
+    #[test]
+    fn a_signature_that_is_a_link_does_not_count() {
+        let (run_dir, directory) = directory("");
+        let elsewhere = tempfile::NamedTempFile::new().unwrap();
+        fs::write(elsewhere.path(), gone()).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::remove_file(directory.join(OWNER)).unwrap();
+        symlink(elsewhere.path(), directory.join(OWNER)).unwrap();
+        remove_in(run_dir.path());
+        assert!(directory.exists());
     }
 
     #[test]

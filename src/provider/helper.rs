@@ -294,6 +294,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn output_that_trickles_does_not_move_the_deadline() {
+        let started = Instant::now();
+        let text = "for byte in $(seq 30); do sleep 0.2; printf x; done";
+        assert_eq!(error(text, Deadline::after(Duration::from_secs(1))), HelperError::TimedOut);
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
     /// Whether the process no longer exists, or is a zombie that its new parent has not reaped yet.
     fn is_gone(pid: &str) -> bool {
         let path = format!("/proc/{pid}/stat");

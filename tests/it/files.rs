@@ -1,13 +1,16 @@
 //! Secret files: what is followed, what is refused, and that nothing hangs.
 
-use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{chown, symlink};
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use std::{fs, thread};
 
-use crate::support::{NOBODY, Need, REQUIRED, Test, bytes, canary, chmod, is_root, linked_to, require};
+use crate::support::{
+    NOBODY, Need, Outcome, REQUIRED, Test, bytes, canary, chmod, is_root, linked_to, require,
+};
 
 /// At once, on a machine that has other things to do.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -78,6 +81,38 @@ fn c04_a_fifo_without_a_writer_is_refused_at_once() {
     let outcome = made_by("mkfifo", &[]).start();
     outcome.refused(65, "resolve", "TOKEN", "invalid").says("is a FIFO");
     assert!(outcome.took < AT_ONCE, "{:?}", outcome.took);
+}
+
+#[test]
+fn c04_a_fifo_whose_writer_sends_a_byte_each_200_ms_is_refused_at_once_wherever_a_file_is_read() {
+    let test = Test::with(REQUIRED);
+    let path = test.at("fifo");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    trickle(path.clone());
+    let refused = |outcome: Outcome, code| {
+        assert_eq!(outcome.code, code, "{}", outcome.stderr);
+        outcome.says("is a FIFO");
+        assert!(outcome.took < AT_ONCE, "{:?}", outcome.took);
+    };
+    let fifo = path.to_str().unwrap();
+    let init = |option: &str| Test::new().command(["init", option, fifo]);
+    refused(Test::with(REQUIRED).variable("TOKEN_FILE", fifo).start(), 65);
+    refused(Test::with(REQUIRED).variable("CRYOKEY_MANIFEST", fifo).start(), 78);
+    refused(init("--compose"), 78);
+    refused(init("--env-example"), 78);
+    fs::hard_link(&path, test.secret_path("TOKEN")).unwrap();
+    refused(test.start(), 65);
+}
+
+/// Keeps a FIFO open for ten seconds, and writes a byte to it each 200 ms.
+fn trickle(fifo: PathBuf) {
+    thread::spawn(move || {
+        let mut fifo = fs::File::options().read(true).write(true).open(fifo).unwrap();
+        for _ in 0..50 {
+            fifo.write_all(b"x").unwrap();
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
 }
 
 #[test]

@@ -60,6 +60,16 @@ fn everything_else_is_the_same_byte_for_byte() {
 }
 
 #[test]
+fn a_plain_variable_that_is_a_secret_keeps_its_bytes_and_its_place() {
+    let test = Test::with("[secret.TOKEN]\n").variable("STRICT_SECRET_MODE", "false");
+    let test = test.variable("TOKEN", canary() + "\n").variable("AFTER", "x");
+    let direct = test.directly(crate::support::SHOW);
+    let kept = direct.split(|byte| *byte == 0).filter(|entry| !entry.starts_with(b"CRYOKEY_"));
+    let kept: Vec<Vec<u8>> = kept.filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect();
+    assert_eq!(test.start().app().entries, kept);
+}
+
+#[test]
 fn strings_that_are_no_variables_and_names_given_twice_pass_too() {
     if !require(Need::Python) {
         return;

@@ -282,6 +282,29 @@ fn g15_a_full_log_pipe_does_not_hold_up_a_refusal() {
     assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
 }
 
+#[test]
+fn g15_a_log_pipe_that_is_read_byte_by_byte_does_not_hold_up_the_app_or_a_refusal() {
+    for (test, code) in [(Test::profile(), 0), (Test::new(), 66)] {
+        let (reader, writer) = full_pipe();
+        let reader = trickling(reader);
+        let outcome = test.stderr(writer).start();
+        assert_eq!(outcome.code, code);
+        assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+        assert!(!reader.is_finished(), "it reads all the time");
+    }
+}
+
+/// Reads a byte each 200 ms, until the other end is closed or ten seconds have passed.
+fn trickling(pipe: OwnedFd) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut pipe = fs::File::from(pipe);
+        for _ in 0..50 {
+            pipe.read_exact(&mut [0]).unwrap();
+            thread::sleep(Duration::from_millis(200));
+        }
+    })
+}
+
 /// A terminal that nobody reads, with its other end.
 fn terminal() -> (OwnedFd, OwnedFd) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -360,6 +383,17 @@ fn g15_a_log_pipe_without_a_reader_stops_nothing_and_the_app_dies_of_it_as_it_al
     assert_eq!(test.shell("printf x >&2; echo alive").code, 141);
     let outcome = Test::new().stderr(writer).start();
     assert_eq!(outcome.code, 66);
+}
+
+#[test]
+fn g15_a_log_that_cannot_be_written_kills_neither_a_refusal_nor_the_last_message() {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    drop(reader);
+    assert_eq!(Test::profile().stderr(writer).run(["/nonexistent"]).code, 127);
+    let to_limited_file = "ulimit -f 0; exec \"$@\" 2>\"$HOME/log\"";
+    assert_eq!(Test::new().through_shell(to_limited_file).start().code, 66);
+    assert_eq!(Test::profile().through_shell(to_limited_file).run(["/nonexistent"]).code, 127);
+    Test::profile().through_shell(to_limited_file).start().app();
 }
 
 #[test]

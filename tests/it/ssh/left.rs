@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use super::{ECDSA, ED25519, key_path, placed, staging};
+use super::{ECDSA, ED25519, MANIFEST, key_path, placed, staging};
 use crate::support::{Need, Test, chmod, mode, require};
 
 /// The same sandbox with production selected instead of staging.
@@ -132,6 +133,14 @@ fn a_directory_that_ssh_is_a_link_to_keeps_its_mode() {
 }
 
 #[test]
+fn a_directory_that_ssh_is_a_link_to_is_no_warning_if_others_are_kept_out() {
+    let test = staging(ED25519).file("home/elsewhere/other", "", 0o644);
+    chmod(&test.at("home/elsewhere"), 0o700);
+    symlink("elsewhere", test.at("home/.ssh")).unwrap();
+    test.start().does_not_say("is a link").app();
+}
+
+#[test]
 fn two_keys_for_one_path_are_refused_by_both_names() {
     let two = "[secret.DEPLOY_KEY]\ndeliver = \"ssh\"\n[secret.BACKUP_KEY]\ndeliver = \"ssh\"\n";
     let test = Test::with(two).secret("DEPLOY_KEY", ED25519).secret("BACKUP_KEY", ED25519);
@@ -184,4 +193,51 @@ fn check_sees_what_stands_in_the_way_of_a_key() {
     fs::create_dir(&closed).unwrap();
     chmod(&closed, 0o555);
     test.variable("HOME", &closed).command(["check"]).says("cannot be placed").says("closed/.ssh");
+}
+
+#[test]
+fn an_ssh_directory_that_is_a_fifo_a_file_or_a_link_to_nothing_is_refused_also_by_check() {
+    for made_by in ["mkfifo", "touch", "ln -s nothing"] {
+        let test = staging(ED25519);
+        let script = format!("{made_by} {}", test.at("home/.ssh").display());
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        let outcome = test.command(["check"]);
+        assert_eq!(outcome.code, 73, "{made_by}: {}", outcome.stderr);
+        outcome.says("SSH_KEY cannot be placed as");
+        test.start().refused(73, "deliver", "SSH_KEY", "cannot-create");
+    }
+}
+
+#[test]
+fn c20_an_own_key_is_replaced_also_where_the_file_system_cannot_exchange_two_files() {
+    if !require(Need::Strace) {
+        return;
+    }
+    for error in ["EINVAL", "ENOSYS"] {
+        let test = staging(ED25519);
+        let path = test.at("home/deploy");
+        let test = test.manifest(&format!("version = 1\n{MANIFEST}path = \"{}\"\n", path.display()));
+        test.start().app();
+        let inject = format!("inject=renameat2:error={error}");
+        let test = test.secret("STAGING_SSH_KEY", ECDSA);
+        let test = test.traced(["-e", "trace=renameat2", "-e", &inject]);
+        test.start().app();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), (ECDSA, 0o600), "{error}");
+        let left = fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert_eq!(left, 4, "two halves and their notes");
+    }
+}
+
+#[test]
+fn a_key_that_is_in_its_place_needs_no_directory_that_can_be_written() {
+    let test = staging(ED25519).by_nobody();
+    let keys = test.at("work/keys");
+    fs::create_dir(&keys).unwrap();
+    chmod(&keys, 0o777);
+    let text = format!("version = 1\n{MANIFEST}path = \"{}\"\n", keys.join("deploy").display());
+    let test = test.manifest(&text);
+    test.start().app();
+    chmod(&keys, 0o555);
+    assert_eq!(test.command(["check"]).code, 0);
+    test.start().app();
 }
