@@ -3,10 +3,9 @@
 use std::cell::Cell;
 use std::fmt::Display;
 use std::io::IsTerminal as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::environ::{Environ, variable};
@@ -23,7 +22,7 @@ const LONGEST_MESSAGE: usize = 1_500;
 const LONGEST_FIX: usize = 600;
 const MOST_NAMES: usize = 20;
 
-/// How long to wait for a full pipe before the line is dropped.
+/// How long all lines together may wait for a reader; after that, a line that has no room is dropped.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -50,8 +49,8 @@ impl Level {
 pub struct Logger {
     level: Level,
     is_json: bool,
-    /// Set once a line was dropped; later lines do not wait.
-    is_stuck: Cell<bool>,
+    /// How long lines have waited for a reader.
+    waited: Cell<Duration>,
     /// Set if a report on the same terminal shows the problems of a failure, so that they are not repeated.
     is_reported: Cell<bool>,
 }
@@ -81,7 +80,7 @@ impl Logger {
         let logger = Self {
             level: level.unwrap_or(Level::Info),
             is_json: format.unwrap_or(false),
-            is_stuck: Cell::new(false),
+            waited: Cell::new(Duration::ZERO),
             is_reported: Cell::new(false),
         };
         (logger, problems)
@@ -156,11 +155,11 @@ impl Logger {
         text
     }
 
-    /// After a line that nobody read in time, the others do not wait.
+    /// A log that cannot be written is no reason to stop: the app matters more.
     fn send(&self, bytes: &[u8]) {
-        let patience = if self.is_stuck.get() { Duration::ZERO } else { PATIENCE };
-        let sent = output::write_all(rustix::stdio::stderr(), bytes, patience);
-        self.is_stuck.set(sent == Err(Errno::TIMEDOUT));
+        let (start, waited) = (Instant::now(), self.waited.get());
+        let _ = output::write_all(rustix::stdio::stderr(), bytes, PATIENCE.saturating_sub(waited));
+        self.waited.set(waited.saturating_add(start.elapsed()));
     }
 }
 

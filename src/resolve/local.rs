@@ -55,8 +55,8 @@ impl Cause for Replaced {
         Kind::Io
     }
 
-    fn what(&self, place: &str) -> String {
-        format!("{place}: the volume that the path leads into was replaced during each attempt to read it")
+    fn what(&self, _place: &str) -> String {
+        format!("a volume that they are read from was replaced during each of {ATTEMPTS} attempts")
     }
 
     fn fix(&self) -> String {
@@ -131,7 +131,7 @@ mod tests {
         let [(volume, count), (pathless, _)] = read_while_replaced(ATTEMPTS);
         let error = volume.unwrap_err();
         assert_eq!(error.kind(), Kind::Io);
-        assert!(error.to_string().contains("was replaced during each attempt"), "{error}");
+        assert!(error.to_string().contains("was replaced during each of 10 attempts"), "{error}");
         assert_eq!(count, 10);
         assert!(pathless.is_ok());
     }

@@ -19,14 +19,16 @@ const PAGE: usize = 4_096;
 /// A terminal can have room, but not for a newline, which is two bytes there.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Writes everything, or fails with `TIMEDOUT` when nothing could be written for this long.
+/// Writes everything, or fails with `TIMEDOUT` once that has taken this long.
 pub fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8], patience: Duration) -> Result<(), Errno> {
     let is_terminal = stream.is_terminal();
     let own = is_terminal.then(|| reopened(stream)).flatten();
     let most = if is_terminal && own.is_none() { 1 } else { PAGE };
     let stream = own.as_ref().map_or(stream, OwnedFd::as_fd);
+    let start = Instant::now();
     while !bytes.is_empty() {
-        let count = write_some(stream, bytes.get(..most).unwrap_or(bytes), patience)?;
+        let left = patience.saturating_sub(start.elapsed());
+        let count = write_some(stream, bytes.get(..most).unwrap_or(bytes), left)?;
         bytes = bytes.get(count..).unwrap_or_default();
     }
     Ok(())
