@@ -5,6 +5,7 @@ mod authority;
 mod azure;
 mod daemon;
 mod dns;
+mod emulator;
 mod http;
 mod impostor;
 mod installed;
