@@ -6,6 +6,7 @@ mod azure;
 mod daemon;
 mod dns;
 mod emulator;
+pub(crate) mod google;
 mod http;
 mod impostor;
 mod installed;
