@@ -1,25 +1,15 @@
-"""The control port: `POST /ACTION` with a JSON object, which answers with one. The actions are the methods below; their
-parameters are the members of the object."""
+"""The actions of the control port; those that all emulators have are in actions.py."""
 import uuid
 
 import secret
+from actions import Actions
 from entra import CLOUDS
-from web import Answer
 
 
-class Control:
+class Control(Actions):
     def __init__(self, metadata, app_service_port):
-        self.metadata, self.app_service_port = metadata, app_service_port
-
-    def answer(self, state, request):
-        action = ACTIONS.get(request.path.strip("/"))
-        if action is None:
-            raise Answer(404, f"the actions are {', '.join(ACTIONS)}")
-        return Answer(200, action(self, state, **request.json()) or {})
-
-    def reset(self, state):
-        self.metadata.stop()
-        state.reset()
+        super().__init__(metadata)
+        self._app_service_port = app_service_port
 
     def tenant(self, state, tenant, authority="login.microsoftonline.com"):
         state.tenants[tenant.lower()] = authority
@@ -66,30 +56,12 @@ class Control:
     def delete(self, state, host, name):
         state.vaults[host]["secrets"][name.lower()]["is_deleted"] = True
 
-    def fail(self, state, **rule):
-        """The next requests fail or get a wrong answer; see faults.py."""
-        state.faults.add(rule)
-
-    def heal(self, state):
-        """No request fails any longer."""
-        state.faults.rules.clear()
-
     def tokens(self, state, lifetime=None, revoke=False):
         """How long new tokens hold, in seconds; and whether those that exist end now."""
         state.token_lifetime = lifetime or state.token_lifetime
         if revoke:
             state.tokens.clear()
 
-    def imds(self, state, on):
-        """Whether the metadata service listens."""
-        self.metadata.switch(on)
-
     def app_service(self, state):
         """What App Service tells its apps in IDENTITY_ENDPOINT and IDENTITY_HEADER."""
-        return {"endpoint": f"http://127.0.0.1:{self.app_service_port}/msi/token", "header": state.identity_header}
-
-    def log(self, state):
-        return {"requests": state.log}
-
-
-ACTIONS = {name: action for name, action in vars(Control).items() if not name.startswith("_") and name != "answer"}
+        return {"endpoint": f"http://127.0.0.1:{self._app_service_port}/msi/token", "header": state.identity_header}

@@ -6,11 +6,15 @@ usage: emulator.py ADDRESS CERTIFICATE KEY
 """
 import sys
 import threading
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent / "emulator"))
 
 import entra
 import machine
 import vault
 from control import Control
+from metadata import Metadata
 from state import State
 from web import Answer, Server
 
@@ -26,7 +30,7 @@ def cloud(state, request):
 address, certificate, key = sys.argv[1:]
 state = State()
 app_service = Server(("127.0.0.1", 0), state, machine.app_service)
-metadata = machine.Metadata(state)
+metadata = Metadata(state, machine.metadata)
 control = Server((address, 5100), state, Control(metadata, app_service.server_port).answer, is_logged=False)
 encrypted = Server((address, 443), state, cloud).with_tls(certificate, key)
 for server in [app_service, control]:

@@ -1,32 +1,10 @@
 """Managed identities: the metadata service of a machine, and the endpoint of App Service and Container Apps."""
-import threading
-
 from entra import CLOUDS
-from web import Answer, Server, now
+from web import Answer, now
 
 # Day-long, as managed identities get them.
 LIFETIME = 86_399
-ADDRESS = ("169.254.169.254", 80)
 UNASSIGNED = "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
-
-
-class Metadata:
-    """It listens only while a test wants it: the address is the same for all."""
-
-    def __init__(self, state):
-        self.state, self.server = state, None
-
-    def switch(self, is_on):
-        self.stop()
-        if is_on:
-            self.server = Server(ADDRESS, self.state, metadata)
-            threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
-
-    def stop(self):
-        if self.server:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server = None
 
 
 def metadata(state, request):

@@ -2,6 +2,7 @@
 import secrets
 import threading
 
+import spoilt
 from faults import Faults
 from web import now
 
@@ -25,7 +26,7 @@ class State:
         self.token_lifetime = 3599
         # what App Service expects as X-IDENTITY-HEADER
         self.identity_header = secrets.token_hex(16).upper()
-        self.faults = Faults()
+        self.faults = Faults(spoilt.WRONG, spoilt.BODIES)
         self.log = []
 
     def logged(self, entry):

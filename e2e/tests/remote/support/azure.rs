@@ -1,22 +1,12 @@
 //! Azure in memory (`azure/emulator.py`), and what tests set up in it.
 
-use std::ffi::OsStr;
-use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::sync::MutexGuard;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use e2e::need::or_not_run;
-use e2e::program::until;
 use serde_json::{Value, json};
 
-use super::authority::Authority;
-use super::daemon::Daemon;
-use super::network::try_network;
-use super::{Network, Sandbox, Service, http, installed_program};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::emulator::{Emulator, merge};
 
 /// What cryokey calls the vault of all tests, and its host.
 pub(crate) const VAULT: &str = "cryokey-tests";
@@ -35,13 +25,15 @@ pub(crate) const HOSTS: [&str; 4] = [LOGIN, VAULT_HOST, OTHER_LOGIN, OTHER_VAULT
 /// The directory that the vault trusts.
 pub(crate) const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 
-/// A server of the test's own, with a vault.
-pub(crate) struct Azure {
-    network: &'static Network,
-    authority: Authority,
-    address: IpAddr,
-    python: PathBuf,
-    _server: Daemon,
+/// An emulator with a vault.
+pub(crate) struct Azure(Emulator);
+
+impl Deref for Azure {
+    type Target = Emulator;
+
+    fn deref(&self) -> &Emulator {
+        &self.0
+    }
 }
 
 /// How an application proves who it is.
@@ -61,65 +53,16 @@ pub(crate) struct Identity {
     pub(crate) resource: String,
 }
 
-/// A request that the emulator saw.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    /// Such as `GET cryokey-tests.vault.azure.net/secrets?api-version=7.6`.
-    pub(crate) line: String,
-    pub(crate) has_authorization: bool,
-    /// The names of the fields of a form.
-    pub(crate) form: Vec<String>,
-    pub(crate) status: u64,
-}
-
-/// As long as this lives, the metadata service listens.
-pub(crate) struct Metadata<'a> {
-    azure: &'a Azure,
-    _only: MutexGuard<'static, ()>,
-}
-
-impl Drop for Metadata<'_> {
-    fn drop(&mut self) {
-        // A test that has failed is told about, not what it left.
-        let _ = self.azure.request("imds", &json!({"on": false}));
-    }
-}
-
 pub(crate) fn azure() -> Option<Azure> {
     or_not_run(Azure::start())
 }
 
 impl Azure {
     fn start() -> Result<Self, String> {
-        let network = try_network().map_err(Clone::clone)?;
-        let python = installed_program("azure", "python")?;
-        let directory = network.scratch();
-        let authority = Authority::new(directory.clone())?;
-        let (address, script) = (network.address(), script("emulator.py"));
-        let server =
-            authority.server(&HOSTS.map(|host| format!("DNS:{host}")).each_ref().map(String::as_str));
-        let shown = address.to_string();
-        let words = ["-B".as_ref(), script.as_path(), shown.as_ref()];
-        let line = [&[python.as_path()][..], &words, &[&server.certificate, &server.key]].concat();
-        let daemon = Daemon::start(network, &line, &directory.join("log"));
-        let azure = Self { network, authority, address, python, _server: daemon };
-        until("the emulator answers", PATIENCE, || azure.request("reset", &json!({})));
+        let azure = Self(Emulator::start("azure", &HOSTS)?);
         azure.control("tenant", &json!({"tenant": TENANT}));
         azure.control("vault", &json!({"host": VAULT_HOST, "tenant": TENANT}));
         Ok(azure)
-    }
-
-    pub(crate) fn network(&self) -> &'static Network {
-        self.network
-    }
-
-    pub(crate) fn authority(&self) -> &Authority {
-        &self.authority
-    }
-
-    /// The listener with TLS, for all names.
-    pub(crate) fn tls(&self) -> SocketAddr {
-        (self.address, 443).into()
     }
 
     /// A new application, which may list and read all secrets of the vault.
@@ -179,87 +122,12 @@ impl Azure {
         self.control("delete", &json!({"host": VAULT_HOST, "name": name}));
     }
 
-    /// The next requests whose path is all of the regular expression `path` fail with `status`, `headers` and `body`,
-    /// or get an answer that is `wrong`, as often as `times` says; see `azure/faults.py`.
-    pub(crate) fn fail(&self, path: &str, rule: &Value) {
-        let mut action = json!({"path": path});
-        merge(&mut action, rule);
-        self.control("fail", &action);
-    }
-
-    /// Starts the metadata service, of which there is one in the network.
-    pub(crate) fn metadata(&self) -> Metadata<'_> {
-        let only = Service::nobody();
-        self.control("imds", &json!({"on": true}));
-        Metadata { azure: self, _only: only }
-    }
-
     /// What App Service gives its apps: `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`.
     pub(crate) fn app_service(&self) -> (String, String) {
         let told = self.control("app_service", &json!({}));
         let text = |name: &str| told[name].as_str().unwrap().to_owned();
         (text("endpoint"), text("header"))
     }
-
-    /// All requests so far.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
-        let log = self.control("log", &json!({}));
-        log["requests"].as_array().unwrap().iter().map(Seen::new).collect()
-    }
-
-    /// An action of the control port.
-    #[track_caller]
-    pub(crate) fn control(&self, action: &str, parameters: &Value) -> Value {
-        let response = self.request(action, parameters).unwrap();
-        assert_eq!(response.status, 200, "{action}: {}", String::from_utf8_lossy(&response.body));
-        response.json()
-    }
-
-    fn request(&self, action: &str, parameters: &Value) -> std::io::Result<http::Response> {
-        let (control, line) = ((self.address, 5100).into(), format!("POST /{action}"));
-        http::request(self.network, control, &line, &[], parameters.to_string().as_bytes())
-    }
-
-    /// What Microsoft's client does in the sandbox, in place of cryokey; see `azure/judge.py`.
-    pub(crate) fn judge(&self, sandbox: Sandbox, words: &[&str]) -> Value {
-        self.python("judge.py", sandbox, words)
-    }
-
-    /// What no client of Microsoft's asks; see `azure/ask.py`.
-    pub(crate) fn ask(&self, sandbox: Sandbox, words: &[&str]) -> Value {
-        self.python("ask.py", sandbox, words)
-    }
-
-    fn python(&self, name: &str, sandbox: Sandbox, words: &[&str]) -> Value {
-        let authority = self.authority.certificate().to_str().unwrap();
-        let sandbox = sandbox.variable("REQUESTS_CA_BUNDLE", authority);
-        let script = script(name);
-        let line = [script.as_os_str()].into_iter().chain(words.iter().map(OsStr::new));
-        sandbox.program(&self.python, line).succeeded().json()
-    }
-}
-
-impl Seen {
-    fn new(entry: &Value) -> Self {
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let [method, host, path] = ["method", "host", "path"].map(|name| text(&entry[name]));
-        Self {
-            line: format!("{method} {host}{path}"),
-            has_authorization: entry["has_authorization"] == true,
-            form: entry["form"].as_array().unwrap().iter().map(text).collect(),
-            // A request that hangs has none.
-            status: entry["status"].as_u64().unwrap_or(0),
-        }
-    }
-}
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("azure").join(name)
-}
-
-fn merge(object: &mut Value, more: &Value) {
-    let more = more.as_object().unwrap().clone();
-    object.as_object_mut().unwrap().extend(more);
 }
 
 /// An id that nothing else has, as Entra writes them.

@@ -5,6 +5,8 @@ mod authority;
 mod azure;
 mod daemon;
 mod dns;
+mod emulator;
+pub(crate) mod google;
 mod http;
 mod impostor;
 mod installed;
