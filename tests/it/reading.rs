@@ -212,9 +212,7 @@ fn c16_a_volume_that_is_replaced_all_the_time_is_given_up_after_nine_more_tries(
         outcome
     });
     assert_eq!(outcome.code, 74, "{}", outcome.stderr);
-    outcome
-        .says("was replaced during each of 10 attempts (needed for USER)")
-        .says("names=USER reason=io");
+    outcome.says("was replaced during each of 10 attempts (needed for USER)").says("names=USER reason=io");
     assert!(outcome.stdout.is_empty());
     assert_eq!(test.trace().matches("login").count(), 10, "{}", test.trace());
 }

@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// The providers that cryokey can read from, by their words in `EXTERNAL_SECRET_PROVIDER`.
-const READY: &[&str] = &["aws", "azure", "vault"];
+const READY: &[&str] = &["aws", "azure", "gcp", "vault"];
 
 /// A store that holds the secrets of one app, and the identity by which cryokey reads them.
 pub(crate) trait Subject {

@@ -239,7 +239,7 @@ impl fmt::Display for Denial {
         let who = self.email.as_deref().unwrap_or("the identity that cryokey signs in with");
         match self.action {
             Action::List => write!(formatter, "{who} may not list the secrets of {}", self.project),
-            Action::Access => write!(formatter, "{who} may not access it, or it does not exist"),
+            Action::Access => write!(formatter, "{who} may not access it"),
             Action::Date => write!(formatter, "{who} may not read the metadata of its versions"),
         }
     }
