@@ -11,8 +11,13 @@ use cryokey::name::{EnvName, Variant};
 use cryokey::provider::Cause as _;
 use cryokey::provider::aws::credentials::ini::Ini;
 use cryokey::provider::aws::{api, xml};
+use cryokey::provider::azure::challenge::Challenge;
+use cryokey::provider::azure::cloud::Cloud;
+use cryokey::provider::google::credentials::file::Credential;
+use cryokey::provider::google::place::Place;
 use cryokey::provider::json::Json;
 use cryokey::provider::reference::Reference;
+use cryokey::provider::{azure, google};
 use cryokey::ssh_key::Key;
 use cryokey::syntax::{Boolean, Integer, List, Syntax as _, TimeSpan};
 
@@ -115,6 +120,48 @@ pub fn aws_reply(bytes: &[u8]) {
     let _ = Json::parse(bytes).map(api::stored);
     for name in ["AccessKeyId", "Code"] {
         let _ = xml::element(bytes, name);
+    }
+}
+
+/// What a vault answers: a list whose names are never empty, a secret only if it is the requested one, and a challenge
+/// that leads nowhere else than to this cloud.
+pub fn azure_reply(bytes: &[u8]) {
+    let cloud = Cloud::new(None, None);
+    let Ok(vault) = cloud.vault("app") else { unreachable!("a legal name") };
+    if let Ok(page) = azure::api::page(bytes) {
+        assert!(page.listed.iter().all(|listed| !listed.secret.is_empty()));
+    }
+    match azure::api::stored(bytes, &vault, "db", "") {
+        Ok(stored) => assert!(String::from_utf8_lossy(bytes).to_lowercase().contains("db"), "{stored:?}"),
+        Err(error) => assert_readable(&error.what("place")),
+    }
+    let header = String::from_utf8_lossy(bytes);
+    if let Ok(challenge) = Challenge::verified(&header, &vault, &cloud) {
+        assert!(vault.host().ends_with(challenge.resource.trim_start_matches("https://")));
+        assert!(!challenge.tenant.contains('/') && !challenge.tenant.is_empty());
+    }
+}
+
+/// What Secret Manager answers: a value only with the right checksum, if it has one, and of the requested secret.
+pub fn google_reply(bytes: &[u8]) {
+    let Ok(place) = Place::parse("my-project/db", None) else { unreachable!("a legal place") };
+    if let Ok(page) = google::api::page(bytes) {
+        assert!(page.next.is_none_or(|next| !next.is_empty()));
+    }
+    match google::api::stored(bytes, &place, "7") {
+        Ok(stored) => assert_eq!(stored.version.as_deref(), Some("7")),
+        Err(error) => assert_readable(&error.what("place")),
+    }
+}
+
+/// Credentials for Google, which send what signs in to Google only.
+pub fn google_key(bytes: &[u8]) {
+    match Credential::parse(bytes, None) {
+        Ok(credential) => assert_readable(&credential.label()),
+        Err(error) => {
+            assert_readable(&error.what("place"));
+            assert_readable(&error.fix());
+        }
     }
 }
 
@@ -262,5 +309,8 @@ mod tests {
         };
     }
 
-    replayed!(aws_config aws_reply compose env_example manifest name reference setting ssh_key vault);
+    replayed!(
+        aws_config aws_reply azure_reply compose env_example google_key google_reply manifest name reference setting
+        ssh_key vault
+    );
 }
