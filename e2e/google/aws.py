@@ -11,7 +11,8 @@ AUTHORIZATION = (
     r"SignedHeaders=(?P<headers>[^,]+), ?Signature=(?P<signature>[0-9a-f]{64})"
 )
 QUERY = "Action=GetCallerIdentity&Version=2011-06-15"
-SIGNED = {"host", "x-amz-date", "x-goog-cloud-target-resource"}
+# Google's own client does not sign x-goog-cloud-target-resource.
+SIGNED = {"host", "x-amz-date"}
 
 
 class Unsound(Exception):
@@ -31,7 +32,8 @@ def signer(state, token, audience):
 
 
 def check(request, headers, signed, audience):
-    if signed is None or not SIGNED <= set(signed["headers"].split(";")):
+    must = SIGNED | {"x-amz-security-token"} & headers.keys()
+    if signed is None or not must <= set(signed["headers"].split(";")):
         raise Unsound("the signature does not cover what it must")
     host = f"sts.{signed['region']}.amazonaws.com"
     if request["method"] != "POST" or request["url"] != f"https://{host}?{QUERY}":

@@ -17,7 +17,16 @@ LONGEST = 3600
 REGION = r"secretmanager\.[a-z0-9-]+\.rep(?=\.)"
 
 
-def identity(state, request):
+def identity(state, request, scopes=(CLOUD_PLATFORM,)):
+    """Any of the scopes is enough."""
+    asks, has = bearer(state, request)
+    if not set(scopes) & set(has):
+        raise refusals.insufficient(request.host)
+    return asks
+
+
+def bearer(state, request):
+    """The identity, and the scopes of its token."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not text:
         raise refusals.missing(request.host)
@@ -32,20 +41,14 @@ def issued(state, host, text):
         raise refusals.invalid(host, "ACCESS_TOKEN_TYPE_UNSUPPORTED")
     if token["expires"] <= now():
         raise refusals.invalid(host, "ACCESS_TOKEN_EXPIRED")
-    return permitted(host, token["identity"], token["scopes"])
+    return token["identity"], token["scopes"]
 
 
 def self_signed(state, host, text):
     claims = verified(state, text)
     if claims is None or not is_for(host, claims):
         raise refusals.invalid(host, "ACCESS_TOKEN_TYPE_UNSUPPORTED")
-    return permitted(host, claims["iss"], claims.get("scope", CLOUD_PLATFORM).split())
-
-
-def permitted(host, identity, scopes):
-    if CLOUD_PLATFORM not in scopes:
-        raise refusals.insufficient(host)
-    return identity
+    return claims["iss"], claims.get("scope", CLOUD_PLATFORM).split()
 
 
 def is_for(host, claims):

@@ -4,18 +4,20 @@ import re
 import bearer
 import refusals
 import secret
+from state import CLOUD_PLATFORM
 from web import Answer, now
 
 PATH = "/v1/projects/-/serviceAccounts/([^/:]+):generateAccessToken"
 PERMISSION = "iam.serviceAccounts.getAccessToken"
 LONGEST = 3600
+SCOPES = [CLOUD_PLATFORM, "https://www.googleapis.com/auth/iam"]
 
 
 def answer(state, request):
     path = re.fullmatch(PATH, request.path)
     if path is None or request.method != "POST":
         raise refusals.no_page()
-    check_permission(state, bearer.identity(state, request), path[1])
+    check_permission(state, bearer.identity(state, request, SCOPES), path[1])
     scopes, lifetime = wanted(request.json())
     token, lifetime = state.issue(path[1], scopes, lifetime)
     return Answer(200, {"accessToken": token, "expireTime": secret.whole(now() + lifetime)})

@@ -14,6 +14,7 @@ import sys
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.secretmanager import SecretManagerServiceClient
+from google.protobuf.json_format import ParseError
 
 # A fault shows at once.
 ONCE = {"retry": None, "timeout": 20}
@@ -69,7 +70,7 @@ def explained(error):
 def main(action, *words):
     try:
         return ACTIONS[action](*words)
-    except (GoogleAPICallError, GoogleAuthError, ValueError) as error:
+    except (GoogleAPICallError, GoogleAuthError, ParseError, OSError, ValueError) as error:
         return explained(error)
 
 

@@ -69,23 +69,24 @@ def answer(state, request):
 
 def list_secrets(call):
     call.allow("list", f"projects/{call.parts['project']}")
-    text = call.request.query.get("filter", "")
-    chosen = [each for each in secret.listed(call.state, *call.place) if fits(text, each["id"])]
-    return page(call, [secret.shown(each) for each in chosen], text)
+    wanted = parts_of_names(call.request.query.get("filter", ""))
+    found = secret.listed(call.state, *call.place)
+    chosen = [each for each in found if any(part in each["id"] for part in wanted)]
+    return page(call, [secret.shown(each) for each in chosen], is_filtered=wanted != [""])
 
 
-def fits(text, id):
-    """Such as `name:first OR name:second`: parts of names. Other filters are not known here."""
-    terms = [re.fullmatch(r'name:"?([A-Za-z0-9_-]+)"?', term) for term in text.split(" OR ")]
-    if text and None in terms:
+def parts_of_names(filter):
+    """Such as `name:first OR name:second`. Other filters are not known here."""
+    terms = [re.fullmatch(r'name:"?([A-Za-z0-9_-]+)"?', term) for term in filter.split(" OR ")]
+    if filter and None in terms:
         raise invalid("Request contains an invalid argument.")
-    return not text or any(term[1] in id for term in terms)
+    return [term[1] for term in terms] if filter else [""]
 
 
-def page(call, items, filter):
+def page(call, items, is_filtered):
     """The total is that of all secrets, and unknown behind a filter."""
     start, end = bounds(call)
-    total = {} if filter or not items else {"totalSize": len(items)}
+    total = {} if is_filtered or not items else {"totalSize": len(items)}
     more = {"nextPageToken": token(end)} if end < len(items) else {}
     shown = {"secrets": items[start:end]} if items[start:end] else {}
     return Answer(200, shown | more | total)

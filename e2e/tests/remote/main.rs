@@ -16,6 +16,7 @@ mod azure_judge;
 mod azure_protocol;
 mod google;
 mod google_judge;
+mod google_protocol;
 mod server;
 mod sign_in;
 mod storm;

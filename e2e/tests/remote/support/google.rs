@@ -16,6 +16,10 @@ pub(crate) const MANAGER: &str = "secretmanager.googleapis.com";
 pub(crate) const LOCATION: &str = "europe-west3";
 pub(crate) const REGIONAL_MANAGER: &str = "secretmanager.europe-west3.rep.googleapis.com";
 
+/// What the token of a workload is for, and as whom it then asks.
+pub(crate) const AUDIENCE: &str = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/tests/providers/issuer";
+pub(crate) const PRINCIPAL: &str = "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/tests/subject/app";
+
 /// All names of the emulator with TLS.
 pub(crate) const HOSTS: [&str; 5] = [
     MANAGER,
@@ -28,10 +32,10 @@ pub(crate) const HOSTS: [&str; 5] = [
 /// An emulator with a project.
 pub(crate) struct Google(Emulator);
 
-/// A service account.
+/// A service account or a user.
 pub(crate) struct Account {
     pub(crate) email: String,
-    /// The content of its key file.
+    /// The content of the file of credentials.
     pub(crate) key_json: String,
 }
 
@@ -61,6 +65,43 @@ impl Google {
             Account { email: made["email"].as_str().unwrap().to_owned(), key_json: made["key"].to_string() };
         self.allow(&account.email, &json!({"list": true, "access": true, "versions": true}));
         account
+    }
+
+    /// A user who signed in with gcloud, as the file that this leaves. May do the same.
+    pub(crate) fn user(&self) -> Account {
+        let (email, client_id, client_secret, token) =
+            ("user@example.com", "app.apps.googleusercontent.com", "client-secret", "1//refresh-token");
+        let client = json!({"client_id": client_id, "client_secret": client_secret, "refresh_token": token});
+        let mut parameters = json!({"email": email});
+        merge(&mut parameters, &client);
+        self.control("user", &parameters);
+        let mut file = json!({"type": "authorized_user", "quota_project_id": PROJECT});
+        merge(&mut file, &client);
+        self.allow(email, &json!({"list": true, "access": true, "versions": true}));
+        Account { email: email.to_owned(), key_json: file.to_string() }
+    }
+
+    /// A workload that comes with this token of another issuer. It may do the same.
+    pub(crate) fn workload(&self, token: &str) {
+        self.federation(&json!({"token": token}));
+    }
+
+    /// The same for a workload of AWS, which signs with these keys.
+    pub(crate) fn workload_of_aws(&self, access_key: &str, secret_key: &str) {
+        let kind = "urn:ietf:params:aws:token-type:aws4_request";
+        self.federation(&json!({"access_key": access_key, "secret_key": secret_key, "kind": kind}));
+    }
+
+    fn federation(&self, proof: &Value) {
+        let mut parameters = json!({"audience": AUDIENCE, "principal": PRINCIPAL});
+        merge(&mut parameters, proof);
+        self.control("federation", &parameters);
+        self.allow(PRINCIPAL, &json!({"list": true, "access": true, "versions": true}));
+    }
+
+    /// The service account of the machine, whose tokens hold so many seconds.
+    pub(crate) fn attach(&self, account: &Account, lifetime: u32) {
+        self.control("attach", &json!({"email": account.email, "lifetime": lifetime}));
     }
 
     /// All that an identity may do: `list`, and `access` and `versions` for all secrets or for those named.
