@@ -11,7 +11,7 @@ use crate::run::Result;
 const TABLE: &str = "xtask/faults.tsv";
 
 /// The issues that are done: each of their cases must have a test.
-const DONE: [&str; 1] = ["2"];
+const DONE: [&str; 2] = ["2", "5"];
 
 /// Where tests live.
 const PLACES: [&str; 4] = ["tests", "src", "crates", "e2e"];

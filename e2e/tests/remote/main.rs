@@ -15,6 +15,8 @@ mod azure_faults;
 mod azure_judge;
 mod azure_protocol;
 mod google;
+mod google_agreement;
+mod google_faults;
 mod google_judge;
 mod google_protocol;
 mod server;

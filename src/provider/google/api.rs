@@ -103,6 +103,10 @@ impl Api {
         let url = format!("https://{}/v1/{}", call.parent.host(&self.identity.universe), call.path);
         let bearer = [b"Bearer ", self.token.expose()].concat();
         let request = Request::new(Method::Get, &url).and_then(|it| it.header("authorization", bearer));
+        let request = match self.identity.quota_project() {
+            Some(project) => request.and_then(|it| it.header("x-goog-user-project", project)),
+            None => request,
+        };
         let request = request.map_err(GoogleError::Http)?.body_limit(BODY_LIMIT);
         persist(deadline, || {
             let response = self.client.send(&request, deadline).map_err(GoogleError::Http)?;

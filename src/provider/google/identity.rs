@@ -36,6 +36,12 @@ impl Identity {
         self.method.as_ref().ok().and_then(Method::email)
     }
 
+    /// The project that requests count for, if the credentials name one.
+    #[must_use]
+    pub fn quota_project(&self) -> Option<&str> {
+        self.method.as_ref().ok().and_then(Method::quota_project)
+    }
+
     /// A description of the credentials for reports.
     #[must_use]
     pub fn label(&self) -> Option<String> {

@@ -20,6 +20,8 @@ pub struct Credential {
     pub project: Option<String>,
     /// The domain of the APIs that they are for.
     pub universe: String,
+    /// The project that a user's requests count for.
+    pub quota_project: Option<String>,
 }
 
 /// The kinds of credentials that `type` distinguishes.
@@ -112,7 +114,8 @@ impl Credential {
             }
             other => return Err(CredentialError::Type { name: escaped(other) }),
         };
-        Ok(Self { kind, project: optional(json, "project_id"), universe })
+        let quota_project = optional(json, "quota_project_id");
+        Ok(Self { kind, project: optional(json, "project_id"), universe, quota_project })
     }
 
     /// A description for the log.

@@ -85,6 +85,15 @@ impl Method {
         }
     }
 
+    /// The project that requests count for, if it is not the one that is read.
+    #[must_use]
+    pub fn quota_project(&self) -> Option<&str> {
+        match self {
+            Self::File { credential, .. } => credential.quota_project.as_deref(),
+            Self::Metadata(_) => None,
+        }
+    }
+
     /// The universe that the credentials are for, if they say.
     #[must_use]
     pub fn universe(&self) -> Option<&str> {
