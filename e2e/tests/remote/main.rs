@@ -15,6 +15,7 @@ mod azure_faults;
 mod azure_judge;
 mod azure_protocol;
 mod google_judge;
+mod google_judge_identity;
 mod google_protocol;
 mod server;
 mod sign_in;
