@@ -9,7 +9,7 @@ from web import Answer
 
 class Faults:
     def __init__(self, wrong, bodies):
-        """`wrong` has the changes of a JSON answer that a rule can name, `bodies` what a status says, if a rule does not."""
+        """`wrong` has the changes of JSON that a rule can name, `bodies` what a status says if a rule does not."""
         self.wrong, self.bodies = COMMON | wrong, bodies
         self.rules = []
         self.lock = threading.Lock()

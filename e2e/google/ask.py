@@ -1,8 +1,8 @@
 """Asks the emulator what Google's client does not, and shows the answer as JSON.
 
 usage: ask.py request URL JSON    the JSON has `method`, `headers`, `data` and the like
-       ask.py signed URL JSON     with a token that the key of GOOGLE_APPLICATION_CREDENTIALS signs; the JSON changes its
-                                  `header`, its `claims` (null removes one) or the `key` file that signs
+       ask.py signed URL JSON     with a token that the key of GOOGLE_APPLICATION_CREDENTIALS signs; the JSON changes
+                                  its `header`, its `claims` (null removes one) or the `key` file that signs
        ask.py exchanged URL JSON  posts such a token for another one (RFC 7523)
 """
 import json

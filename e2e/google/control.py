@@ -16,7 +16,7 @@ class Control(Actions):
         state.projects[id] = {"id": id, "number": number, "is_enabled": is_enabled}
 
     def account(self, state, project, name="app"):
-        """A service account and a key of it, as the file that Google makes for it. Called again, it has one more key."""
+        """A service account and the file of a key of its. Called again, it has one more key."""
         email = f"{name}@{project}.iam.gserviceaccount.com"
         key, id = rsa.generate_private_key(65537, 2048), secrets.token_hex(20)
         state.accounts.setdefault(email, {})[id] = public(key)

@@ -43,8 +43,8 @@ def registered(state, form):
 
 def issued(state, principal, scope):
     token, lifetime = state.issue(principal, scope.split())
-    kind = EXPECTED["requested_token_type"]
-    return Answer(200, {"access_token": token, "issued_token_type": kind, "token_type": "Bearer", "expires_in": lifetime})
+    kinds = {"issued_token_type": EXPECTED["requested_token_type"], "token_type": "Bearer"}
+    return Answer(200, {"access_token": token, "expires_in": lifetime, **kinds})
 
 
 def refusal(error, description):

@@ -2,7 +2,8 @@
 from state import CLOUD_PLATFORM
 from web import Answer
 
-FLAVOR = {"Metadata-Flavor": "Google", "Server": "Metadata Server for VM"}
+FLAVOR = {"Metadata-Flavor": "Google"}
+PAGE = {**FLAVOR, "Content-Type": "text/html; charset=UTF-8"}
 ACCOUNTS = "/computeMetadata/v1/instance/service-accounts/"
 
 
@@ -11,8 +12,8 @@ def metadata(state, request):
     if request.path == "/":
         return told("computeMetadata/\n")
     if request.headers.get("Metadata-Flavor") != "Google" or "X-Forwarded-For" in request.headers:
-        return Answer(403, "Forbidden: Missing Metadata-Flavor:Google header.", {**FLAVOR, "Content-Type": "text/html"})
-    return resource(state, request) or Answer(404, "Not Found", {**FLAVOR, "Content-Type": "text/html"})
+        return Answer(403, "Forbidden: Missing Metadata-Flavor:Google header.", PAGE)
+    return resource(state, request) or Answer(404, "Not Found", PAGE)
 
 
 def resource(state, request):

@@ -1,8 +1,8 @@
 """The secrets of Secret Manager, by its REST reference."""
-import base64
 import re
 
 import bearer
+import pages
 import refusals
 import secret
 from refusals import refusal
@@ -12,7 +12,7 @@ GLOBAL = "secretmanager.googleapis.com"
 REGIONAL = r"secretmanager\.([a-z0-9-]+)\.rep\.googleapis\.com"
 PARENT = "/v1/projects/(?P<project>[^/]+)(/locations/(?P<location>[^/]+))?/secrets"
 VERSION = f"{PARENT}/(?P<id>[^/]+)/versions/(?P<version>[^/:]+)"
-LARGEST_PAGE = 25_000
+ARGUMENT = "Request contains an invalid argument."
 # Enumerations as numbers.
 NUMBERS = "json;enum-encoding=int"
 
@@ -26,7 +26,7 @@ class Call:
         self.parts = path.groupdict()
         self.location = self.parts["location"] or ""
         if self.location != region(request.host):
-            raise invalid("Request contains an invalid argument.")
+            raise invalid(ARGUMENT)
         self.project = state.project(self.parts["project"])
 
     def allow(self, permission, resource, id=None):
@@ -72,43 +72,26 @@ def list_secrets(call):
     wanted = parts_of_names(call.request.query.get("filter", ""))
     found = secret.listed(call.state, *call.place)
     chosen = [each for each in found if any(part in each["id"] for part in wanted)]
-    return page(call, [secret.shown(each) for each in chosen], is_filtered=wanted != [""])
+    return listed(call, [secret.shown(each) for each in chosen], is_filtered=wanted != [""])
 
 
 def parts_of_names(filter):
     """Such as `name:first OR name:second`. Other filters are not known here."""
     terms = [re.fullmatch(r'name:"?([A-Za-z0-9_-]+)"?', term) for term in filter.split(" OR ")]
     if filter and None in terms:
-        raise invalid("Request contains an invalid argument.")
+        raise invalid(ARGUMENT)
     return [term[1] for term in terms] if filter else [""]
 
 
-def page(call, items, is_filtered):
+def listed(call, items, is_filtered):
     """The total is that of all secrets, and unknown behind a filter."""
-    start, end = bounds(call)
-    total = {} if is_filtered or not items else {"totalSize": len(items)}
-    more = {"nextPageToken": token(end)} if end < len(items) else {}
-    shown = {"secrets": items[start:end]} if items[start:end] else {}
-    return Answer(200, shown | more | total)
-
-
-def bounds(call):
     try:
-        size = int(call.request.query.get("pageSize", 0))
-        start = offset(call.request.query.get("pageToken"))
+        shown, token = pages.page(items, call.request.query, call.state.page)
     except ValueError:
-        raise invalid("Request contains an invalid argument.")
-    if size < 0:
-        raise invalid("Request contains an invalid argument.")
-    return start, start + min(size or LARGEST_PAGE, call.state.page)
-
-
-def token(start):
-    return base64.urlsafe_b64encode(f"after {start}".encode()).decode()
-
-
-def offset(token):
-    return int(base64.urlsafe_b64decode(token).decode().removeprefix("after ")) if token else 0
+        raise invalid(ARGUMENT)
+    answer = {"secrets": shown, "nextPageToken": token, "totalSize": 0 if is_filtered else len(items)}
+    # What has no value is not in the JSON of proto3.
+    return Answer(200, {name: value for name, value in answer.items() if value})
 
 
 def access(call):

@@ -56,9 +56,9 @@ def denied(permission, resource):
 def disabled(service, number):
     url = f"https://console.developers.google.com/apis/api/{service}/overview?project={number}"
     message = (
-        f"Secret Manager API has not been used in project {number} before or it is disabled. Enable it by visiting {url} "
-        "then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and "
-        "retry."
+        f"Secret Manager API has not been used in project {number} before or it is disabled. Enable it by visiting "
+        f"{url} then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our "
+        "systems and retry."
     )
     links = [{"description": "Google developers console API activation", "url": url}]
     activation = {"@type": "type.googleapis.com/google.rpc.Help", "links": links}

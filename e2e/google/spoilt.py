@@ -1,4 +1,5 @@
 """Answers that Secret Manager does not give, and what it says where a rule does not."""
+import pages
 import refusals
 
 QUOTA = (
@@ -43,12 +44,12 @@ def no_base64(_rule, _request, body):
 
 
 def endless(rule, _request, body):
-    """It goes on for ever, and no token is as another. Tokens may be anything: this server reads any as its first page."""
-    body["nextPageToken"] = f"YWZ0ZXIgMA=={'=' * rule['count']}"
+    """It goes on for ever, and no token is as another; each leads to the first page."""
+    body["nextPageToken"] = pages.token(0, rule["count"])
 
 
 def repeated_token(_rule, _request, body):
-    body["nextPageToken"] = "YWZ0ZXIgMA=="
+    body["nextPageToken"] = pages.token(0)
 
 
 def empty_page(_rule, _request, body):

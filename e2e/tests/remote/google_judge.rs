@@ -3,26 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::google::{
-    AUDIENCE, Account, Google, HOSTS, LOCATION, MANAGER, NUMBER, PRINCIPAL, PROJECT, google,
-};
-use crate::support::{Sandbox, canary};
+use crate::support::google::{Account, Google, LOCATION, NUMBER, PROJECT, google};
 
 const ACCESS: [&str; 4] = ["access", PROJECT, "api-token", "latest"];
-const KEY_FILE: &str = "/run/secrets/google.json";
-
-fn sandbox(google: &Google) -> Sandbox {
-    let sandbox = Sandbox::new(google.network());
-    HOSTS.into_iter().fold(sandbox, |sandbox, name| sandbox.host(name, google.tls().ip()))
-}
-
-/// With a file of credentials.
-fn with_file(google: &Google, content: &str) -> Sandbox {
-    sandbox(google).file(KEY_FILE, content).variable("GOOGLE_APPLICATION_CREDENTIALS", KEY_FILE)
-}
 
 fn reads_as(google: &Google, account: &Account, words: &[&str]) -> Value {
-    google.judge(with_file(google, &account.key_json), words)
+    google.judge(google.sandbox_with(&account.key_json), words)
 }
 
 fn read(google: &Google, words: &[&str]) -> Value {
@@ -36,25 +22,6 @@ fn is_error(read: &Value, status: u16, told: &str) {
 }
 
 #[test]
-fn a_service_account_lists_and_reads_with_a_token_that_it_signs_itself() {
-    let Some(google) = google() else { return };
-    let value = canary();
-    google.put("api-token", &value);
-    let account = google.account();
-    let name = format!("projects/{NUMBER}/secrets/api-token");
-    assert_eq!(reads_as(&google, &account, &["list", PROJECT]), json!([name]));
-    let read = reads_as(&google, &account, &ACCESS);
-    assert_eq!(
-        (&read["value"], &read["name"]),
-        (&json!(value), &json!(format!("{name}/versions/1"))),
-        "{read}"
-    );
-    assert!(google.seen().iter().all(|seen| !seen.line.contains("oauth2")), "it asked for a token");
-    assert_eq!(google.seen().len(), 2, "{:?}", google.seen());
-    assert!(google.seen()[0].line.starts_with(&format!("GET {MANAGER}/v1/projects/{PROJECT}/secrets?")));
-}
-
-#[test]
 fn a_disabled_a_destroyed_and_a_deleted_secret_are_told_apart() {
     let Some(google) = google() else { return };
     google.put("api-token", "value");
@@ -63,6 +30,8 @@ fn a_disabled_a_destroyed_and_a_deleted_secret_are_told_apart() {
     google.disable("api-token");
     let read = reads_as(&google, &account, &ACCESS);
     is_error(&read, 400, &format!("Secret Version [{name}/versions/1] is in DISABLED state."));
+    google.enable("api-token");
+    assert_eq!(reads_as(&google, &account, &ACCESS)["value"], "value");
     google.destroy("api-token");
     is_error(&reads_as(&google, &account, &ACCESS), 400, "is in DESTROYED state.");
     google.delete("api-token");
@@ -153,182 +122,6 @@ fn a_payload_may_be_any_bytes_and_has_a_checksum() {
     assert_eq!(read(&google, &["access", PROJECT, "check", "1"])["checksum"], 0xE306_9283_u32);
 }
 
-/// Whoever this is reads a secret.
-#[track_caller]
-fn reads_a_secret(google: &Google, sandbox: Sandbox) {
-    let value = canary();
-    google.put("api-token", &value);
-    let read = google.judge(sandbox, &ACCESS);
-    assert_eq!(read["value"], Value::from(value), "{read}");
-}
-
-/// It got no token, for this reason.
-#[track_caller]
-fn is_refused(read: &Value, reason: &str) {
-    const KINDS: [&str; 3] = ["RefreshError", "OAuthError", "DefaultCredentialsError"];
-    assert!(KINDS.contains(&read["error"].as_str().unwrap_or_default()), "{read}");
-    assert!(read["message"].as_str().unwrap().contains(reason), "{read}");
-}
-
-#[test]
-fn an_account_that_is_not_known_is_unauthenticated() {
-    let Some(google) = google() else { return };
-    let (account, other) = (google.account(), google.account());
-    google.control("reset", &json!({}));
-    google.control("project", &json!({"id": PROJECT, "number": NUMBER}));
-    for account in [account, other] {
-        is_error(
-            &reads_as(&google, &account, &ACCESS),
-            401,
-            "Request had invalid authentication credentials.",
-        );
-    }
-}
-
-#[test]
-fn a_user_comes_with_a_refresh_token() {
-    let Some(google) = google() else { return };
-    let user = google.user();
-    reads_a_secret(&google, with_file(&google, &user.key_json));
-    let adc = "/run/home/.config/gcloud/application_default_credentials.json";
-    reads_a_secret(&google, sandbox(&google).variable("HOME", "/run/home").file(adc, &user.key_json));
-    for (right, error) in [("1//refresh-token", "invalid_grant"), ("client-secret", "invalid_client")] {
-        let wrong = user.key_json.replace(right, "wrong");
-        is_refused(&google.judge(with_file(&google, &wrong), &ACCESS), error);
-    }
-}
-
-/// With credentials for who has a token of another issuer. Without the variable, the client asks for the project's id.
-fn with_external(google: &Google, subject_token_type: &str, source: &Value, more: &Value) -> Sandbox {
-    let mut file = json!({
-        "type": "external_account",
-        "audience": AUDIENCE,
-        "subject_token_type": format!("urn:ietf:params:{subject_token_type}"),
-        "token_url": "https://sts.googleapis.com/v1/token",
-        "credential_source": source,
-    });
-    file.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    with_file(google, &file.to_string()).variable("GOOGLE_CLOUD_PROJECT", PROJECT)
-}
-
-const TOKEN_FILE: &str = "/run/secrets/tokens/google";
-
-fn workload(google: &Google, token: &str, more: &Value) -> Sandbox {
-    let sandbox = with_external(google, "oauth:token-type:jwt", &json!({"file": TOKEN_FILE}), more);
-    sandbox.file(TOKEN_FILE, token)
-}
-
-#[test]
-fn a_workload_exchanges_the_token_of_another_issuer() {
-    let Some(google) = google() else { return };
-    google.workload("header.claims.signature");
-    reads_a_secret(&google, workload(&google, "header.claims.signature", &json!({})));
-    let form = google.seen().into_iter().find(|seen| seen.line.contains("sts.googleapis.com")).unwrap().form;
-    let expected =
-        ["audience", "grant_type", "requested_token_type", "scope", "subject_token", "subject_token_type"];
-    assert!(expected.iter().all(|name| form.contains(&(*name).to_owned())), "{form:?}");
-    is_refused(
-        &google.judge(workload(&google, "header.other.signature", &json!({})), &ACCESS),
-        "invalid_grant",
-    );
-}
-
-#[test]
-fn a_workload_becomes_a_service_account_if_it_may() {
-    let Some(google) = google() else { return };
-    let account = google.account();
-    google.workload("header.claims.signature");
-    let url = format!(
-        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{}:generateAccessToken",
-        account.email
-    );
-    let more = json!({"service_account_impersonation_url": url});
-    let become_it = || workload(&google, "header.claims.signature", &more);
-    is_refused(&google.judge(become_it(), &ACCESS), "iam.serviceAccounts.getAccessToken");
-    google.allow(PRINCIPAL, &json!({"impersonate": [account.email]}));
-    reads_a_secret(&google, become_it());
-}
-
-#[test]
-fn a_user_becomes_a_service_account() {
-    let Some(google) = google() else { return };
-    let (user, account) = (google.user(), google.account());
-    google.allow(&user.email, &json!({"impersonate": [account.email]}));
-    let source: Value = serde_json::from_str(&user.key_json).unwrap();
-    let url = format!(
-        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{}:generateAccessToken",
-        account.email
-    );
-    let file = json!({
-        "type": "impersonated_service_account",
-        "service_account_impersonation_url": url,
-        "source_credentials": source,
-    });
-    reads_a_secret(&google, with_file(&google, &file.to_string()));
-}
-
-#[test]
-fn a_workload_of_aws_sends_a_signed_request_for_its_identity() {
-    let Some(google) = google() else { return };
-    google.workload_of_aws("AKIAIOSFODNN7EXAMPLE", "right");
-    let source = json!({
-        "environment_id": "aws1",
-        "regional_cred_verification_url":
-            "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
-    });
-    let workload = |secret: &str, key: &str| {
-        with_external(&google, "aws:token-type:aws4_request", &source, &json!({}))
-            .variable("AWS_REGION", "eu-central-1")
-            .variable("AWS_ACCESS_KEY_ID", key)
-            .variable("AWS_SECRET_ACCESS_KEY", secret)
-    };
-    reads_a_secret(&google, workload("right", "AKIAIOSFODNN7EXAMPLE"));
-    let temporary = workload("right", "AKIAIOSFODNN7EXAMPLE").variable("AWS_SESSION_TOKEN", "session");
-    reads_a_secret(&google, temporary);
-    is_refused(&google.judge(workload("wrong", "AKIAIOSFODNN7EXAMPLE"), &ACCESS), "does not match");
-    is_refused(&google.judge(workload("right", "AKIAI44QH8DHBEXAMPLE"), &ACCESS), "invalid_grant");
-}
-
-fn machine(google: &Google) -> Sandbox {
-    sandbox(google).host("metadata.google.internal", [169, 254, 169, 254].into())
-}
-
-#[test]
-fn a_machine_has_a_service_account() {
-    let Some(google) = google() else { return };
-    google.attach(&google.account(), 300);
-    let _metadata = google.metadata();
-    reads_a_secret(&google, machine(&google));
-    assert!(google.seen().iter().any(|seen| seen.line.contains("/service-accounts/default/token")));
-}
-
-#[test]
-fn a_machine_without_a_service_account_gets_no_token() {
-    let Some(google) = google() else { return };
-    let _metadata = google.metadata();
-    is_refused(&google.judge(machine(&google), &ACCESS), "404");
-}
-
-#[test]
-fn a_metadata_service_may_fail_at_first_and_then_works() {
-    let Some(google) = google() else { return };
-    google.attach(&google.account(), 3599);
-    let _metadata = google.metadata();
-    google.fail(".*/token", &json!({"status": 503, "times": 2}));
-    reads_a_secret(&google, machine(&google));
-    google.fail(".*", &json!({"status": 0, "times": 1}));
-    reads_a_secret(&google, machine(&google));
-}
-
-#[test]
-fn what_answers_without_the_header_is_no_metadata_service() {
-    let Some(google) = google() else { return };
-    google.attach(&google.account(), 3599);
-    let _metadata = google.metadata();
-    google.fail("/", &json!({"status": 200, "body": "computeMetadata/", "times": 9}));
-    is_refused(&google.judge(machine(&google), &ACCESS), "credentials were not found");
-}
-
 #[test]
 fn a_project_that_does_not_use_secret_manager_is_told_so() {
     let Some(google) = google() else { return };
@@ -383,4 +176,16 @@ fn faults_reach_the_client_once_and_then_end() {
         assert_eq!(read["status"], rule["status"], "{read}");
         assert_eq!(reads_as(&google, &account, &ACCESS)["value"], "value", "{rule}");
     }
+}
+
+#[test]
+fn a_project_is_named_by_its_number_and_the_client_sets_the_size_of_pages() {
+    let Some(google) = google() else { return };
+    for name in ["first", "second", "third"] {
+        google.put(name, "value");
+    }
+    let account = google.account();
+    let sandbox = google.sandbox_with(&account.key_json).variable("JUDGE_PAGE", "1");
+    assert_eq!(google.judge(sandbox, &["list", NUMBER]).as_array().unwrap().len(), 3);
+    assert_eq!(google.seen().len(), 3, "{:?}", google.seen());
 }

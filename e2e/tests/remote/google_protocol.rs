@@ -5,30 +5,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::Sandbox;
-use crate::support::google::{Account, Google, HOSTS, LOCATION, MANAGER, NUMBER, PROJECT, google};
+use crate::support::google::{Account, Google, LOCATION, MANAGER, NUMBER, PROJECT, google};
 
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
-const KEY_FILE: &str = "/run/secrets/google.json";
 const OTHER_KEY_FILE: &str = "/run/secrets/other.json";
-
-fn sandbox(google: &Google) -> Sandbox {
-    let sandbox =
-        Sandbox::new(google.network()).host("metadata.google.internal", [169, 254, 169, 254].into());
-    HOSTS.into_iter().fold(sandbox, |sandbox, name| sandbox.host(name, google.tls().ip()))
-}
 
 /// A request; `more` is its method, its headers and its body.
 fn ask(google: &Google, url: &str, more: &Value) -> Value {
-    google.ask(sandbox(google), &["request", url, &more.to_string()])
+    google.ask(google.sandbox(), &["request", url, &more.to_string()])
 }
 
 /// A request for a path of Secret Manager's with a token that the account signs, and what is otherwise in it.
 fn ask_as(google: &Google, account: &Account, path: &str, changes: &Value) -> Value {
-    let sandbox = sandbox(google).file(KEY_FILE, &account.key_json);
     let url = format!("https://{MANAGER}/v1/projects/{PROJECT}/{path}");
-    let sandbox = sandbox.variable("GOOGLE_APPLICATION_CREDENTIALS", KEY_FILE);
-    google.ask(sandbox, &["signed", &url, &changes.to_string()])
+    google.ask(google.sandbox_with(&account.key_json), &["signed", &url, &changes.to_string()])
 }
 
 fn list_as(google: &Google, account: &Account, changes: &Value) -> Value {
@@ -86,8 +76,7 @@ fn a_token_that_a_service_account_signed_must_be_sound() {
 fn a_token_that_another_key_signed_is_refused() {
     let Some(google) = google() else { return };
     let (account, other) = (google.account(), google.account());
-    let sandbox = sandbox(&google).file(KEY_FILE, &account.key_json).file(OTHER_KEY_FILE, &other.key_json);
-    let sandbox = sandbox.variable("GOOGLE_APPLICATION_CREDENTIALS", KEY_FILE);
+    let sandbox = google.sandbox_with(&account.key_json).file(OTHER_KEY_FILE, &other.key_json);
     let url = format!("https://{MANAGER}/v1/projects/{PROJECT}/secrets");
     let told = google.ask(sandbox, &["signed", &url, &json!({"key": OTHER_KEY_FILE}).to_string()]);
     is_error(&told, 401, "UNAUTHENTICATED");
@@ -141,8 +130,7 @@ fn a_service_account_may_ask_for_a_token_too() {
     let Some(google) = google() else { return };
     let account = google.account();
     let assertion = json!({"claims": {"aud": "https://oauth2.googleapis.com/token"}});
-    let sandbox = sandbox(&google).file(KEY_FILE, &account.key_json);
-    let sandbox = sandbox.variable("GOOGLE_APPLICATION_CREDENTIALS", KEY_FILE);
+    let sandbox = google.sandbox_with(&account.key_json);
     let url = "https://oauth2.googleapis.com/token";
     let told = google.ask(sandbox, &["exchanged", url, &assertion.to_string()]);
     assert_eq!(told["body"]["scope"], CLOUD_PLATFORM, "{told}");
@@ -154,10 +142,7 @@ fn an_impersonated_account_s_token_has_a_lifetime_and_a_time_of_its_end() {
     let Some(google) = google() else { return };
     let (user, account) = (token(&google), google.account());
     google.allow("user@example.com", &json!({"impersonate": [account.email]}));
-    let url = format!(
-        "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{}:generateAccessToken",
-        account.email
-    );
+    let url = account.impersonation_url();
     let ask = |body: &Value| {
         let header = format!("Bearer {}", user["body"]["access_token"].as_str().unwrap());
         ask(&google, &url, &json!({"method": "POST", "json": body, "headers": {"Authorization": header}}))
@@ -211,8 +196,7 @@ fn a_region_is_asked_at_its_own_host_only() {
     let Some(google) = google() else { return };
     let account = google.account();
     let url = format!("https://{MANAGER}/v1/projects/{PROJECT}/locations/{LOCATION}/secrets");
-    let sandbox = sandbox(&google).file(KEY_FILE, &account.key_json);
-    let sandbox = sandbox.variable("GOOGLE_APPLICATION_CREDENTIALS", KEY_FILE);
+    let sandbox = google.sandbox_with(&account.key_json);
     is_error(&google.ask(sandbox, &["signed", &url, "{}"]), 400, "INVALID_ARGUMENT");
 }
 

@@ -18,6 +18,7 @@ mod google;
 mod google_agreement;
 mod google_faults;
 mod google_judge;
+mod google_judge_identity;
 mod google_protocol;
 mod server;
 mod sign_in;

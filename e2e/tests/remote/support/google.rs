@@ -5,6 +5,7 @@ use std::ops::Deref;
 use e2e::need::or_not_run;
 use serde_json::{Value, json};
 
+use super::Sandbox;
 use super::emulator::{Emulator, merge};
 
 /// The project of all tests, and its number, which is in the names of its secrets.
@@ -29,6 +30,9 @@ pub(crate) const HOSTS: [&str; 5] = [
     "iamcredentials.googleapis.com",
 ];
 
+/// Where the file of credentials is in the sandbox.
+const CREDENTIALS: &str = "/run/secrets/google.json";
+
 /// An emulator with a project.
 pub(crate) struct Google(Emulator);
 
@@ -37,6 +41,16 @@ pub(crate) struct Account {
     pub(crate) email: String,
     /// The content of the file of credentials.
     pub(crate) key_json: String,
+}
+
+impl Account {
+    /// Where others get tokens of this service account.
+    pub(crate) fn impersonation_url(&self) -> String {
+        format!(
+            "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{}:generateAccessToken",
+            self.email
+        )
+    }
 }
 
 pub(crate) fn google() -> Option<Google> {
@@ -56,6 +70,19 @@ impl Google {
         let google = Self(Emulator::start("google", &HOSTS)?);
         google.control("project", &json!({"id": PROJECT, "number": NUMBER}));
         Ok(google)
+    }
+
+    /// A sandbox that finds the emulator, and the metadata service when it listens.
+    pub(crate) fn sandbox(&self) -> Sandbox {
+        let sandbox =
+            Sandbox::new(self.network()).host("metadata.google.internal", [169, 254, 169, 254].into());
+        HOSTS.into_iter().fold(sandbox, |sandbox, name| sandbox.host(name, self.tls().ip()))
+    }
+
+    /// The same with a file of credentials.
+    pub(crate) fn sandbox_with(&self, credentials: &str) -> Sandbox {
+        let sandbox = self.sandbox().file(CREDENTIALS, credentials);
+        sandbox.variable("GOOGLE_APPLICATION_CREDENTIALS", CREDENTIALS)
     }
 
     /// A service account that may list and read all secrets and the metadata of their versions.
@@ -119,6 +146,11 @@ impl Google {
     /// The newest version cannot be read until it is enabled.
     pub(crate) fn disable(&self, name: &str) {
         self.secret("disable", name, &json!({}));
+    }
+
+    /// The opposite.
+    pub(crate) fn enable(&self, name: &str) {
+        self.secret("enable", name, &json!({}));
     }
 
     /// The newest version is no more.
