@@ -66,7 +66,7 @@ impl Identity {
         deadline: Deadline,
     ) -> Result<Introduction, ProviderError> {
         let (wire, credentials) = self.sign_in(deadline)?;
-        let url = format!("{}/?{PARAMETERS}", self.endpoints.url(Service::Sts));
+        let url = format!("{}?{PARAMETERS}", self.endpoints.url(Service::Sts));
         let headers = [("x-goog-cloud-target-resource", audience.as_bytes())];
         let headers = sign(&wire, &credentials, &url, &headers, "")?;
         Ok(Introduction { url, body: "", headers })
