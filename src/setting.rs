@@ -117,12 +117,14 @@ settings! {
     /// The namespace of that Secret.
     kubernetes_namespace: Option<String> as Text = None, variable "K8S_SECRET_NAMESPACE";
     /// How to sign in at Vault where neither a token nor a role id with a secret id is given: `kubernetes`, `jwt`, `aws`,
-    /// `cert` or `userpass`.
+    /// `azure`, `gcp`, `cert` or `userpass`.
     vault_auth: Option<Auth> as Auth = None, variable "CRYOKEY_VAULT_AUTH" or "VAULT_AUTH_METHOD", key "vault_auth";
     /// Where that way is mounted in Vault, without `auth/`; by default under its own name.
     vault_auth_mount: Option<String> as Text = None, variable "CRYOKEY_VAULT_AUTH_MOUNT", key "vault_auth_mount";
     /// What Vault's `aws` expects in the header `X-Vault-AWS-IAM-Server-ID`, if it expects anything.
     vault_aws_server_id: Option<String> as Text = None, variable "CRYOKEY_VAULT_AWS_SERVER_ID", key "vault_aws_server_id";
+    /// The resource that Vault's `azure` expects the token to be for.
+    vault_azure_resource: String as Text = "https://management.azure.com".into(), variable "CRYOKEY_VAULT_AZURE_RESOURCE", key "vault_azure_resource";
     /// The file that holds the JSON Web Token for `jwt` and `kubernetes`; by default that of the pod's service account.
     vault_jwt_file: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_VAULT_JWT_FILE", key "vault_jwt_file";
     /// The role to take on when signing in.

@@ -1,6 +1,7 @@
 //! Google: the project, the credentials and the prefix, from settings and bootstrap values.
 
 use super::{Opening, SetupError, aws};
+use crate::error::Problem;
 use crate::escape::escaped;
 use crate::provider::google::error::{GoogleError, PlaceFault};
 use crate::provider::google::identity::Identity;
@@ -19,7 +20,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Google, ProviderError> {
     let of_file =
         |name| Ok::<_, ProviderError>(bootstrap.in_file(name)?.map(|found| found.text().to_owned()));
     let mut warnings = Vec::new();
-    let identity = identity(opening, |settings| {
+    let identity = identity_of(opening, |settings| {
         credentials::choose(settings, &bootstrap, || aws::identity(opening, &mut warnings))
     })?;
     let project = of_file(VARIABLE.google_project)?.or_else(|| config.google_project.clone());
@@ -40,7 +41,20 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Google, ProviderError> {
     }))
 }
 
-fn identity(
+/// The Google identity, also for other providers that prove it to somebody.
+pub(super) fn identity(
+    opening: &Opening<'_>,
+    warnings: &mut Vec<Problem>,
+) -> Result<Identity, ProviderError> {
+    let bootstrap = opening.bootstrap(&[credentials::NAME]);
+    let identity = identity_of(opening, |settings| {
+        credentials::choose(settings, &bootstrap, || aws::identity(opening, warnings))
+    });
+    warnings.extend(bootstrap.into_warnings());
+    identity
+}
+
+fn identity_of(
     opening: &Opening<'_>,
     choose: impl FnOnce(&credentials::Settings) -> Result<credentials::Method, ProviderError>,
 ) -> Result<Identity, ProviderError> {

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::{Opening, SetupError, aws};
+use super::{Opening, SetupError, aws, azure, google};
 use crate::config::Config;
 use crate::environ::Environ;
+use crate::error::Problem;
 use crate::provider::bootstrap::Bootstrap;
 use crate::provider::http::{self, Proxies};
 use crate::provider::tls::{Identity, Trust};
-use crate::provider::vault::identity::{self, Auth, Offered};
+use crate::provider::vault::identity::{self, Auth, CloudIdentity, Offered};
 use crate::provider::vault::{self, Vault};
 use crate::provider::{ProviderError, Source};
 use crate::setting::VARIABLE;
@@ -29,7 +30,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Vault, ProviderError> {
     let mut warnings = Vec::new();
     let is_by_aws = config.vault_auth == Some(Auth::Aws);
     let aws = is_by_aws.then(|| aws::identity(opening, &mut warnings)).transpose()?;
-    let method = identity::choose(Offered::new(settings, aws, &bootstrap, environ));
+    let cloud = cloud(opening, &mut warnings)?;
+    let method = identity::choose(Offered::new(settings, aws, cloud, &bootstrap, environ));
     warnings.extend(bootstrap.into_warnings());
     Ok(Vault::new(vault::Settings {
         api,
@@ -39,6 +41,19 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Vault, ProviderError> {
         single_use,
         warnings,
     }))
+}
+
+/// The identity in another cloud than AWS that is to be proven to Vault.
+fn cloud(opening: &Opening<'_>, warnings: &mut Vec<Problem>) -> Result<Option<CloudIdentity>, ProviderError> {
+    match opening.config.vault_auth {
+        Some(Auth::Azure) => {
+            let identity = Box::new(azure::identity(opening, warnings)?);
+            let resource = opening.config.vault_azure_resource.trim_end_matches('/').to_owned();
+            Ok(Some(CloudIdentity::Azure { identity, resource }))
+        }
+        Some(Auth::Gcp) => Ok(Some(CloudIdentity::Google(Box::new(google::identity(opening, warnings)?)))),
+        _ => Ok(None),
+    }
 }
 
 fn vault_api(

@@ -38,6 +38,14 @@ impl Identity {
         method.token(resource, &self.cloud, client, &self.http, deadline)
     }
 
+    /// Which virtual machine this is, if its managed identity signs in: what Vault's `azure` method may ask for.
+    pub fn machine(&self, deadline: Deadline) -> Result<Vec<(&'static str, Secret)>, ProviderError> {
+        match self.method.as_ref() {
+            Ok(Method::Managed(managed)) => managed.machine(&self.http, deadline),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Whether a tenant is surely another one than cryokey signs in at: a tenant's domains cannot be compared with ids.
     #[must_use]
     pub fn is_of_another_tenant(&self, tenant: &str) -> bool {

@@ -30,6 +30,11 @@ impl Identity {
         method.token(client, &self.http, deadline)
     }
 
+    /// Obtains the token that Vault's `gcp` method expects for a role.
+    pub fn proof_for_vault(&self, role: &str, deadline: Deadline) -> Result<Secret, ProviderError> {
+        self.method.as_ref().map_err(Clone::clone)?.proof_for_vault(role, &self.http, deadline)
+    }
+
     /// The email address of the service account, if the credentials contain it.
     #[must_use]
     pub fn email(&self) -> Option<&str> {

@@ -11,6 +11,7 @@ use crate::escape::escaped;
 use crate::provider::azure::error::AzureError;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped};
 use crate::provider::http::{self, Client, HttpError, Method, Request, percent_encoded};
+use crate::provider::json::Json;
 use crate::provider::oauth::access_token;
 use crate::provider::retry::{Retryable, Temporary, persist};
 use crate::provider::{Deadline, ProviderError};
@@ -24,6 +25,14 @@ const LIMIT: Duration = Duration::from_secs(1);
 
 /// The service of a container may be slower than its start.
 const CONTAINER_LIMIT: Duration = Duration::from_secs(2);
+
+/// What the metadata service and Vault call the parts of a virtual machine's place.
+const MEMBERS: [(&str, &str); 4] = [
+    ("subscriptionId", "subscription_id"),
+    ("resourceGroupName", "resource_group_name"),
+    ("name", "vm_name"),
+    ("vmScaleSetName", "vmss_name"),
+];
 
 /// What gives tokens, and for which identity.
 #[derive(Debug)]
@@ -80,6 +89,32 @@ impl Managed {
         // A service that is not there must not cost the whole startup timeout: only answers are waited for.
         let body = persist(deadline, attempt).map_err(|error| error.at(self.label()))?;
         access_token(&body).ok_or_else(|| failed(MetadataFault::Nonsense))
+    }
+
+    /// The members of a login at Vault that name this virtual machine. Source: "Azure Instance Metadata Service".
+    pub(in crate::provider::azure) fn machine(
+        &self,
+        settings: &http::Settings,
+        deadline: Deadline,
+    ) -> Result<Vec<(&'static str, Secret)>, ProviderError> {
+        if !self.is_metadata() {
+            return Ok(Vec::new());
+        }
+        let failed = |fault| IdentityError::Managed(fault).at(self.label());
+        let client =
+            Client::new(settings.nearby(LIMIT)).map_err(|error| AzureError::Tls(error).at("Azure"))?;
+        let url = format!("{METADATA}/metadata/instance/compute?api-version=2021-02-01&format=json");
+        let request =
+            Request::new(Method::Get, &url).and_then(|it| it.for_metadata().header("metadata", "true"));
+        let request = request.map_err(|error| failed(MetadataFault::Http(error)))?;
+        let attempt = || self.attempt(&client, &request, deadline);
+        let body = persist(deadline, attempt).map_err(|error| error.at(self.label()))?;
+        let json = Json::parse(&body).ok_or_else(|| failed(MetadataFault::Nonsense))?;
+        let member = |(theirs, ours): (&str, &'static str)| {
+            let text = json.at(&[theirs])?.secret().filter(|text| !text.expose().is_empty())?;
+            Some((ours, text))
+        };
+        Ok(MEMBERS.into_iter().filter_map(member).collect())
     }
 
     fn is_metadata(&self) -> bool {

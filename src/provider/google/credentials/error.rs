@@ -35,6 +35,8 @@ pub enum CredentialError {
     NoToken,
     /// The key cannot sign.
     Signature,
+    /// Credentials of this type do not prove anything to Vault.
+    NoProof,
     /// The metadata service gave no token.
     Metadata(MetadataFault),
 }
@@ -106,6 +108,7 @@ impl Cause for CredentialError {
             Self::Source(error) => format!("sign-in at Google with {place}: {error}"),
             Self::NoToken => format!("sign-in at Google: {place} is not a token"),
             Self::Signature => format!("sign-in at Google: {place} cannot sign"),
+            Self::NoProof => format!("{place} cannot prove an identity to Vault"),
             Self::Metadata(fault) => format!("sign-in at Google with {place}: {fault}"),
         }
     }
@@ -121,6 +124,7 @@ impl Cause for CredentialError {
             Self::Type { .. } => {
                 "use a service account key, workload identity federation, or an attached service account".into()
             }
+            Self::NoProof => "use a service account key, or the service account of the machine".into(),
             Self::OtherUniverse => "correct GOOGLE_CLOUD_UNIVERSE_DOMAIN, or use credentials of that universe".into(),
             Self::Host { .. } => {
                 "create it anew, by `gcloud iam workload-identity-pools create-cred-config`".into()

@@ -46,6 +46,16 @@ fn self_signed(account: &ServiceAccount) -> Option<Secret> {
     Some(Secret::new(token.as_bytes().to_vec()))
 }
 
+/// A token for Vault is valid for 15 minutes at most, unless its role says otherwise.
+pub(super) fn proof_for_vault(account: &ServiceAccount, role: &str) -> Option<Secret> {
+    let now = Timestamp::now().as_second() - LEEWAY;
+    let claims = serde_json::json!({
+        "sub": account.email, "aud": format!("vault/{role}"), "iat": now, "exp": now + 600,
+    });
+    let token = account.signer.sign(Algorithm::Rs256, ("kid", &account.key_id), &claims)?;
+    Some(Secret::new(token.as_bytes().to_vec()))
+}
+
 fn refreshed(user: &User, means: &Means<'_>) -> Result<Secret, SignInError> {
     let fields = [
         ("grant_type", "refresh_token"),

@@ -47,18 +47,38 @@ impl Metadata {
         settings: &http::Settings,
         deadline: Deadline,
     ) -> Result<Secret, ProviderError> {
-        let failed = |fault| CredentialError::Metadata(fault).at(self.label());
+        let path = format!("token?scopes={}", percent_encoded(SCOPE));
+        let body = self.read(&path, settings, deadline)?;
+        access_token(&body).ok_or_else(|| CredentialError::Metadata(MetadataFault::Nonsense).at(self.label()))
+    }
+
+    /// A token that says which machine this is, for an audience.
+    pub(super) fn identity(
+        &self,
+        audience: &str,
+        settings: &http::Settings,
+        deadline: Deadline,
+    ) -> Result<Secret, ProviderError> {
+        let path = format!("identity?format=full&audience={}", percent_encoded(audience));
+        let body = self.read(&path, settings, deadline)?;
+        Ok(Secret::new(body.trim_ascii().to_vec()))
+    }
+
+    fn read(
+        &self,
+        path: &str,
+        settings: &http::Settings,
+        deadline: Deadline,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         let client =
             Client::new(settings.nearby(LIMIT)).map_err(|error| GoogleError::Tls(error).at("Google"))?;
-        let path = "computeMetadata/v1/instance/service-accounts/default/token";
-        let url = format!("http://{}/{path}?scopes={}", self.host, percent_encoded(SCOPE));
+        let url = format!("http://{}/computeMetadata/v1/instance/service-accounts/default/{path}", self.host);
         let request = Request::new(Method::Get, &url)
             .and_then(|it| it.for_metadata().header("metadata-flavor", "Google"));
-        let request = request.map_err(|error| failed(MetadataFault::Http(error)))?;
+        let failed = |error| CredentialError::Metadata(MetadataFault::Http(error)).at(self.label());
+        let request = request.map_err(failed)?;
         let patience = Deadline::after(deadline.remaining().min(PATIENCE));
-        let body = persist(patience, || attempt(&client, &request, patience))
-            .map_err(|error| error.at(self.label()))?;
-        access_token(&body).ok_or_else(|| failed(MetadataFault::Nonsense))
+        persist(patience, || attempt(&client, &request, patience)).map_err(|error| error.at(self.label()))
     }
 }
 

@@ -120,6 +120,26 @@ impl Method {
     }
 }
 
+impl Method {
+    /// A token for Vault's `gcp` method: signed by the key of a service account (`iam` roles), or an identity token of the
+    /// machine (`gce` roles). Source: "Google Cloud auth method", `HashiCorp` Vault documentation.
+    pub(super) fn proof_for_vault(
+        &self,
+        role: &str,
+        http: &http::Settings,
+        deadline: Deadline,
+    ) -> Result<Secret, ProviderError> {
+        match self {
+            Self::File { credential, .. } => match &credential.kind {
+                Kind::ServiceAccount(account) => exchange::proof_for_vault(account, role)
+                    .ok_or_else(|| CredentialError::Signature.at(self.label())),
+                _ => Err(CredentialError::NoProof.at(self.label())),
+            },
+            Self::Metadata(metadata) => metadata.identity(&format!("http://vault/{role}"), http, deadline),
+        }
+    }
+}
+
 /// Chooses without network access: the file in the secrets directory, the file that the variable names, gcloud's own
 /// file, and last the metadata service. A file that is present but unusable is an error: another identity would not be
 /// the intended one. `aws` is asked for an identity only if the credentials are obtained from AWS.

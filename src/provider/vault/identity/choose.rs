@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::error::IdentityError;
-use super::{Auth, Method, Offer, Offered, Settings};
+use super::{Auth, CloudIdentity, Method, Offer, Offered, Settings};
 use crate::provider::ProviderError;
 use crate::provider::aws::identity::Identity;
 use crate::provider::bootstrap::Bootstrapped;
@@ -34,7 +34,8 @@ pub fn choose(offered: Offered) -> Result<Method, ProviderError> {
         (None, None) => IdentityError::Nothing,
     };
     let users = (offered.username, offered.password);
-    configured(&settings, users, offered.aws, offered.token_file)?.ok_or_else(|| missing.at("VAULT_TOKEN"))
+    let identities = (offered.aws, offered.cloud);
+    configured(&settings, users, identities, offered.token_file)?.ok_or_else(|| missing.at("VAULT_TOKEN"))
 }
 
 /// The secret id, and whether it must be unwrapped.
@@ -49,7 +50,7 @@ fn secret_id_of(plain: Offer, wrapped: Offer) -> Result<Option<(Bootstrapped, bo
 fn configured(
     settings: &Settings,
     (username, password): (Offer, Offer),
-    aws: Option<Identity>,
+    (aws, cloud): (Option<Identity>, Option<CloudIdentity>),
     token_file: Offer,
 ) -> Result<Option<Method>, ProviderError> {
     let auth = settings.auth;
@@ -58,6 +59,7 @@ fn configured(
         Some(Auth::Jwt) => return jwt(settings).map(Some),
         Some(Auth::Cert) => return cert(settings).map(Some),
         Some(Auth::Aws) => return by_aws(settings, aws).map(Some),
+        Some(auth @ (Auth::Azure | Auth::Gcp)) => return by_cloud(auth, settings, cloud).map(Some),
         Some(Auth::AppRole) => return Err(missing("VAULT_ROLE_ID and VAULT_SECRET_ID", Auth::AppRole)),
         Some(Auth::Token) => return token_file.and_then(from_file),
         Some(Auth::Userpass) | None => {}
@@ -90,6 +92,17 @@ fn by_aws(settings: &Settings, identity: Option<Identity>) -> Result<Method, Pro
     let identity = identity.ok_or_else(|| missing("AWS_ACCESS_KEY_ID", Auth::Aws))?;
     let (role, server_id) = (settings.role.clone(), settings.aws_server_id.clone());
     Ok(Method::Aws { mount: settings.mount(Auth::Aws)?, role, server_id, identity: Box::new(identity) })
+}
+
+fn by_cloud(
+    auth: Auth,
+    settings: &Settings,
+    identity: Option<CloudIdentity>,
+) -> Result<Method, ProviderError> {
+    let identity =
+        identity.ok_or_else(|| missing("AZURE_CLIENT_ID or GOOGLE_APPLICATION_CREDENTIALS", auth))?;
+    let role = settings.role.clone().ok_or_else(|| missing("VAULT_ROLE", auth))?;
+    Ok(Method::Cloud { auth, mount: settings.mount(auth)?, role, identity })
 }
 
 fn cert(settings: &Settings) -> Result<Method, ProviderError> {

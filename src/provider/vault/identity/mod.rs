@@ -1,6 +1,7 @@
 //! Signing in at Vault with the first method that applies, and revoking the token afterwards.
 
 mod choose;
+mod cloud;
 mod error;
 mod sign_in;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::provider::{ProviderError, Session};
 use crate::secret::Secret;
 use crate::syntax::Choice;
 pub use choose::choose;
+pub use cloud::CloudIdentity;
 use error::IdentityError;
 pub use sign_in::{SingleUse, sign_in};
 
@@ -42,8 +44,12 @@ pub enum Auth {
     AppRole,
     /// AWS IAM: Vault forwards a signed `GetCallerIdentity` request to AWS.
     Aws,
+    /// A token of an application or a managed identity in Azure.
+    Azure,
     /// The client certificate of the TLS connection.
     Cert,
+    /// A token of a service account in Google.
+    Gcp,
     /// A JSON Web Token read from a file.
     Jwt,
     /// The service account token of the pod.
@@ -58,7 +64,9 @@ impl Choice for Auth {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("approle", Self::AppRole),
         ("aws", Self::Aws),
+        ("azure", Self::Azure),
         ("cert", Self::Cert),
+        ("gcp", Self::Gcp),
         ("jwt", Self::Jwt),
         ("kubernetes", Self::Kubernetes),
         ("token", Self::Token),
@@ -93,6 +101,8 @@ pub struct Offered {
     pub settings: Settings,
     /// The AWS identity, if `auth` is `aws`.
     pub aws: Option<Identity>,
+    /// The identity in another cloud, if `auth` is `azure` or `gcp`.
+    pub cloud: Option<CloudIdentity>,
     /// `VAULT_TOKEN`.
     pub token: Offer,
     /// `VAULT_WRAPPED_TOKEN`.
@@ -117,12 +127,14 @@ impl Offered {
     pub fn new(
         settings: Settings,
         aws: Option<Identity>,
+        cloud: Option<CloudIdentity>,
         bootstrap: &Bootstrap<'_>,
         environ: &Environ,
     ) -> Self {
         Self {
             settings,
             aws,
+            cloud,
             token: bootstrap.get("VAULT_TOKEN"),
             wrapped_token: bootstrap.get("VAULT_WRAPPED_TOKEN"),
             role_id: bootstrap.get("VAULT_ROLE_ID"),
@@ -187,6 +199,17 @@ pub enum Method {
         /// The identity that signs the request.
         identity: Box<Identity>,
     },
+    /// An identity in another cloud.
+    Cloud {
+        /// [`Auth::Azure`] or [`Auth::Gcp`].
+        auth: Auth,
+        /// The mount path, without `auth/`.
+        mount: String,
+        /// The role, which both methods require.
+        role: String,
+        /// The identity.
+        identity: CloudIdentity,
+    },
     /// The client certificate of the TLS connection.
     Cert {
         /// The mount path, without `auth/`.
@@ -219,6 +242,10 @@ impl Method {
                 let who = identity.method.as_ref().map(|method| format!(", as {}", method.label()));
                 format!("{}{}", at("aws", mount), who.unwrap_or_default())
             }
+            Self::Cloud { auth, mount, identity, .. } => {
+                let who = identity.label().map(|label| format!(", as {label}"));
+                format!("{}{}", at(auth.text(), mount), who.unwrap_or_default())
+            }
             Self::Cert { mount, .. } => at("cert", mount),
             Self::Userpass { mount, .. } => at("userpass", mount),
         }
@@ -234,6 +261,7 @@ impl Method {
             Self::Aws { identity, .. } => {
                 return identity.method.as_ref().map(credentials::Method::consumed).unwrap_or_default();
             }
+            Self::Cloud { identity, .. } => return identity.consumed(),
             Self::Jwt { .. } | Self::Cert { .. } => &[],
         };
         values.iter().filter_map(|value| value.consumed()).map(str::to_owned).collect()

@@ -71,6 +71,13 @@ pub fn sign_in(
             let body: Vec<_> = role.chain(members).collect();
             vault.log_in(Auth::Aws, &format!("auth/{mount}/login"), &body)
         }
+        Method::Cloud { auth, mount, role, identity } => {
+            let proof = identity.proof(role, deadline)?;
+            let text = |secret| std::str::from_utf8(Secret::expose(secret)).unwrap_or_default();
+            let proof = proof.iter().map(|(name, secret)| (*name, text(secret)));
+            let body: Vec<_> = [("role", role.as_str())].into_iter().chain(proof).collect();
+            vault.log_in(*auth, &format!("auth/{mount}/login"), &body)
+        }
         Method::Cert { mount, role } => {
             let body: Vec<_> = role.iter().map(|role| ("name", role.as_str())).collect();
             vault.log_in(Auth::Cert, &format!("auth/{mount}/login"), &body)

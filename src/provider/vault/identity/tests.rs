@@ -75,6 +75,7 @@ impl World {
             settings,
             // Resolved only if the settings ask for it.
             aws: (self.auth == Some(Auth::Aws)).then(at_aws),
+            cloud: self.cloud(),
             token,
             wrapped_token,
             role_id,
@@ -83,6 +84,26 @@ impl World {
             username,
             password,
             token_file,
+        }
+    }
+
+    fn cloud(&self) -> Option<CloudIdentity> {
+        let nothing = || IdentityError::Nothing.at("nothing");
+        let http = http::Settings::default();
+        match self.auth? {
+            Auth::Azure => {
+                let cloud = crate::provider::azure::cloud::Cloud::new(None, None);
+                let identity =
+                    crate::provider::azure::identity::Identity { cloud, http, method: Err(nothing()) };
+                Some(CloudIdentity::Azure { identity: Box::new(identity), resource: String::new() })
+            }
+            Auth::Gcp => {
+                let universe = "googleapis.com".to_owned();
+                let identity =
+                    crate::provider::google::identity::Identity { universe, http, method: Err(nothing()) };
+                Some(CloudIdentity::Google(Box::new(identity)))
+            }
+            _ => None,
         }
     }
 
@@ -99,6 +120,7 @@ impl World {
             Method::Jwt { auth, .. } => auth.text(),
             Method::Cert { .. } => "cert",
             Method::Aws { .. } => "aws",
+            Method::Cloud { .. } => "cloud",
             Method::Userpass { .. } => "userpass",
         };
         Ok(word.to_owned())
@@ -128,6 +150,7 @@ impl World {
             Some(Auth::Jwt) => only(self.jwt_file, "jwt"),
             Some(Auth::Cert) => only(self.has_certificate, "cert"),
             Some(Auth::Aws) => Ok("aws".to_owned()),
+            Some(Auth::Azure | Auth::Gcp) => only(self.role, "cloud"),
             Some(Auth::AppRole) => misconfigured,
             Some(Auth::Userpass) => only(users == [Here, Here], "userpass"),
             None if users.contains(&Unusable) => misconfigured,
@@ -254,7 +277,7 @@ fn only_the_values_that_were_used_are_taken_from_the_app() {
         };
         let deadline = crate::provider::Deadline::after(std::time::Duration::from_secs(20));
         let bootstrap = Bootstrap::read(secrets, &environ, Vec::new(), NAMES, deadline);
-        let mut offered = Offered::new(Settings::default(), None, &bootstrap, &environ);
+        let mut offered = Offered::new(Settings::default(), None, None, &bootstrap, &environ);
         for name in names {
             match name {
                 "BAO_TOKEN" => offered.token = Ok(None),
