@@ -28,6 +28,7 @@ class State:
         self.identity_header = secrets.token_hex(16).upper()
         self.faults = Faults(spoilt.WRONG, spoilt.BODIES)
         self.log = []
+        self.confided = set()
 
     def logged(self, entry):
         with self.lock:

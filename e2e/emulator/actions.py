@@ -33,5 +33,9 @@ class Actions:
         """No request fails any longer."""
         state.faults.rules.clear()
 
+    def confided(self, state):
+        """All that clients proved who they are with, and all tokens that they got for it."""
+        return {"texts": sorted(state.confided | set(state.tokens))}
+
     def log(self, state):
         return {"requests": state.log}

@@ -8,6 +8,10 @@ import time
 import urllib.parse
 
 
+# The members of a form that prove who sends it.
+CONFIDED = ["client_secret", "client_assertion", "refresh_token", "subject_token", "assertion"]
+
+
 @dataclasses.dataclass
 class Request:
     method: str
@@ -31,15 +35,23 @@ class Request:
     def json(self):
         return json.loads(self.body or b"{}")
 
+    def confided(self):
+        """What proves who sent it. No one else may see it."""
+        _, _, bearer = self.headers.get("Authorization", "").partition(" ")
+        form = self.form() if self.is_form() else {}
+        return [text for text in [bearer, *(form.get(name) for name in CONFIDED)] if text]
+
+    def is_form(self):
+        return self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
+
     def shown(self):
         """For the log of requests: no values."""
-        is_form = self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
         return {
             "method": self.method,
             "host": self.host,
             "path": self.target,
             "has_authorization": "Authorization" in self.headers,
-            "form": sorted(self.form()) if is_form else [],
+            "form": sorted(self.form()) if self.is_form() else [],
         }
 
 
@@ -74,6 +86,7 @@ class Server(http.server.ThreadingHTTPServer):
         if not self.is_logged:
             return self.real(request)
         entry = self.state.logged(request.shown())
+        self.state.confided.update(request.confided())
         answer = self.state.faults.answer(request, self.real)
         entry["status"] = answer.status
         return answer

@@ -36,6 +36,7 @@ class State:
         self.page = 25_000
         self.faults = Faults(spoilt.WRONG, spoilt.BODIES)
         self.log = []
+        self.confided = set()
 
     def logged(self, entry):
         with self.lock:

@@ -42,6 +42,7 @@ fn both_read(azure: &Azure, sandbox: Sandbox, words: &[&str], value: &str) -> Ou
     let sandbox = sandbox.watch(value);
     let outcome = sandbox.start();
     outcome.app().has("API_TOKEN", value);
+    azure.keeps_credentials(&outcome);
     let judged = azure.judge(sandbox, words);
     assert_eq!(judged["value"], Value::from(value), "Microsoft's client: {judged}");
     let version = judged["version"].as_str().unwrap();
@@ -66,6 +67,7 @@ fn both_refused(azure: &Azure, sandbox: Sandbox, theirs: (u16, &str), ours: (i32
 fn neither_signs_in(azure: &Azure, sandbox: Sandbox, code: &str) -> Outcome {
     let outcome = sandbox.start();
     outcome.refused(77, "resolve", "API_TOKEN", "denied").says(code);
+    azure.keeps_credentials(&outcome);
     let judged = azure.judge(sandbox, &GET);
     assert!(judged["message"].as_str().unwrap().contains(code), "{judged}");
     outcome
@@ -286,4 +288,26 @@ fn e18_a_wrong_secret_an_unknown_client_and_an_unknown_tenant() {
     neither_signs_in(&azure, as_client(TENANT, &known), "AADSTS7000215").says("not its id");
     neither_signs_in(&azure, as_client(TENANT, UNKNOWN), "AADSTS700016").says("AZURE_CLIENT_ID");
     as_client(UNKNOWN, &known).start().refused(77, "resolve", "API_TOKEN", "denied").says("AADSTS90002");
+}
+
+#[test]
+fn check_and_explain_show_the_vault_the_sign_in_the_version_and_the_age() {
+    let Some(azure) = azure() else { return };
+    let value = canary();
+    let version = azure.put_with("api-token", &value, &json!({"attributes": {"created": 1_600_000_000}}));
+    let sandbox = with_secret(&azure).watch(&value);
+    for line in [&["check"][..], &["explain", "API_TOKEN"]] {
+        let outcome = sandbox.command(line);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        for told in [&version, "api-token"] {
+            assert!(outcome.printed().contains(told), "{told} is not in {}", outcome.printed());
+        }
+        azure.keeps_credentials(&outcome);
+    }
+    let table = sandbox.command(&["check"]);
+    for told in [&format!("https://{VAULT_HOST}"), "by the client secret in AZURE_CLIENT_SECRET"] {
+        assert!(table.printed().contains(told), "{told} is not in {}", table.printed());
+    }
+    azure.set("api-token", &json!({"enabled": false}));
+    assert_eq!(sandbox.command(&["check"]).code, 66, "as run");
 }

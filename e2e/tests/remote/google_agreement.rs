@@ -48,6 +48,7 @@ fn both_read(google: &Google, sandbox: Sandbox, words: &[&str], value: &str) -> 
     let sandbox = sandbox.watch(value);
     let outcome = sandbox.start();
     outcome.app().has("API_TOKEN", value);
+    google.keeps_credentials(&outcome);
     let judged = google.judge(sandbox, words);
     assert_eq!(judged["value"], Value::from(value), "Google's client: {judged}");
     let number = judged["name"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
@@ -71,6 +72,7 @@ fn both_refused(google: &Google, sandbox: Sandbox, theirs: (u16, &str), ours: (i
 fn neither_signs_in(google: &Google, sandbox: Sandbox, reason: &str) -> Outcome {
     let outcome = sandbox.start();
     outcome.refused(77, "resolve", "API_TOKEN", "denied");
+    google.keeps_credentials(&outcome);
     let judged = google.judge(sandbox, &ACCESS);
     assert!(judged["message"].as_str().unwrap().contains(reason), "{judged}");
     outcome
@@ -188,8 +190,7 @@ fn a_workload_of_aws() {
         with_file(&google, &file)
             .variable("AWS_REGION", "eu-central-1")
             .variable("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-            .variable("AWS_SECRET_ACCESS_KEY", secret)
-            .watch(secret)
+            .credential("AWS_SECRET_ACCESS_KEY", secret)
     };
     both_read(&google, workload(&key), &ACCESS, &value).says("the identity at AWS");
     both_read(&google, workload(&key).variable("AWS_SESSION_TOKEN", "session"), &ACCESS, &value);
@@ -346,4 +347,23 @@ fn a_project_that_does_not_use_secret_manager() {
     let outcome = with_key(&google).start();
     outcome.refused(77, "resolve", "API_TOKEN", "denied");
     outcome.says(&format!("gcloud services enable secretmanager.googleapis.com --project {PROJECT}"));
+}
+
+#[test]
+fn check_and_explain_show_the_service_the_sign_in_and_the_version() {
+    let Some(google) = google() else { return };
+    let (value, account) = (stored(&google), google.account());
+    let sandbox = with_file(&google, &account.key_json).watch(&value);
+    for line in [&["check"][..], &["explain", "API_TOKEN"]] {
+        let outcome = sandbox.command(line);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        assert!(outcome.printed().contains("app_API_TOKEN"), "{}", outcome.printed());
+        google.keeps_credentials(&outcome);
+    }
+    let table = sandbox.command(&["check"]);
+    for told in ["https://secretmanager.googleapis.com", &account.email, "(version 1)"] {
+        assert!(table.printed().contains(told), "{told} is not in {}", table.printed());
+    }
+    google.destroy("app_API_TOKEN");
+    assert_eq!(sandbox.command(&["check"]).code, 66, "as run");
 }

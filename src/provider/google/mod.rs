@@ -90,6 +90,10 @@ impl Provider for Google {
         Ok(answer)
     }
 
+    fn consumed(&self) -> Vec<String> {
+        self.identity.method.as_ref().map(credentials::Method::consumed).unwrap_or_default()
+    }
+
     fn access(&self) -> Option<Access> {
         let host = self.parent.as_ref().map(|parent| parent.host(&self.identity.universe));
         Some(Access { endpoint: host.map(|host| format!("https://{host}")), sign_in: self.identity.label() })

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::authority::Authority;
 use super::daemon::Daemon;
 use super::network::try_network;
-use super::{Network, Sandbox, Service, http, installed_program};
+use super::{Canaries, Network, Outcome, Sandbox, Service, http, installed_program};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -101,6 +101,19 @@ impl Emulator {
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let log = self.control("log", &json!({}));
         log["requests"].as_array().unwrap().iter().map(Seen::new).collect()
+    }
+
+    /// Panics where cryokey or the app showed anything that proved who they are. There has to be such a thing.
+    #[track_caller]
+    pub(crate) fn keeps_credentials(&self, outcome: &Outcome) {
+        let told = self.control("confided", &json!({}));
+        let mut canaries = Canaries::default();
+        for text in told["texts"].as_array().unwrap() {
+            canaries.watch_any(text.as_str().unwrap().as_bytes());
+        }
+        assert_ne!(told["texts"], json!([]));
+        canaries.refuse(outcome.stderr.as_bytes());
+        canaries.refuse(&outcome.stdout);
     }
 
     /// An action of the control port.

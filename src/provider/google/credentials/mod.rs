@@ -67,6 +67,17 @@ impl Method {
         }
     }
 
+    /// The variables that were used to sign in, which the app must not inherit: those for AWS, if it proves the identity.
+    #[must_use]
+    pub fn consumed(&self) -> Vec<String> {
+        match self {
+            Self::File { aws: Some(identity), .. } => {
+                identity.method.as_ref().map(aws::credentials::Method::consumed).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The email address of the service account, if the credentials contain it.
     #[must_use]
     pub fn email(&self) -> Option<&str> {

@@ -36,7 +36,9 @@ impl CloudIdentity {
             Self::Azure { identity, .. } => {
                 identity.method.as_ref().map(azure::credentials::Method::consumed).unwrap_or_default()
             }
-            Self::Google(_) => Vec::new(),
+            Self::Google(identity) => {
+                identity.method.as_ref().map(google::credentials::Method::consumed).unwrap_or_default()
+            }
         }
     }
 
