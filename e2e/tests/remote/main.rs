@@ -16,6 +16,7 @@ mod azure_judge;
 mod azure_protocol;
 mod google;
 mod google_agreement;
+mod google_drongo;
 mod google_faults;
 mod google_judge;
 mod google_judge_identity;

@@ -35,6 +35,7 @@ pub(crate) use authority::{Authority, Certified};
 pub(crate) use azure::{
     Azure, HOSTS, LOGIN, OTHER_LOGIN, OTHER_VAULT_HOST, Proof, TENANT, VAULT, VAULT_HOST, azure,
 };
+pub(crate) use daemon::Daemon;
 pub(crate) use dns::{Answer, Dns};
 pub(crate) use http::{exchange, request};
 pub(crate) use impostor::Impostor;
