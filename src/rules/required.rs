@@ -205,9 +205,12 @@ fn unavailable(resolution: &Resolution, source: Source, error: &ProviderError) -
     let required = resolution.secrets.iter().filter(waits).filter(|resolved| resolved.rule.required);
     let names: Vec<String> = required.map(|resolved| resolved.name.to_string()).collect();
     let needed = if names.is_empty() { String::new() } else { format!(" (needed for {})", names.join(", ")) };
+    // An error about the source as a whole begins with its name, too.
+    let why = error.to_string();
+    let why = why.strip_prefix(source.text()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&why);
     Problem {
         reason: error.kind().reason(),
-        what: format!("cannot read secrets from {}: {error}{needed}", place(source)),
+        what: format!("cannot read secrets from {}: {why}{needed}", place(source)),
         names: if names.is_empty() { vec![source.text().to_owned()] } else { names },
         fix: error.fix(),
     }
