@@ -176,10 +176,14 @@ fn wait(stdout: &ChildStdout, deadline: Deadline) -> Result<(), HelperError> {
     }
 }
 
+/// What platforms put into the environment to sign a container in: the app keeps it, a helper program does not get it.
+const OF_PLATFORMS: [&str; 2] = ["AWS_CONTAINER_AUTHORIZATION_TOKEN", "IDENTITY_HEADER"];
+
 /// Whether a helper program may receive the variable. Values that sign cryokey in are withheld.
 #[must_use]
 pub fn may_know(name: &[u8]) -> bool {
-    !std::str::from_utf8(name).is_ok_and(super::bootstrap::is_secret)
+    let is_withheld = |name| super::bootstrap::is_secret(name) || OF_PLATFORMS.contains(&name);
+    !std::str::from_utf8(name).is_ok_and(is_withheld)
 }
 
 /// Why a helper program gave no output.
@@ -231,7 +235,7 @@ impl Cause for HelperError {
 
     fn fix(&self) -> String {
         match self {
-            Self::NotStarted(_) => "install the program in the image, or correct the command line".into(),
+            Self::NotStarted(_) => "install the program in the image, or correct what names it".into(),
             Self::Failed { .. } | Self::Killed { .. } | Self::TooMuch | Self::Io => {
                 "run it by hand as the same user: cryokey shows nothing that it prints".into()
             }
@@ -323,7 +327,9 @@ mod tests {
     fn a_program_gets_the_variables_that_are_given_and_no_others() {
         assert_eq!(&helper(&["env"]).run(soon()).unwrap()[..], b"PATH=/usr/bin:/bin\n");
         assert!(may_know(b"HOME") && may_know(b"AWS_PROFILE") && may_know(b"\xff"));
-        for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "VAULT_TOKEN", "BAO_TOKEN"] {
+        for name in
+            ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "VAULT_TOKEN", "BAO_TOKEN", "IDENTITY_HEADER"]
+        {
             assert!(!may_know(name.as_bytes()), "{name}");
         }
     }

@@ -183,6 +183,17 @@ impl Providers {
     }
 }
 
+/// The word of a provider that is called by its vendor or product.
+fn of_vendor(word: &str) -> Option<&'static str> {
+    match word.to_ascii_lowercase().as_str() {
+        "google" | "gsm" | "gcloud" => Some(Source::Gcp.word()),
+        "hashicorp" | "openbao" | "bao" => Some(Source::Vault.word()),
+        "amazon" | "secretsmanager" => Some(Source::Aws.word()),
+        "microsoft" | "keyvault" => Some(Source::Azure.word()),
+        _ => None,
+    }
+}
+
 impl Syntax for Providers {
     type Value = Vec<Source>;
 
@@ -205,7 +216,7 @@ impl Syntax for Providers {
     fn hint(text: &[u8]) -> String {
         let words = List::from_text(&String::from_utf8_lossy(text)).unwrap_or_default();
         let unknown = words.iter().find(|word| Self::from_text(word).is_none());
-        unknown.map(|word| did_you_mean(word, Self::words())).unwrap_or_default()
+        unknown.map(|word| did_you_mean(of_vendor(word).unwrap_or(word), Self::words())).unwrap_or_default()
     }
 
     fn to_toml(sources: &Vec<Source>) -> String {

@@ -9,7 +9,7 @@ use super::Findings;
 use crate::config::Config;
 use crate::environ::variable::SECRET_ROTATION_TIMESTAMP;
 use crate::error::{Problem, Reason};
-use crate::provider::Value;
+use crate::name::EnvName;
 use crate::resolve::{Resolution, Resolved};
 use crate::setting::VARIABLE;
 
@@ -69,13 +69,15 @@ pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mu
         }
     }
     let strict = config.strict_rotation;
-    let expired = names_where(resolution, |value| value.expires.is_some_and(|moment| moment <= ages.now));
-    if !expired.is_empty() {
-        findings.add(strict, has_expired(expired));
-    }
-    let early = names_where(resolution, |value| value.starts.is_some_and(|moment| moment > ages.now));
-    if !early.is_empty() {
-        findings.add(false, is_early(early));
+    for resolved in delivered_secrets(resolution) {
+        let Some((tried, value)) = resolved.found() else { continue };
+        let store = tried.candidate.source.text();
+        if let Some(moment) = value.expires.filter(|moment| *moment <= ages.now) {
+            findings.add(strict, has_expired(&resolved.name, store, moment));
+        }
+        if let Some(moment) = value.starts.filter(|moment| *moment > ages.now) {
+            findings.add(false, is_early(&resolved.name, store, moment));
+        }
     }
     for ((age, limit), names) in old {
         findings.add(strict, too_old(age, limit, names));
@@ -86,11 +88,6 @@ pub fn judge(resolution: &Resolution, config: &Config, ages: Ages, findings: &mu
     if !limitless.is_empty() {
         findings.add(strict, no_limit(limitless));
     }
-}
-
-fn names_where(resolution: &Resolution, is_it: impl Fn(&Value) -> bool) -> Vec<String> {
-    let is_so = |resolved: &&Resolved| resolved.found().is_some_and(|(_, value)| is_it(value));
-    delivered_secrets(resolution).filter(is_so).map(|resolved| resolved.name.to_string()).collect()
 }
 
 /// Plain variables are not checked: they have no age.
@@ -130,14 +127,22 @@ fn too_old(age: u64, limit: u64, names: Vec<String>) -> Problem {
     problem(names, what, fix)
 }
 
-fn has_expired(names: Vec<String>) -> Problem {
-    let what = format!("{}: expired, by the date that its store has", names.join(", "));
-    problem(names, what, "write a new version with a later date there".into())
+fn has_expired(name: &EnvName, store: &str, moment: SystemTime) -> Problem {
+    let what = format!("{name}: expired on {}, as {store} has it", date(moment));
+    problem(vec![name.to_string()], what, "write a new version with a later date there".into())
 }
 
-fn is_early(names: Vec<String>) -> Problem {
-    let what = format!("{}: not to be used yet, by the date that its store has", names.join(", "));
-    problem(names, what, "correct that date there, or write a version that is in force".into())
+fn is_early(name: &EnvName, store: &str, moment: SystemTime) -> Problem {
+    let what = format!("{name}: not to be used before {}, as {store} has it", date(moment));
+    problem(
+        vec![name.to_string()],
+        what,
+        "correct that date there, or write a version that is in force".into(),
+    )
+}
+
+fn date(moment: SystemTime) -> String {
+    Timestamp::try_from(moment).map_or_else(|_| "an unknown date".to_owned(), |moment| moment.to_string())
 }
 
 fn unknown_age(common: Rotated, names: Vec<String>) -> Problem {

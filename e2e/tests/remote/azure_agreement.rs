@@ -229,11 +229,11 @@ fn a_secret_before_and_after_the_time_in_its_attributes() {
     let Some(azure) = azure() else { return };
     let value = canary();
     azure.put_with("api-token", &value, &json!({"attributes": {"exp": 1_600_000_000}}));
-    both_read(&azure, with_secret(&azure), &GET, &value).warns(&["API_TOKEN", "expired"]);
+    both_read(&azure, with_secret(&azure), &GET, &value).warns(&["API_TOKEN", "expired on 2020-09-13"]);
     let strict = with_secret(&azure).variable("STRICT_ROTATION_MODE", "true");
     strict.start().refused(78, "resolve", "API_TOKEN", "rotation").says("expired");
     azure.put_with("api-token", &value, &json!({"attributes": {"nbf": 4_000_000_000_u64}}));
-    both_read(&azure, with_secret(&azure), &GET, &value).warns(&["API_TOKEN", "not to be used yet"]);
+    both_read(&azure, with_secret(&azure), &GET, &value).warns(&["API_TOKEN", "not to be used before 2096-10-02"]);
 }
 
 #[test]

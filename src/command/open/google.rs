@@ -1,6 +1,7 @@
 //! Google: the project, the credentials and the prefix, from settings and bootstrap values.
 
 use super::{Opening, SetupError, aws};
+use crate::config::Config;
 use crate::error::Problem;
 use crate::escape::escaped;
 use crate::provider::google::error::{GoogleError, PlaceFault};
@@ -27,7 +28,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Google, ProviderError> {
     let of_key = || identity.method.as_ref().ok()?.project().map(str::to_owned);
     let parent = project.or_else(of_key).map(|project| {
         Parent::new(&project, config.google_location.as_deref())
-            .map_err(|fault| GoogleError::Place(fault).at(escaped(project)))
+            .map_err(|fault| GoogleError::Place(fault).at(escaped(culprit(fault, &project, config))))
     });
     let (parent, prefix) = (parent.transpose()?, of_file(VARIABLE.google_prefix)?);
     warnings.extend(bootstrap.into_warnings());
@@ -52,6 +53,12 @@ pub(super) fn identity(
     });
     warnings.extend(bootstrap.into_warnings());
     identity
+}
+
+/// What the fault is about.
+fn culprit<'a>(fault: PlaceFault, project: &'a str, config: &'a Config) -> &'a str {
+    let location = config.google_location.as_deref().filter(|_| fault == PlaceFault::Location);
+    location.unwrap_or(project)
 }
 
 fn identity_of(

@@ -111,9 +111,7 @@ impl Cause for SetupError {
 
     fn fix(&self) -> String {
         match self {
-            Self::NotBuilt => {
-                "unset EXTERNAL_SECRET_PROVIDER and K8S_SECRET_NAME, and mount the secrets as files".into()
-            }
+            Self::NotBuilt => "unset K8S_SECRET_NAME, and mount the Secret as a volume".into(),
             Self::NoVaultAddress => {
                 format!("set {} to the address of Vault, such as https://vault:8200", VARIABLE.vault_address)
             }

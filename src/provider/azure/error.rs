@@ -223,8 +223,7 @@ impl Denial {
             );
         }
         format!(
-            "az role assignment create --role 'Key Vault Secrets User' --assignee-object-id {object} \
-             --assignee-principal-type ServicePrincipal --scope \"$(az keyvault show --name {vault} --query id -o tsv)\""
+            "az role assignment create --role 'Key Vault Secrets User' --assignee {object} --scope \"$(az keyvault show --name {vault} --query id -o tsv)\""
         )
     }
 }

@@ -17,6 +17,7 @@ pub fn answer<E: StoreError>(
     answer: &mut Answer,
 ) {
     answer.found.extend(request.keys.iter().filter_map(|(key, want)| referenced(key, *want, known)));
+    answer.warnings.extend(known.undated.iter().map(|(secret, error)| undated(secret, error, words)));
     if let Some(scope) = &wanted.scope {
         look_for_names(scope, wanted, known, words, answer);
     }
@@ -124,6 +125,11 @@ fn unlisted<E: StoreError>(scope: &Scope, words: Words, error: &E) -> Problem {
     let what = format!("the secrets{of} may not be listed: only declared ones are read, by their names");
     let fix = format!("none needed if that is meant; else {}", error.fix());
     Problem::new(Reason::Denied, words.store, what, fix)
+}
+
+fn undated<E: StoreError>(secret: &str, error: &E, words: Words) -> Problem {
+    let what = format!("{}: the age is unknown: {}", words.store, error.what(&escaped(secret)));
+    Problem::new(error.kind().reason(), words.store, what, error.fix())
 }
 
 fn no_fields(place: &str, words: Words) -> Problem {

@@ -46,6 +46,8 @@ pub struct Known<E> {
     pub is_batch_denied: bool,
     /// The secrets.
     pub secrets: BTreeMap<Version, Result<Stored, E>>,
+    /// Why the dates of secrets are unknown, apart from denials.
+    pub undated: Vec<(String, E)>,
 }
 
 /// A secret in which a name is looked for.
@@ -165,7 +167,7 @@ impl Wanted {
 
 impl<E> Default for Known<E> {
     fn default() -> Self {
-        Self { list: None, is_batch_denied: false, secrets: BTreeMap::new() }
+        Self { list: None, is_batch_denied: false, secrets: BTreeMap::new(), undated: Vec::new() }
     }
 }
 
@@ -185,11 +187,13 @@ impl<E: StoreError> Known<E> {
     }
 
     /// The date of a version. Without an answer it is unknown, and not asked for again.
-    pub fn note_date(&mut self, version: &Version, date: Option<SystemTime>) {
+    pub fn note_date(&mut self, version: &Version, date: Result<Option<SystemTime>, E>) {
         if let Some(Ok(stored)) = self.secrets.get_mut(version) {
-            stored.created = date;
+            stored.created = date.as_ref().ok().copied().flatten();
             stored.is_dated = true;
         }
+        self.undated
+            .extend(date.err().filter(|error| !error.is_denied()).map(|error| (version.0.clone(), error)));
     }
 }
 
@@ -366,8 +370,11 @@ mod tests {
         wanted.fresh_within = Some(day * 30);
         let date = |secret| Ask::Date(version(secret), Some("7".to_owned()));
         assert_eq!(wanted.asks(&known, 20, now), [date("none"), date("old")]);
-        known.note_date(&version("old"), Some(now - day));
-        known.note_date(&version("none"), None);
+        known.note_date(&version("old"), Ok(Some(now - day)));
+        known.note_date(&version("none"), Err(Fake::Denied));
+        assert!(known.undated.is_empty(), "a denial is an ordinary reason");
+        known.note_date(&version("none"), Err(Fake::Disabled));
+        assert_eq!(known.undated, [("none".to_owned(), Fake::Disabled)]);
         assert_eq!(wanted.asks(&known, 20, now), []);
         assert_eq!(known.secrets[&version("old")].as_ref().unwrap().created, Some(now - day));
     }

@@ -13,7 +13,7 @@ enum Reply<E> {
     List(Result<Vec<Listed<E>>, E>),
     Batch(Result<Vec<Entry<E>>, E>),
     Get(Box<Result<Stored, E>>),
-    Date(Option<SystemTime>),
+    Date(Result<Option<SystemTime>, E>),
 }
 
 /// Asks until everything is known, with at most `width` requests at once. What does not answer in time is known to be so,
@@ -45,9 +45,7 @@ fn reply<S: Store>(store: &S, ask: &Ask, deadline: Deadline) -> Reply<S::Error> 
         Ask::List(scope) => Reply::List(store.list(scope, deadline)),
         Ask::Batch(secrets) => Reply::Batch(store.batch(secrets, deadline)),
         Ask::Get((secret, version)) => Reply::Get(Box::new(store.get(secret, version.as_deref(), deadline))),
-        Ask::Date((secret, _), version) => {
-            Reply::Date(store.date(secret, version.as_deref(), deadline).ok().flatten())
-        }
+        Ask::Date((secret, _), version) => Reply::Date(store.date(secret, version.as_deref(), deadline)),
     }
 }
 
@@ -67,7 +65,7 @@ impl<E: StoreError> Known<E> {
             (Ask::Get(version), Some(Reply::Get(stored))) => self.note_one(version, *stored),
             (Ask::Get(version), _) => self.note_one(version, Err(E::timed_out())),
             (Ask::Date(version, _), Some(Reply::Date(date))) => self.note_date(&version, date),
-            (Ask::Date(version, _), _) => self.note_date(&version, None),
+            (Ask::Date(version, _), _) => self.note_date(&version, Err(E::timed_out())),
         }
     }
 

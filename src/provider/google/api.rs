@@ -119,7 +119,7 @@ impl Api {
             200..=299 => Ok(response.into_body()),
             300..=399 => Err(GoogleError::Nonsense(Nonsense::Status(response.status()))),
             401 => Err(GoogleError::Refused { offset: offset(&response) }),
-            status => match failure(response.body(), status, call, self.identity.email()) {
+            status => match failure(response.body(), status, call, self.identity.member()) {
                 Some(error) => Err(error),
                 None => Err(foreign(response)),
             },
@@ -146,7 +146,7 @@ fn foreign(response: Response) -> GoogleError {
 }
 
 /// The error in a response; `None` if the HTTP status alone decides. Source: "google.rpc.Code", AIP-193.
-fn failure(body: &[u8], status: u16, call: &Call<'_>, email: Option<&str>) -> Option<GoogleError> {
+fn failure(body: &[u8], status: u16, call: &Call<'_>, member: String) -> Option<GoogleError> {
     if status == 429 || status >= 500 {
         return None;
     }
@@ -161,7 +161,7 @@ fn failure(body: &[u8], status: u16, call: &Call<'_>, email: Option<&str>) -> Op
             project,
             secret: call.secret.map(str::to_owned),
             location: call.parent.location.clone(),
-            email: email.map(str::to_owned),
+            member,
         }),
         "NOT_FOUND" => GoogleError::Absent,
         "FAILED_PRECONDITION" if message.contains("DESTROYED") => GoogleError::Destroyed,
@@ -287,7 +287,7 @@ mod tests {
         let place = place();
         let call =
             Call { parent: &place.parent, secret: Some("db"), action: Action::Access, path: String::new() };
-        failure(body.as_bytes(), status, &call, Some("app@p.iam.gserviceaccount.com"))
+        failure(body.as_bytes(), status, &call, "user:EMAIL".to_owned())
     }
 
     const NAME: &str = "projects/123/secrets/db/versions/7";

@@ -57,8 +57,9 @@ pub struct Denial {
     pub secret: Option<String>,
     /// The location of a regional secret.
     pub location: Option<String>,
-    /// The email address of the identity, if it is known.
-    pub email: Option<String>,
+    /// The identity as IAM's bindings write it, such as `serviceAccount:app@p.iam.gserviceaccount.com`, as far as it is
+    /// known.
+    pub member: String,
 }
 
 /// What is done with secrets.
@@ -215,9 +216,8 @@ impl Cause for GoogleError {
 impl Denial {
     /// The command that grants the missing role.
     fn grant(&self) -> String {
-        let Self { project, email, location, .. } = self;
-        let email = email.as_deref().unwrap_or("EMAIL");
-        let member = format!("--member serviceAccount:{email}");
+        let Self { project, location, .. } = self;
+        let member = format!("--member {}", self.member);
         match &self.secret {
             Some(secret) if self.action == Action::Access => {
                 let location = location.as_ref().map(|location| format!(" --location {location}"));
@@ -236,7 +236,8 @@ impl Denial {
 
 impl fmt::Display for Denial {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = self.email.as_deref().unwrap_or("the identity that cryokey signs in with");
+        let who = self.member.strip_prefix("serviceAccount:").filter(|email| email.contains('@'));
+        let who = who.unwrap_or("the identity that cryokey signs in with");
         match self.action {
             Action::List => write!(formatter, "{who} may not list the secrets of {}", self.project),
             Action::Access => write!(formatter, "{who} may not access it"),

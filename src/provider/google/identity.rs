@@ -35,10 +35,10 @@ impl Identity {
         self.method.as_ref().map_err(Clone::clone)?.proof_for_vault(role, &self.http, deadline)
     }
 
-    /// The email address of the service account, if the credentials contain it.
+    /// The identity as IAM's bindings write it, with a placeholder for what is unknown.
     #[must_use]
-    pub fn email(&self) -> Option<&str> {
-        self.method.as_ref().ok().and_then(Method::email)
+    pub fn member(&self) -> String {
+        self.method.as_ref().map_or_else(|_| "MEMBER".to_owned(), Method::member)
     }
 
     /// The project that requests count for, if the credentials name one.

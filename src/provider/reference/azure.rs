@@ -9,13 +9,14 @@ use crate::provider::bulk::Spelling;
 
 const APP_SERVICE: &str = "@Microsoft.KeyVault(";
 
-/// What is between the parentheses of App Service's spelling.
+/// What follows the opening parenthesis of App Service's spelling.
 pub(super) fn of_app_service(text: &str) -> Option<&str> {
-    text.strip_prefix(APP_SERVICE)?.strip_suffix(')')
+    text.strip_prefix(APP_SERVICE)
 }
 
 /// `SecretUri=https://vault.vault.azure.net/secrets/name/version`, or `VaultName=…;SecretName=…;SecretVersion=…`.
-pub(super) fn app_service(inner: &str) -> Result<Key, NotAReference> {
+pub(super) fn app_service(rest: &str) -> Result<Key, NotAReference> {
+    let inner = rest.strip_suffix(')').ok_or(NotAReference::Shape)?;
     let (mut uri, mut vault, mut name, mut version) = (None, None, None, None);
     for pair in inner.split(';').filter(|pair| !pair.is_empty()) {
         let place = match pair.split_once('=').ok_or(NotAReference::Shape)? {
@@ -164,6 +165,7 @@ mod tests {
                 NotAReference::AzureVault,
             ),
             ("@Microsoft.KeyVault(VaultName=app)", NotAReference::Shape),
+            ("@Microsoft.KeyVault(VaultName=app;SecretName=db", NotAReference::Shape),
             ("@Microsoft.KeyVault(VaultName=app;SecretName=db;Extra=1)", NotAReference::Query),
         ] {
             assert_eq!(Reference::parse(text), Err(why), "{text}");

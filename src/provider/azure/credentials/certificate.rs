@@ -32,7 +32,7 @@ pub struct Certificate {
 impl Certificate {
     /// Reads a PEM file that has both.
     pub(super) fn read(path: &Path) -> Result<Self, ProviderError> {
-        let place = || escaped_path(path);
+        let place = || escaped_path(path) + " (AZURE_CLIENT_CERTIFICATE_PATH)";
         let unreadable = |error| FileError::from((error, rustix::fs::stat(path).ok().as_ref())).at(place());
         let pem = Zeroizing::new(read::read_path(path).map_err(unreadable)?.0);
         Self::of_pem(path, &pem).map_err(|error| error.at(place()))

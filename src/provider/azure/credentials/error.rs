@@ -102,7 +102,9 @@ impl Cause for IdentityError {
             Self::NoCertificate | Self::NoKey => {
                 "write the certificate and its key into one file: openssl pkcs12 -in app.pfx -nodes -out app.pem".into()
             }
-            Self::NoHeader => "set both, or none: the platform sets both".into(),
+            Self::NoHeader => {
+                "set both, or none; in Azure Arc, which sets only this one, use a client secret or a certificate".into()
+            }
             Self::NoToken => "run `az login`, and `az account get-access-token` by hand".into(),
             Self::Nothing => "set it, or unset AZURE_TOKEN_CREDENTIALS".into(),
             Self::Tenant => "write the tenant id: az account show --query tenantId".into(),

@@ -134,14 +134,16 @@ impl Credential {
         }
     }
 
-    /// The email address of the service account that reads the secrets, if it is known.
+    /// The identity that reads the secrets as IAM's bindings write it, with a placeholder for what is unknown.
     #[must_use]
-    pub fn email(&self) -> Option<&str> {
+    pub fn member(&self) -> String {
+        let account = |email: &str| format!("serviceAccount:{}", escaped(email));
         match &self.kind {
-            Kind::ServiceAccount(account) => Some(&account.email),
-            Kind::User(_) => None,
-            Kind::External(external) => external.impersonation_url.as_deref().map(email_of),
-            Kind::Impersonated(impersonated) => Some(email_of(&impersonated.url)),
+            Kind::ServiceAccount(service) => account(&service.email),
+            Kind::User(_) => "user:EMAIL".to_owned(),
+            Kind::External(External { impersonation_url: Some(url), .. }) => account(email_of(url)),
+            Kind::External(_) => "principal:PRINCIPAL".to_owned(),
+            Kind::Impersonated(impersonated) => account(email_of(&impersonated.url)),
         }
     }
 }
@@ -317,7 +319,7 @@ mod tests {
             })
         };
         let credential = parse(&around(key())).unwrap();
-        assert_eq!(credential.email(), Some("app@p.iam"));
+        assert_eq!(credential.member(), "serviceAccount:app@p.iam");
         assert_eq!(credential.label(), "the key of app@p.iam.gserviceaccount.com as app@p.iam");
         assert!(parse(&around(around(key()))).is_err());
     }

@@ -1,6 +1,7 @@
 //! The metadata service, which gives the token of the machine's or pod's service account. Source: "Authenticate
 //! applications with metadata server", Google Cloud documentation.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -88,8 +89,7 @@ fn attempt(
     deadline: Deadline,
 ) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
     let response = client.send(request, deadline).map_err(|error| {
-        let is_elsewhere = error.fault == HttpFault::Timeout(Waiting::Connect);
-        let fault = if is_elsewhere { MetadataFault::NotThere } else { MetadataFault::Http };
+        let fault = if is_elsewhere(&error.fault) { MetadataFault::NotThere } else { MetadataFault::Http };
         CredentialError::Metadata(fault(error))
     })?;
     let fault = match response.status() {
@@ -102,6 +102,15 @@ fn attempt(
         },
     };
     Err(CredentialError::Metadata(fault))
+}
+
+/// A refused connection can be a service that has not started yet; these mean that there is none.
+fn is_elsewhere(fault: &HttpFault) -> bool {
+    matches!(
+        fault,
+        HttpFault::Timeout(Waiting::Connect)
+            | HttpFault::Io(ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable)
+    )
 }
 
 impl Retryable for CredentialError {

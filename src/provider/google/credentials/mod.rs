@@ -78,12 +78,12 @@ impl Method {
         }
     }
 
-    /// The email address of the service account, if the credentials contain it.
+    /// The identity as IAM's bindings write it, with a placeholder for what is unknown.
     #[must_use]
-    pub fn email(&self) -> Option<&str> {
+    pub fn member(&self) -> String {
         match self {
-            Self::File { credential, .. } => credential.email(),
-            Self::Metadata(_) => None,
+            Self::File { credential, .. } => credential.member(),
+            Self::Metadata(_) => "serviceAccount:EMAIL".to_owned(),
         }
     }
 
@@ -181,7 +181,7 @@ fn document(
         if path.as_os_str().as_encoded_bytes().starts_with(b"{") {
             return Err(CredentialError::NotAPath.at(NAME));
         }
-        return read_file(path).map(|content| Some((path.clone(), content)));
+        return read_file(path, &format!(" ({NAME})")).map(|content| Some((path.clone(), content)));
     }
     let Some(path) = settings.gcloud.as_ref().map(|it| it.join("application_default_credentials.json"))
     else {
@@ -190,13 +190,15 @@ fn document(
     if rustix::fs::stat(&path).is_err() {
         return Ok(None);
     }
-    read_file(&path).map(|content| Some((path, content)))
+    read_file(&path, "").map(|content| Some((path, content)))
 }
 
-fn read_file(path: &Path) -> Result<Secret, ProviderError> {
+/// `named_by` says for messages what named the file.
+fn read_file(path: &Path, named_by: &str) -> Result<Secret, ProviderError> {
     read::read_path(path).map(|(bytes, _)| Secret::new(bytes)).map_err(|error| {
         let stat = rustix::fs::stat(path).ok();
-        crate::provider::files::error::FileError::from((error, stat.as_ref())).at(escaped_path(path))
+        crate::provider::files::error::FileError::from((error, stat.as_ref()))
+            .at(escaped_path(path) + named_by)
     })
 }
 
