@@ -233,7 +233,8 @@ fn a_secret_before_and_after_the_time_in_its_attributes() {
     let strict = with_secret(&azure).variable("STRICT_ROTATION_MODE", "true");
     strict.start().refused(78, "resolve", "API_TOKEN", "rotation").says("expired");
     azure.put_with("api-token", &value, &json!({"attributes": {"nbf": 4_000_000_000_u64}}));
-    both_read(&azure, with_secret(&azure), &GET, &value).warns(&["API_TOKEN", "not to be used before 2096-10-02"]);
+    both_read(&azure, with_secret(&azure), &GET, &value)
+        .warns(&["API_TOKEN", "not to be used before 2096-10-02"]);
 }
 
 #[test]

@@ -315,6 +315,38 @@ fn a_jwt_signs_in_from_its_file_which_is_read_at_each_start() {
     assert_eq!(stored.tokens_of(&mount), 0);
 }
 
+/// `OpenBao` has no `gcp` method, but its `jwt` method verifies what `gcp` expects of a service account: a signature by its
+/// key, `sub`, and `aud` with the name of the role.
+#[test]
+fn a_service_account_of_google_signs_a_token_for_its_role() {
+    let Some(bao) = openbao() else { return };
+    let stored = Stored::new(bao);
+    let issuer = Issuer::new(bao.network().scratch());
+    let mount = stored.team.sign_in("jwt");
+    stored
+        .team
+        .write(&format!("auth/{mount}/config"), &json!({"jwt_validation_pubkeys": [issuer.public_key()]}));
+    let email = "app@my-project.iam.gserviceaccount.com";
+    let role = json!({
+        "role_type": "jwt", "user_claim": "sub", "bound_subject": email, "bound_audiences": ["vault/app"],
+        "token_policies": [stored.policy]
+    });
+    stored.team.write(&format!("auth/{mount}/role/app"), &role);
+    let key = issuer.private_key();
+    let file = json!({
+        "type": "service_account", "client_email": email, "private_key_id": "key", "private_key": key,
+    });
+    let sandbox = stored
+        .sandbox()
+        .variable("VAULT_AUTH_METHOD", "gcp")
+        .variable("CRYOKEY_VAULT_AUTH_MOUNT", &mount)
+        .file("/run/secrets/GOOGLE_APPLICATION_CREDENTIALS", file.to_string())
+        .watch(key.lines().nth(3).unwrap())
+        .variable("VAULT_ROLE", "app");
+    stored.arrived(sandbox.start().says(&format!("the key of {email}")));
+    denied(&sandbox.variable("VAULT_ROLE", "other").start(), "VAULT_ROLE");
+}
+
 #[test]
 fn a_pod_signs_in_with_the_token_of_its_service_account() {
     let Some(bao) = openbao() else { return };

@@ -25,6 +25,11 @@ impl Issuer {
         fs::read_to_string(self.at("issuer.pub")).unwrap()
     }
 
+    /// As PEM.
+    pub(crate) fn private_key(&self) -> String {
+        fs::read_to_string(self.at("issuer.key")).unwrap()
+    }
+
     pub(crate) fn token(&self, claims: &Value) -> String {
         let head = json!({"alg": "RS256", "typ": "JWT"}).to_string();
         let signed = format!("{}.{}", base64url(head.as_bytes()), base64url(claims.to_string().as_bytes()));

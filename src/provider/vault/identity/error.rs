@@ -145,6 +145,14 @@ fn rejected(auth: &str) -> &'static str {
             "check VAULT_ROLE, the ARN that it is bound to, the value of the header X-Vault-AWS-IAM-Server-ID, and where \
              aws is mounted"
         }
+        "azure" => {
+            "check VAULT_ROLE, the service principals, groups and resources that it is bound to, whether the method's \
+             `resource` is vault_azure_resource, and where azure is mounted"
+        }
+        "gcp" => {
+            "check VAULT_ROLE, its type (iam for a service account key, gce for a machine), what it is bound to, and where \
+             gcp is mounted"
+        }
         "cert" => "check that a role trusts the certificate's issuer and names, and where cert is mounted",
         _ => "check VAULT_USERNAME and VAULT_PASSWORD, and where userpass is mounted",
     }
