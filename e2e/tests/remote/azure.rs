@@ -12,14 +12,14 @@ use crate::support::{
 suite!(key_vault, "azure", super::Application::open);
 
 /// An application that may read all of a vault, and its secret.
-struct Application {
+pub(crate) struct Application {
     azure: Azure,
     client: String,
     secret: String,
 }
 
 impl Application {
-    fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         let (azure, secret) = (azure()?, canary());
         let client = azure.client(&Proof::Secret(&secret));
         Some(Self { azure, client, secret })

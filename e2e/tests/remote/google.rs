@@ -14,13 +14,13 @@ suite!(secret_manager, "gcp", super::Project::open);
 const PREFIX: &str = "app_";
 
 /// A project, and a service account that may read all of it.
-struct Project {
+pub(crate) struct Project {
     google: Google,
     account: Account,
 }
 
 impl Project {
-    fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         let google = google()?;
         google.control("pages", &json!({"size": 25}));
         let account = google.account();
