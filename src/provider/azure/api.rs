@@ -112,7 +112,7 @@ impl Api {
         Ok((resource, response.map_err(AzureError::Http)?))
     }
 
-    /// Replaces a rejected token by one for the resource that the vault requests, if the vault may request it.
+    /// Replaces a rejected token with one for the resource that the vault requests, if the vault may request it.
     fn correct(
         &self,
         refused: &str,
