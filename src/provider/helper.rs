@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::{Cause, Deadline, Kind};
 use crate::escape::escaped;
 
-/// The output limit in bytes. Credentials and tokens have a few kilobytes.
+/// The output limit in bytes. Credentials and tokens take a few kilobytes.
 const LIMIT: usize = 64 << 10;
 
 /// Time reserved at the end of the startup timeout to stop the program and report it.
@@ -186,7 +186,7 @@ pub fn may_know(name: &[u8]) -> bool {
     !std::str::from_utf8(name).is_ok_and(is_withheld)
 }
 
-/// Why a helper program gave no output.
+/// Why a helper program returned no usable output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HelperError {
     /// The program could not be started.

@@ -1,4 +1,4 @@
-//! JSON Web Tokens that cryokey signs itself, to sign in with a private RSA key (RFC 7515, RFC 7523).
+//! JSON Web Tokens that cryokey signs with a private RSA key to authenticate itself (RFC 7515, RFC 7523).
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// How a token is signed (RFC 7518 §3.1).
+/// The signature algorithm (RFC 7518 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -20,15 +20,15 @@ pub enum Algorithm {
     Ps256,
 }
 
-/// A private RSA key.
+/// A private RSA key of 2048 to 8192 bits.
 pub struct Signer(KeyPair);
 
-/// The text is no private RSA key in PEM form without a passphrase, of 2048 to 8192 bits.
+/// The text contains no private RSA key of 2048 to 8192 bits in PEM, or the key is protected by a passphrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAKey;
 
 impl Signer {
-    /// Reads the first private key of a PEM text: PKCS #8 or PKCS #1.
+    /// Parses the first private key in a PEM text, in PKCS #8 or PKCS #1 format.
     pub fn from_pem(pem: &[u8]) -> Result<Self, NotAKey> {
         let key = match PrivateKeyDer::from_pem_slice(pem).map_err(|_| NotAKey)? {
             PrivateKeyDer::Pkcs8(key) => KeyPair::from_pkcs8(key.secret_pkcs8_der()),
@@ -38,8 +38,8 @@ impl Signer {
         key.map(Self).map_err(|_| NotAKey)
     }
 
-    /// A token with these headers, besides `alg` and `typ`, and these claims. It is a secret. `None` where the library
-    /// cannot sign.
+    /// Signs a token with these claims and, besides `alg` and `typ`, this header parameter. The token is a secret,
+    /// since it authenticates its bearer. `None` if signing fails.
     #[must_use]
     pub fn sign(
         &self,

@@ -1,4 +1,4 @@
-//! Requests for access tokens (RFC 6749), as Entra and Google answer them.
+//! Requests for OAuth access tokens (RFC 6749), with the extensions of Microsoft Entra ID and Google.
 
 use super::http::{Client, HttpError, Request, Response, hint};
 use super::json::Json;
@@ -6,21 +6,22 @@ use super::retry::{Retryable, Temporary, persist};
 use super::{Cause, Deadline, Kind};
 use crate::secret::Secret;
 
-/// Why there is no token.
+/// Why no token was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OauthError {
-    /// There is no response.
+    /// No response was received, or one without an OAuth error.
     Http(HttpError),
-    /// The service refused, for a reason in its own words: escaped and cut, and never what was sent.
+    /// The service rejected the request.
     Refused {
-        /// Those words.
+        /// Its reason, escaped and shortened. It never contains the secret that was sent.
         said: String,
     },
     /// The response contains no token.
     Nonsense,
 }
 
-/// Sends the request until the answer is final. `sent` is the secret that it contains.
+/// Sends a request, retrying until it succeeds, fails permanently, or the deadline passes. `sent` is the secret in the
+/// request, which no error may quote.
 pub fn token(
     client: &Client,
     request: &Request,
@@ -40,7 +41,8 @@ fn answer(response: Response, sent: &[u8]) -> Result<Secret, OauthError> {
     access_token(response.body()).ok_or(OauthError::Nonsense)
 }
 
-/// The token in a response: `access_token` (RFC 6749 §5.1), or `accessToken` as IAM and the Azure CLI spell it.
+/// The token in a response: `access_token` (RFC 6749 §5.1), or `accessToken`, the spelling of Google's IAM API and of
+/// the Azure CLI.
 #[must_use]
 pub fn access_token(body: &[u8]) -> Option<Secret> {
     let json = Json::parse(body)?;
@@ -48,8 +50,8 @@ pub fn access_token(body: &[u8]) -> Option<Secret> {
     (!token.expose().is_empty()).then_some(token)
 }
 
-/// The first sentence of `error_description`, unless it quotes what was sent; otherwise the error's code (RFC 6749 §5.2),
-/// or the status word of Google's own errors.
+/// The reason for a rejection: the first sentence of `error_description`, unless it quotes the secret that was sent;
+/// otherwise the OAuth error code (RFC 6749 §5.2), or the status word of a Google API error.
 fn reason(body: &[u8], sent: &[u8]) -> Option<String> {
     let error = Json::parse(body)?.at(&["error"])?;
     let word = error.text().or_else(|| error.at(&["status"])?.text())?;
@@ -77,7 +79,7 @@ impl Retryable for OauthError {
     }
 }
 
-/// What both services have in common; their own errors add what to do.
+/// The messages that Entra and Google share. Their own error types wrap this one and add fixes.
 impl Cause for OauthError {
     fn kind(&self) -> Kind {
         match self {

@@ -1,4 +1,4 @@
-//! AWS: where its services are, whom cryokey trusts there and how it signs in, from settings and bootstrap values.
+//! Opens AWS: the endpoints, TLS trust and sign-in method, from settings and bootstrap values.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -33,7 +33,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Aws, ProviderError> {
     }))
 }
 
-/// As whom cryokey is known at AWS, also for others that ask AWS.
+/// cryokey's identity at AWS. Vault and Google use it too, for credentials that are based on an AWS identity.
 pub(super) fn identity(
     opening: &Opening<'_>,
     warnings: &mut Vec<Problem>,
@@ -71,7 +71,7 @@ fn shared(opening: &Opening<'_>) -> Shared {
     }
 }
 
-/// A file, a variable, the profile, or with a warning AWS's own oldest region.
+/// The region from the secrets directory, the settings or the profile; otherwise [`DEFAULT_REGION`], with a warning.
 fn region(
     config: &Config,
     bootstrap: &Bootstrap<'_>,

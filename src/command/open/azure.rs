@@ -1,4 +1,4 @@
-//! Azure: which cloud and vault, and how cryokey signs in, from settings and bootstrap values.
+//! Opens Azure: the cloud, vault and sign-in method, from settings and bootstrap values.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

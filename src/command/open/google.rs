@@ -1,4 +1,4 @@
-//! Google: the project, the credentials and the prefix, from settings and bootstrap values.
+//! Opens Google: the project, credentials and prefix, from settings and bootstrap values.
 
 use super::{Opening, SetupError, aws};
 use crate::config::Config;

@@ -1,4 +1,4 @@
-//! The one place where a source becomes something that can be read.
+//! Opens sources: turns the settings of a source into a provider that can be read.
 
 mod aws;
 mod azure;
@@ -18,7 +18,7 @@ use crate::provider::{Cause, Deadline, Kind, ProviderError, Source};
 use crate::resolve::Place;
 use crate::setting::VARIABLE;
 
-/// What sources are opened with.
+/// What opening a source requires.
 pub(super) struct Opening<'a> {
     pub(super) config: &'a Config,
     pub(super) environ: &'a Environ,
@@ -51,7 +51,7 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// The shortest age from which a rule objects to a secret.
+    /// The shortest maximum age that any secret may have; `None` if no maximum is configured.
     fn shortest_limit(&self) -> Option<Duration> {
         let own = self.config.manifest.secrets.values().filter_map(|rule| rule.rotate_every);
         let all = self.config.rotation_threshold.map(|days| Duration::from_hours(24 * days));
@@ -64,21 +64,20 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// Why a source cannot be opened: its settings.
+/// Why the settings do not allow a source to be opened.
 #[derive(Debug)]
 enum SetupError {
-    /// A provider that is not implemented yet. Ignoring it silently would start the app without its
-    /// secrets.
+    /// A provider that is not implemented yet. Ignoring it silently would start the app without its secrets.
     NotBuilt,
-    /// Nothing says where Vault is.
+    /// No setting contains the address of Vault.
     NoVaultAddress,
-    /// Certificates are always verified.
+    /// `VAULT_SKIP_VERIFY` is true, but cryokey always verifies certificates.
     SkipVerify,
-    /// A client certificate without its key, or the other way round.
+    /// Only one of the client certificate and its key is set.
     HalfAnIdentity,
-    /// This variable holds no URL of an HTTP proxy.
+    /// The variable does not contain the URL of an HTTP proxy.
     Proxy(&'static str),
-    /// The region cannot be one.
+    /// The text is not a valid region.
     Region,
 }
 

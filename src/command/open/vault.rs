@@ -1,4 +1,4 @@
-//! Vault: where it is, whom it trusts and how cryokey signs in, from settings and bootstrap values.
+//! Opens Vault: the address, TLS trust and sign-in method, from settings and bootstrap values.
 
 use std::path::PathBuf;
 
@@ -93,7 +93,7 @@ fn vault_connection(
     })
 }
 
-/// As Vault's own client has it, the file overrides the directory.
+/// The file overrides the directory, as in Vault's own client.
 fn vault_ca(config: &Config) -> Option<(PathBuf, &'static str)> {
     let file = config.vault_ca_file.clone().map(|path| (path, VARIABLE.vault_ca_file));
     file.or_else(|| config.vault_ca_directory.clone().map(|path| (path, VARIABLE.vault_ca_directory)))

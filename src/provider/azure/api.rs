@@ -1,4 +1,4 @@
-//! The two operations of Key Vault that reading needs, and the token for them. Source: "Azure Key Vault REST API",
+//! The two operations of Key Vault that cryokey uses, and the token for them. Source: "Azure Key Vault REST API",
 //! Microsoft Learn.
 
 use std::fmt;
@@ -19,41 +19,41 @@ use crate::provider::retry::persist;
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 
-/// In force since 2023 in all clouds.
+/// The API version, available since 2023 in all clouds.
 const VERSION: &str = "7.4";
 
-/// A page of a list, at most 25 secrets.
+/// A page of a list, which contains at most 25 secrets.
 #[derive(Debug)]
 pub struct Page {
-    /// The secrets, without those that belong to certificates.
+    /// The secrets, except those that Key Vault manages as part of a certificate.
     pub listed: Vec<Listed<AzureError>>,
-    /// The URL of the next page.
+    /// The URL of the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
-/// Key Vault, and as whom it is asked.
+/// An authenticated client for Key Vault.
 pub struct Api {
     identity: Arc<Identity>,
     client: Client,
     token: Mutex<Token>,
 }
 
-/// A token, and what it is for.
+/// An access token, and the resource that it was issued for.
 struct Token {
     resource: String,
     secret: Secret,
 }
 
-/// What is asked of a vault.
+/// A request to a vault.
 struct Call<'a> {
     vault: &'a Vault,
     url: &'a str,
-    /// What an identity needs for it.
+    /// The permission that the request requires: `list` or `get`.
     permission: &'static str,
 }
 
 impl Api {
-    /// Signs in, with a token for vaults of this kind.
+    /// Obtains a token for `resource`, such as `https://vault.azure.net`.
     pub fn sign_in(
         identity: Arc<Identity>,
         resource: String,
@@ -64,7 +64,7 @@ impl Api {
         Ok(Self { identity, client, token: Mutex::new(Token { resource, secret }) })
     }
 
-    /// A page of a vault's secrets: the first, or the one at this URL.
+    /// Requests a page of the vault's secrets: the first one, or the one at `next`.
     pub fn list(&self, vault: &Vault, next: Option<&str>, deadline: Deadline) -> Result<Page, AzureError> {
         let first = format!("{}/secrets?api-version={VERSION}&maxresults=25", vault.url());
         let url = next.unwrap_or(&first);
@@ -74,7 +74,7 @@ impl Api {
         page(&self.call(&Call { vault, url, permission: "list" }, deadline)?)
     }
 
-    /// A secret of this name; without a version, the latest.
+    /// Reads a version of a secret; `None` reads the latest one.
     pub fn get(
         &self,
         vault: &Vault,
@@ -100,7 +100,7 @@ impl Api {
         })
     }
 
-    /// Sends a request with the token at hand, and tells what that is for.
+    /// Sends a request with the current token. Also returns the resource of that token.
     fn send(&self, call: &Call<'_>, deadline: Deadline) -> Result<(String, Response), AzureError> {
         let token = self.token();
         let mut bearer = b"Bearer ".to_vec();
@@ -112,7 +112,7 @@ impl Api {
         Ok((resource, response.map_err(AzureError::Http)?))
     }
 
-    /// Gets the token that a vault asks for in place of the one that it refused, once that is known to be legitimate.
+    /// Replaces a rejected token with one for the resource that the vault requests, if the vault may request it.
     fn correct(
         &self,
         refused: &str,
@@ -145,7 +145,7 @@ impl Api {
     }
 }
 
-/// Whether a URL is one of this vault: nothing else may see its token.
+/// Whether the URL belongs to this vault. The token must not be sent anywhere else.
 fn is_at(url: &str, vault: &Vault) -> bool {
     let request = Request::new(Method::Get, url);
     url.starts_with("https://")
@@ -166,7 +166,7 @@ fn body(response: Response, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>, Azure
     }
 }
 
-/// Not Key Vault's own answer, but that of something before it.
+/// The error for a response that does not come from Key Vault, but from a proxy or load balancer in front of it.
 fn foreign(response: Response) -> AzureError {
     match response.successful() {
         Err(HttpError { fault: HttpFault::Status { code: 400..=428, .. }, .. }) => {
@@ -177,7 +177,7 @@ fn foreign(response: Response) -> AzureError {
     }
 }
 
-/// What a failure says of itself; `None` where its status says it all.
+/// The error that a response describes; `None` if the HTTP status alone decides.
 fn failure(body: &[u8], status: u16, call: &Call<'_>) -> Option<AzureError> {
     if status == 429 || status >= 500 {
         return None;
@@ -209,7 +209,7 @@ fn object_id(message: &str) -> Option<String> {
     is_id.then(|| id.to_owned())
 }
 
-/// A code as it may be shown: what is no code of Azure's could be anything.
+/// An error code for a message. Text that does not look like a code is replaced, since it could be anything.
 fn word(code: &str) -> String {
     let is_word =
         !code.is_empty() && code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -219,7 +219,7 @@ fn word(code: &str) -> String {
 const NOT_JSON: AzureError = AzureError::Nonsense(Nonsense::NotJson);
 const OTHER_SECRET: AzureError = AzureError::Nonsense(Nonsense::OtherSecret);
 
-/// Reads a page of a list.
+/// Parses a page of a list.
 pub fn page(reply: &[u8]) -> Result<Page, AzureError> {
     let json = Json::parse(reply).ok_or(NOT_JSON)?;
     let entries = json.at(&["value"]).and_then(Json::elements).ok_or(AzureError::member("value"))?;
@@ -236,7 +236,7 @@ fn listed(entry: Json<'_>) -> Result<Listed<AzureError>, AzureError> {
     Ok(Listed { secret: name.to_owned(), unusable: is_disabled.then_some(AzureError::Disabled) })
 }
 
-/// Host, name and version of `https://HOST/secrets/NAME/VERSION`.
+/// The host, name and version in `https://HOST/secrets/NAME/VERSION`.
 fn parts(id: &str) -> Option<(&str, &str, Option<&str>)> {
     let (host, path) = id.strip_prefix("https://")?.split_once('/')?;
     let mut path = path.strip_prefix("secrets/")?.split('/');
@@ -244,7 +244,7 @@ fn parts(id: &str) -> Option<(&str, &str, Option<&str>)> {
     Some((host, name, path.next().filter(|version| !version.is_empty())))
 }
 
-/// Reads a secret, which must be the one that was asked for. An empty version is the latest.
+/// Parses a secret, which must be the requested one. An empty `version` stands for the latest.
 pub fn stored(reply: &[u8], vault: &Vault, name: &str, version: &str) -> Result<Stored, AzureError> {
     let json = Json::parse(reply).ok_or(NOT_JSON)?;
     let id = json.at(&["id"]).and_then(Json::text).ok_or(AzureError::member("id"))?;
@@ -266,7 +266,7 @@ pub fn stored(reply: &[u8], vault: &Vault, name: &str, version: &str) -> Result<
     })
 }
 
-/// Seconds since 1970.
+/// Converts seconds since the Unix epoch.
 fn moment(seconds: u64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }

@@ -1,38 +1,39 @@
-//! The challenge with which a vault refuses a token, and says which one it wants. It comes from whoever answers, so it is
-//! believed only where it names this cloud and a resource above the vault. Source: "Authentication, requests, and
-//! responses", Azure Key Vault documentation.
+//! The challenge that a vault returns when it rejects a token, with the authority and the resource of the token it
+//! expects. Any server could send one, so it is accepted only if the authority is that of the configured cloud and the
+//! vault's host lies within the resource's domain. Source: "Authentication, requests, and responses", Azure Key Vault
+//! documentation.
 
 use super::cloud::{Cloud, Vault};
 use crate::escape::escaped;
 
-/// What a vault wants, verified.
+/// A verified challenge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
-    /// The tenant that the vault belongs to.
+    /// The tenant that the vault belongs to: an id or a domain.
     pub tenant: String,
-    /// What tokens have to be for.
+    /// The resource that the token must be issued for, such as `https://vault.azure.net`.
     pub resource: String,
 }
 
-/// Why a challenge is not believed.
+/// Why a challenge is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChallengeFault {
-    /// It cannot be read.
+    /// It does not have the documented syntax.
     Syntax,
-    /// It names another authority.
+    /// It names an authority other than that of the configured cloud.
     Authority {
-        /// Its host; escaped.
+        /// The host of that authority; escaped.
         host: String,
     },
-    /// It names a resource that is not above the vault.
+    /// It names a resource whose domain does not contain the vault.
     Resource {
-        /// Its host; escaped.
+        /// The host of that resource; escaped.
         host: String,
     },
 }
 
 impl Challenge {
-    /// Reads the value of `WWW-Authenticate`, and verifies it.
+    /// Parses and verifies the value of a `WWW-Authenticate` header.
     pub fn verified(header: &str, vault: &Vault, cloud: &Cloud) -> Result<Self, ChallengeFault> {
         let parameters = parameters(header).ok_or(ChallengeFault::Syntax)?;
         let get =
@@ -53,26 +54,27 @@ impl Challenge {
     }
 }
 
-/// Whether a host is a domain that another one is in.
+/// Whether `host` is a subdomain of `domain`.
 fn is_above(domain: &str, host: &str) -> bool {
     domain.contains('.') && host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
-/// Host and tenant of `https://login.microsoftonline.com/TENANT`.
+/// The host and the tenant in `https://login.microsoftonline.com/TENANT`.
 fn authority_of(url: &str) -> Option<(&str, &str)> {
     let (host, path) = url.strip_prefix("https://")?.split_once('/')?;
     let tenant = path.split('/').next()?;
     (is_tenant(tenant) && !host.is_empty()).then_some((host, tenant))
 }
 
-/// The id of a tenant, or one of its domains: nothing that could lead to another path.
+/// Whether the text can be the id or a domain of a tenant. It contains no character that could change the path of a
+/// URL.
 #[must_use]
 pub fn is_tenant(text: &str) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
     (1..=255).contains(&text.len()) && text.bytes().all(is_legal) && text.bytes().any(|byte| byte != b'.')
 }
 
-/// The parameters of a `Bearer` challenge (RFC 9110 §11.3); in lower case, values without quotes.
+/// The parameters of a `Bearer` challenge (RFC 9110 §11.3), with names in lower case and values without quotes.
 fn parameters(header: &str) -> Option<Vec<(String, String)>> {
     let (scheme, mut rest) = header.trim().split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("bearer") {

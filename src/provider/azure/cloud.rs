@@ -1,10 +1,11 @@
-//! Where Azure is: its authority, which signs identities in, and its vaults. Source: "National clouds", Microsoft Learn.
+//! Azure's clouds: the authority of each, which authenticates identities, and the domain of its vaults. Source:
+//! "National clouds", Microsoft Learn.
 
 use crate::escape::escaped;
 use crate::provider::http::{HttpError, Method, Request};
 use crate::provider::{Cause, Kind};
 
-/// The authority of each cloud, and the domain of its vaults; the first is the public cloud.
+/// The authority and the vault domain of each cloud. The first entry is the public cloud, which is the default.
 const CLOUDS: &[(&str, &str)] = &[
     ("login.microsoftonline.com", "vault.azure.net"),
     ("login.microsoftonline.us", "vault.usgovcloudapi.net"),
@@ -12,27 +13,27 @@ const CLOUDS: &[(&str, &str)] = &[
     ("login.partner.microsoftonline.cn", "vault.azure.cn"),
 ];
 
-/// The domains of vaults that a reference may name.
+/// The domains that the host of a vault in a reference may have.
 pub const DOMAINS: [&str; 3] = ["vault.azure.net", "vault.usgovcloudapi.net", "vault.azure.cn"];
 
-/// A cloud.
+/// The cloud that cryokey signs in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cloud {
-    /// The URL of the authority, without a slash at the end.
+    /// The URL of the authority, without a trailing slash.
     authority: String,
-    /// The domain of vaults that are known by their names only.
+    /// The domain appended to a vault that is given by its name alone.
     domain: String,
 }
 
-/// A vault.
+/// The address of a vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vault {
-    /// Host, and port where it is not 443; in lower case.
+    /// The host, and the port unless it is 443; in lower case.
     authority: String,
 }
 
 impl Cloud {
-    /// The cloud of an authority; without one, that of the configured vault, and else the public one.
+    /// The cloud of the authority; without one, that of the configured vault; otherwise the public cloud.
     #[must_use]
     pub fn new(authority: Option<&str>, vault: Option<&str>) -> Self {
         let of_vault = |(_, domain): &&(&str, &str)| {
@@ -52,25 +53,25 @@ impl Cloud {
         Self { authority: url.trim_end_matches('/').to_owned(), domain }
     }
 
-    /// The URL of the authority.
+    /// The URL of the authority, without a trailing slash.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Where a tenant's applications get their tokens.
+    /// The token endpoint (RFC 6749 §3.2) of a tenant.
     #[must_use]
     pub fn token_url(&self, tenant: &str) -> String {
         format!("{}/{tenant}/oauth2/v2.0/token", self.authority)
     }
 
-    /// The resource that tokens for vaults of this cloud are for.
+    /// The resource to request tokens for, if no vault is known.
     #[must_use]
     pub fn resource(&self) -> String {
         format!("https://{}", self.domain)
     }
 
-    /// The vault of a name, of a host in this cloud, or of an `https` URL.
+    /// The vault with this name, host or `https` URL. A name alone stands for a vault in this cloud.
     pub fn vault(&self, text: &str) -> Result<Vault, VaultFault> {
         let url = if text.contains("://") {
             text.to_owned()
@@ -89,7 +90,7 @@ impl Cloud {
         if is_plain && is_host { Ok(Vault { authority }) } else { Err(VaultFault::Name) }
     }
 
-    /// The vault that a reference names, which must be in this cloud: its token is of no use elsewhere.
+    /// The vault that a reference names. It must be in this cloud, because no token of this cloud is valid elsewhere.
     pub fn referenced(&self, name: &str) -> Result<Vault, VaultFault> {
         let vault = self.vault(name)?;
         let is_here = vault.host().strip_suffix(&self.domain).is_some_and(|rest| rest.ends_with('.'));
@@ -98,31 +99,32 @@ impl Cloud {
 }
 
 impl Vault {
-    /// Its URL, without a slash at the end.
+    /// The URL without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}", self.authority)
     }
 
-    /// Host, with its port where the URL has one.
+    /// The host, and the port unless it is 443.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// The host alone.
+    /// The host without the port.
     #[must_use]
     pub fn host(&self) -> &str {
         self.authority.split(':').next().unwrap_or_default()
     }
 
-    /// What it is called, for commands to paste.
+    /// The first label of the host, which is the vault's name in `az` commands.
     #[must_use]
     pub fn name(&self) -> &str {
         self.host().split('.').next().unwrap_or_default()
     }
 
-    /// The resource that tokens for it are for: the domain above it. So no token of another cloud ever reaches it.
+    /// The resource to request tokens for: the domain that contains the vault. This way, a vault never receives a token
+    /// of another cloud.
     #[must_use]
     pub fn resource(&self) -> String {
         let domain = self.host().split_once('.').map_or("", |(_, domain)| domain);
@@ -130,16 +132,16 @@ impl Vault {
     }
 }
 
-/// Why a text leads to no vault.
+/// Why a text does not identify a vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VaultFault {
-    /// It is neither the name of a vault, nor the `https` URL of one.
+    /// It is neither the name nor the `https` URL of a vault.
     Name,
-    /// It is no address.
+    /// It is not a valid host or URL.
     Address(HttpError),
     /// The vault is in another cloud than the authority.
     OtherCloud {
-        /// Its host; escaped.
+        /// The vault's host; escaped.
         host: String,
     },
 }
@@ -167,7 +169,7 @@ impl Cause for VaultFault {
     }
 }
 
-/// 3 to 24 letters, digits and hyphens.
+/// Whether the text has 3 to 24 letters, digits and hyphens, as the names of vaults do.
 #[must_use]
 pub fn is_vault_name(text: &str) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

@@ -1,24 +1,24 @@
-//! Microsoft Entra ID: tokens for applications. Source: "Microsoft identity platform and the OAuth 2.0 client credentials
-//! flow", Microsoft Learn.
+//! Requests tokens for applications from Microsoft Entra ID. Source: "Microsoft identity platform and the OAuth 2.0
+//! client credentials flow", Microsoft Learn.
 
 use crate::provider::http::{Client, FORM, HttpError, HttpFault, Method, Request, TlsFault, form};
 use crate::provider::oauth::{self, OauthError};
 use crate::provider::{Cause, Deadline, Kind};
 use crate::secret::Secret;
 
-/// What proves that cryokey is the application.
+/// The credential that authenticates an application.
 pub(super) enum Proof<'a> {
-    /// A password of the application.
+    /// A client secret.
     Password(&'a str),
-    /// A JWT that the application's certificate or a federated issuer signed (RFC 7523).
+    /// A JWT signed with the application's certificate or by a federated identity provider (RFC 7523).
     Assertion(&'a str),
 }
 
-/// Why Entra gave no token.
+/// Why Entra returned no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntraError(OauthError);
 
-/// Requests a token of an application for a resource.
+/// Requests a token for `resource` as an application. `url` is the token endpoint of the tenant.
 pub(super) fn token(
     client: &Client,
     url: &str,
@@ -64,14 +64,14 @@ impl Cause for EntraError {
     }
 }
 
-/// The number in `AADSTS7000215: Invalid client secret …`.
+/// The error number in text such as `AADSTS7000215: Invalid client secret …`.
 fn code(said: &str) -> Option<u32> {
     let rest = said.split_once("AADSTS")?.1;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     rest.get(..digits)?.parse().ok()
 }
 
-/// What to do about the usual codes. Source: "Microsoft Entra authentication and authorization error codes".
+/// The fix for the most common error numbers. Source: "Microsoft Entra authentication and authorization error codes".
 fn refusal(code: Option<u32>) -> &'static str {
     match code {
         Some(7_000_215) => {

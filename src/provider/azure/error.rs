@@ -1,4 +1,4 @@
-//! Why Azure gave no answer that can be used. Of what a service said, only codes, ids and a status are kept.
+//! Why a request to Azure failed. Of a response, only its status, error codes and ids are kept.
 
 use super::challenge::ChallengeFault;
 use super::cloud::VaultFault;
@@ -8,93 +8,93 @@ use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::tls::TlsSetupError;
 use crate::provider::{Cause, Kind, ProviderError};
 
-/// Why Key Vault gave no answer that can be used.
+/// Why a request to Key Vault failed.
 #[derive(Debug, Clone)]
 pub enum AzureError {
-    /// There is no response.
+    /// No response was received, or an error that does not come from Key Vault.
     Http(HttpError),
-    /// TLS cannot be set up.
+    /// The TLS client could not be configured.
     Tls(TlsSetupError),
-    /// The identity may not do this.
+    /// The identity lacks a permission.
     Denied(Denial),
-    /// The network rules of the vault do not let this machine in.
+    /// The network rules of the vault block this machine.
     Firewall {
-        /// The name of the vault.
+        /// The vault's name.
         vault: String,
     },
-    /// The vault does not accept the token, also after a correction.
+    /// The vault rejected the token, even one issued for the resource that it requested.
     Refused,
-    /// The vault belongs to another tenant than the identity that signed in.
+    /// The vault belongs to a tenant other than the one that cryokey signs in to.
     Tenant {
-        /// The tenant of the vault.
+        /// The vault's tenant; escaped.
         vault: String,
     },
-    /// Signing in at the tenant that the vault named failed.
+    /// No token could be obtained for the resource that the vault requested.
     SignIn(Box<ProviderError>),
-    /// The challenge of the vault is not to be believed.
+    /// The vault's challenge was rejected.
     Challenge(ChallengeFault),
-    /// There is no such secret, or no such version.
+    /// The secret or the version does not exist.
     Absent,
-    /// The secret, or this version of it, is disabled.
+    /// The secret or the version is disabled.
     Disabled,
-    /// What is named is no vault.
+    /// The text that names the vault is invalid.
     Vault(VaultFault),
-    /// A secret cannot have this name.
+    /// The secret's name is invalid in Key Vault.
     SecretName {
-        /// How it would be spelled.
+        /// A similar name that is valid; escaped.
         legal: String,
     },
-    /// No vault is named.
+    /// The secret has no vault: the reference names none, and none is configured.
     NoVault,
-    /// The service does not take the request.
+    /// Key Vault rejected the request as invalid.
     Invalid {
-        /// Its code: letters and digits only.
+        /// The error code; letters and digits only.
         code: String,
     },
-    /// The response is not what Microsoft's documentation says.
+    /// The response does not match Microsoft's API documentation.
     Nonsense(Nonsense),
-    /// There was no answer before the startup timeout expired.
+    /// The startup timeout expired before a response arrived.
     TimedOut,
 }
 
-/// What an identity may not do.
+/// The permission that an identity lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// `list` or `get`.
+    /// The operation that was denied: `list` or `get`.
     pub permission: &'static str,
-    /// The name of the vault.
+    /// The vault's name.
     pub vault: String,
-    /// Object id of the identity, as the vault told it.
+    /// The object id of the identity, if the vault reported it.
     pub object: Option<String>,
-    /// Whether access policies decide in this vault, and not roles.
+    /// Whether the vault uses access policies instead of Azure role-based access control.
     pub is_by_policy: bool,
 }
 
-/// What is wrong with a response.
+/// How a response deviates from the documented API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nonsense {
-    /// It is not JSON.
+    /// The body is not JSON.
     NotJson,
-    /// It lacks this member, or that one is of another type or there twice.
+    /// This member is missing, has the wrong type, or occurs twice.
     Member(&'static str),
-    /// It is about another secret or version than was asked for.
+    /// It contains a secret or version that was not requested.
     OtherSecret,
-    /// Its next page is at another host.
+    /// The URL of the next page is at another host.
     OtherHost,
-    /// Its pages never end.
+    /// The pagination does not end.
     Pages,
-    /// It has a status that Azure never gives.
+    /// A status that Azure does not document.
     Status(u16),
 }
 
 impl AzureError {
-    /// The response has no valid member of this name.
+    /// The named member is missing or invalid.
     #[must_use]
     pub const fn member(name: &'static str) -> Self {
         Self::Nonsense(Nonsense::Member(name))
     }
 
-    /// The error of a provider, about a place whose text is escaped already.
+    /// Turns this into a provider's error. `place` must be escaped.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
@@ -213,7 +213,7 @@ impl Cause for AzureError {
 }
 
 impl Denial {
-    /// The command that grants it.
+    /// The `az` command that grants the permission, ready to paste.
     fn grant(&self) -> String {
         let Self { vault, object, is_by_policy, .. } = self;
         let object = object.as_deref().unwrap_or("OBJECT_ID");

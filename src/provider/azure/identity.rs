@@ -1,4 +1,4 @@
-//! As whom cryokey is known at Azure: to read secrets there, or to show it to somebody else.
+//! cryokey's identity at Azure, used to read secrets or to prove the identity to another service.
 
 use super::cloud::Cloud;
 use super::credentials::Method;
@@ -6,19 +6,19 @@ use crate::provider::http::{self, Client};
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 
-/// Which cloud, how it is reached, and what signs cryokey in there.
+/// The cloud, connection settings and sign-in method of cryokey's identity.
 #[derive(Debug)]
 pub struct Identity {
-    /// The cloud.
+    /// The cloud, which determines the authority.
     pub cloud: Cloud,
-    /// How it is reached.
+    /// The settings of the HTTP client.
     pub http: http::Settings,
-    /// How to sign in, or why there is no way.
+    /// The sign-in method, or why none could be chosen.
     pub method: Result<Method, ProviderError>,
 }
 
 impl Identity {
-    /// A client for the hosts of Azure.
+    /// Builds a client for the hosts of all Azure clouds.
     pub fn client(&self) -> Result<Client, ProviderError> {
         let domains =
             ["azure.net", "azure.cn", "usgovcloudapi.net", "microsoftonline.com", "microsoftonline.us"];
@@ -27,7 +27,7 @@ impl Identity {
         Client::new(settings).map_err(|error| super::error::AzureError::Tls(error).at("Azure"))
     }
 
-    /// A token for a resource.
+    /// Obtains a token for a resource, such as `https://vault.azure.net`.
     pub fn token(
         &self,
         resource: &str,
@@ -46,7 +46,8 @@ impl Identity {
         }
     }
 
-    /// Whether a tenant is surely another one than cryokey signs in at: a tenant's domains cannot be compared with ids.
+    /// Whether cryokey certainly signs in to another tenant. Only ids can be compared: the domain of a tenant may stand
+    /// for the same tenant.
     #[must_use]
     pub fn is_of_another_tenant(&self, tenant: &str) -> bool {
         let own = self.method.as_ref().ok().and_then(Method::tenant);
@@ -54,7 +55,7 @@ impl Identity {
         own.is_some_and(|own| is_id(own) && is_id(tenant) && !own.eq_ignore_ascii_case(tenant))
     }
 
-    /// With what cryokey signs in, if there is a way.
+    /// A description of the sign-in method for reports; `None` if none could be chosen.
     #[must_use]
     pub fn label(&self) -> Option<String> {
         self.method.as_ref().ok().map(Method::label)

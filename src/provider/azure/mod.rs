@@ -1,4 +1,4 @@
-//! Azure Key Vault.
+//! The Azure Key Vault provider.
 
 pub mod api;
 pub mod challenge;
@@ -20,20 +20,20 @@ use super::bulk::{self, Known, Scope, Spelling, Version, Wanted, Words};
 use super::{Access, Answer, Deadline, Names, Provider, ProviderError, Request};
 use crate::error::Problem;
 
-/// What Azure is read with.
+/// The settings of the Azure provider.
 #[derive(Debug)]
 pub struct Settings {
-    /// As whom.
+    /// The identity that reads the secrets.
     pub identity: Identity,
-    /// The vault that holds the app's secrets.
+    /// The vault that holds the app's secrets; `None` if only references name vaults.
     pub vault: Option<Vault>,
-    /// How many requests there are at once.
+    /// The maximum number of concurrent requests.
     pub width: usize,
-    /// What reading the settings gave to tell.
+    /// Warnings from reading the settings.
     pub warnings: Vec<Problem>,
 }
 
-/// Azure as a provider. Nothing is read or connected before it is asked.
+/// The Azure provider. It does nothing until [`Provider::read`] is called.
 #[derive(Debug)]
 pub struct Azure {
     identity: Arc<Identity>,
@@ -45,7 +45,7 @@ pub struct Azure {
 const WORDS: Words = Words { store: "Azure", prefix: "AZURE_KEYVAULT_NAME", key: "" };
 
 impl Azure {
-    /// A provider with these settings.
+    /// Creates the provider, without I/O.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let Settings { identity, vault, width, warnings } = settings;
@@ -53,7 +53,7 @@ impl Azure {
         Self { identity: Arc::new(identity), vaults, width, warnings }
     }
 
-    /// All of the vault, where names are looked for at all.
+    /// The whole vault, if it is searched for names.
     fn scope(&self, names: &Names) -> Result<Option<Scope>, ProviderError> {
         let has_names = names.wanted().next().is_some();
         match &self.vaults.own {
@@ -63,7 +63,7 @@ impl Azure {
         }
     }
 
-    /// What needs no question: secrets that cannot be where a reference says.
+    /// The errors of references that cannot name an existing secret, which need no request.
     fn known(&self, wanted: &Wanted) -> Known<AzureError> {
         let refused = |version: &Version| {
             self.vaults.locate(&version.0).err().map(|error| (version.clone(), Err(error)))

@@ -1,4 +1,4 @@
-//! Key Vault as a store: a list in pages of 25, and one request for each secret.
+//! Reads a vault: a list in pages of 25, and a request per secret.
 
 use super::api::Api;
 use super::cloud::{Cloud, Vault};
@@ -7,26 +7,26 @@ use crate::escape::escaped;
 use crate::provider::Deadline;
 use crate::provider::bulk::{Listed, Scope, Spelling, Store, Stored};
 
-/// 20,000 secrets: more than a start can use.
+/// The limit for a list: 800 pages of 25 are 20,000 secrets.
 const MOST_PAGES: usize = 800;
 
-/// A vault, and others that references name.
+/// The configured vault, and the vaults that references name.
 #[derive(Debug)]
 pub(super) struct KeyVault {
     pub(super) api: Api,
     pub(super) vaults: Vaults,
 }
 
-/// Where secrets are.
+/// Finds the vault of a secret.
 #[derive(Debug, Clone)]
 pub(super) struct Vaults {
     pub(super) cloud: Cloud,
-    /// The vault that is read, if one is configured.
+    /// The configured vault, which is searched for names.
     pub(super) own: Option<Vault>,
 }
 
 impl Vaults {
-    /// Vault and name of `vault/name`, or of a name in the configured vault.
+    /// The vault and name in `vault/name`. A bare name is in the configured vault.
     pub(super) fn locate<'a>(&self, secret: &'a str) -> Result<(Vault, &'a str), AzureError> {
         let (vault, name) = match secret.split_once('/') {
             Some((vault, name)) => (self.named(vault)?, name),
@@ -40,7 +40,7 @@ impl Vaults {
         Err(AzureError::SecretName { legal: escaped(legal) })
     }
 
-    /// The configured vault may have a host of its own.
+    /// The vault with this name. The configured vault has precedence, because its host may be in a domain of its own.
     fn named(&self, vault: &str) -> Result<Vault, AzureError> {
         let own = self.own.as_ref().filter(|own| own.name().eq_ignore_ascii_case(vault));
         own.map_or_else(|| self.cloud.referenced(vault).map_err(AzureError::Vault), |own| Ok(own.clone()))

@@ -1,4 +1,4 @@
-//! From what a store said to what is known of the app's names.
+//! Maps what a store returned to the names and references that were requested.
 
 use super::fields::{self, NoFields, value, whole};
 use super::lookup::{Known, Sought, Wanted, version_of};
@@ -8,7 +8,7 @@ use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 use crate::provider::{Answer, Found, Key, Kind, ProviderError, Reading, Request, Want};
 
-/// Adds to an answer what a store has of what was asked for.
+/// Adds to an answer what the store returned for the request.
 pub fn answer<E: StoreError>(
     request: &Request,
     wanted: &Wanted,
@@ -60,7 +60,7 @@ fn look_for_names<E: StoreError>(
             }
             (None, Some(Err(error))) if known.is_list_denied() && error.is_denied() => {}
             (_, Some(Err(error))) if error.is_absent() => {}
-            // Disabled or deleted: of no interest to anybody who did not ask for it.
+            // A disabled or deleted secret matters only if its name was requested explicitly.
             (Some(name), Some(Err(error)))
                 if error.kind() == Kind::NotFound && !wanted.names.is_wanted(name) => {}
             (Some(name), Some(stored)) => {
@@ -80,7 +80,7 @@ fn found(secret: &str, name: &str, reading: Reading) -> Found {
     Found { key: Key::new(secret), name: Some(name.to_owned()), reading }
 }
 
-/// A secret each of whose fields stands for a name.
+/// Adds the fields of the secret whose name is the prefix; each field maps to a name.
 fn look_into<E: StoreError>(
     sought: &Sought,
     stored: &Result<Stored, E>,

@@ -1,17 +1,17 @@
-//! From a secret to what is wanted of it: the whole, or a field of its JSON. JSON is looked into only where a field is
-//! named, or where the secret has the name of the prefix.
+//! Extracts a whole secret, or a field of its JSON. A value is parsed as JSON only if a reference names a field, or if
+//! the secret's name is the prefix.
 
 use super::{StoreError, Stored};
 use crate::provider::json::{Json, Members};
 use crate::provider::{Cause, Kind, ProviderError, Reading, Value, Want};
 use crate::secret::Secret;
 
-/// A secret is not a JSON object, or has a name twice: it has no fields.
+/// The secret has no fields, because it is not a JSON object or contains a duplicate name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoFields;
 
 impl NoFields {
-    /// The error of a provider, about a place whose text is escaped already.
+    /// Turns this into a provider's error. `place` must be escaped.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
@@ -32,7 +32,7 @@ impl Cause for NoFields {
     }
 }
 
-/// A secret, or one of its fields, as a value. `None` if it has no field of this name, or that is null.
+/// Reads a secret or one of its fields. `None` if the field does not exist or is null.
 pub fn value(stored: &Stored, field: Option<&str>, want: Want) -> Result<Option<Reading>, NoFields> {
     let secret = match field {
         None => Some(stored.value.duplicate()),
@@ -50,7 +50,7 @@ pub fn value(stored: &Stored, field: Option<&str>, want: Want) -> Result<Option<
     }))
 }
 
-/// What reading a secret gave, as a whole.
+/// Reads a whole secret, or returns why it could not be read.
 pub fn whole<E: StoreError>(stored: &Result<Stored, E>, want: Want, place: String) -> Reading {
     match stored {
         Ok(stored) => match value(stored, None, want) {
@@ -61,12 +61,12 @@ pub fn whole<E: StoreError>(stored: &Result<Stored, E>, want: Want, place: Strin
     }
 }
 
-/// The names of the fields.
+/// The names of the secret's fields.
 pub fn names(secret: &Secret) -> Result<Vec<String>, NoFields> {
     Ok(members(secret)?.into_iter().map(|(name, _)| name).collect())
 }
 
-/// By name, or where it begins with a slash and no field has that name, by JSON pointer.
+/// Looks up a field by name. If no field has that name and it starts with a slash, it is a JSON pointer (RFC 6901).
 fn field_of(secret: &Secret, field: &str) -> Result<Option<Secret>, NoFields> {
     let members = members(secret)?;
     let named = members.iter().find(|(name, _)| name == field).map(|(_, json)| *json);

@@ -1,5 +1,6 @@
-//! What has to be asked for what is wanted, in rounds: each asks everything that is known to be needed, all at once.
-//! Usually there are two, the list and the values; where only references are wanted, one. Pure: nothing is read here.
+//! Decides which requests are needed, in rounds: each round contains every request that is known to be needed, and they
+//! are sent concurrently. Usually there are two rounds, the list and the values; for references alone, there is one. No
+//! I/O happens here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -8,80 +9,81 @@ use super::scope::{Place, Scope, name_of};
 use super::{Listed, StoreError, Stored};
 use crate::provider::{Key, Names, Request, Want};
 
-/// A secret, and which version of it: the one in force, if none is named.
+/// The name of a secret in the store, and a version of it; `None` stands for the current one.
 pub type Version = (String, Option<String>);
 
-/// What is wanted.
+/// The names and references to read.
 #[derive(Debug, Default)]
 pub struct Wanted {
-    /// Where names are looked for.
+    /// The scope to search for names; `None` if no name is searched for.
     pub scope: Option<Scope>,
-    /// The names.
+    /// The names to search for.
     pub names: Names,
-    /// Secrets that references name.
+    /// The secrets that references name.
     pub versions: BTreeSet<Version>,
-    /// The age at which a secret is too old for a rule: beyond it, the exact date counts.
+    /// The age from which a rule objects to a secret. If a secret may exceed it, its exact date is requested; `None`
+    /// requests no dates.
     pub fresh_within: Option<Duration>,
 }
 
-/// One request.
+/// A request to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// The secrets of the scope.
+    /// List the secrets of the scope.
     List(Scope),
-    /// Several secrets.
+    /// Read the current versions of several secrets.
     Batch(Vec<String>),
-    /// One version of one secret.
+    /// Read one version of a secret.
     Get(Version),
-    /// When a version was created: the entry, and the version that it was.
+    /// Request a creation date, for this entry of [`Known::secrets`] and the version that the store returned for it.
     Date(Version, Option<String>),
 }
 
-/// What was answered so far.
+/// The results so far.
 #[derive(Debug)]
 pub struct Known<E> {
-    /// The secrets of the scope.
+    /// The secrets of the scope; `None` if the list has not been requested.
     pub list: Option<Result<Vec<Listed<E>>, E>>,
-    /// Several secrets cannot be asked for at once, because that is denied.
+    /// Whether cryokey's identity may not read several secrets in one request.
     pub is_batch_denied: bool,
-    /// The secrets.
+    /// The result of reading each secret.
     pub secrets: BTreeMap<Version, Result<Stored, E>>,
     /// Why the dates of secrets are unknown, apart from denials.
     pub undated: Vec<(String, E)>,
 }
 
-/// A secret in which a name is looked for.
+/// A secret that may hold a requested name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sought {
-    /// What it is called.
+    /// Its name in the store.
     pub secret: String,
-    /// The name that it stands for; without one, each of its fields stands for one.
+    /// The variable name that it maps to; `None` if each of its fields maps to one.
     pub name: Option<String>,
-    /// Whether its value is wanted.
+    /// Whether its value is needed, or only its existence.
     pub want: Want,
 }
 
-/// The version that a reference names.
+/// The secret and version that a reference names.
 #[must_use]
 pub fn version_of(key: &Key) -> Version {
     (key.path.to_string(), key.version.as_deref().map(str::to_owned))
 }
 
 impl Wanted {
-    /// What a request wants, whose names are looked for in this scope.
+    /// Collects what a request needs. `scope` is searched for the names.
     #[must_use]
     pub fn new(request: &Request, scope: Option<Scope>, fresh_within: Option<Duration>) -> Self {
         let versions = request.keys.iter().map(|(key, _)| version_of(key)).collect();
         Self { scope, names: request.names.clone(), versions, fresh_within }
     }
 
-    /// Whether the store has to be asked for anything.
+    /// Whether any request to the store is needed. If not, cryokey need not sign in.
     #[must_use]
     pub fn has_questions<E: StoreError>(&self, known: &Known<E>) -> bool {
         !self.asks(known, 1, SystemTime::UNIX_EPOCH).is_empty()
     }
 
-    /// What is to be asked next, of a store that gives so many secrets at once; nothing once all is known.
+    /// The next round of requests, with at most `batch` secrets in each; empty once everything is known.
     #[must_use]
     pub fn asks<E: StoreError>(&self, known: &Known<E>, batch: usize, now: SystemTime) -> Vec<Ask> {
         let mut asks = Vec::new();
@@ -100,7 +102,8 @@ impl Wanted {
         asks
     }
 
-    /// The secrets in which names are looked for, as far as the list, or that it is denied, is known.
+    /// The secrets that may hold a requested name: from the list, or guessed if listing is denied. Empty before the
+    /// list was requested, and if it failed for another reason.
     #[must_use]
     pub fn sought<E: StoreError>(&self, known: &Known<E>) -> BTreeSet<Sought> {
         let Some(scope) = &self.scope else { return BTreeSet::new() };
@@ -114,7 +117,7 @@ impl Wanted {
         }
     }
 
-    /// Keys that stand for no legal name.
+    /// Listed secrets whose names map to no legal name. Empty unless undeclared secrets are requested.
     #[must_use]
     pub fn unnamed<E>(&self, known: &Known<E>) -> Vec<String> {
         let (Some(scope), Some(Ok(secrets)), true) = (&self.scope, &known.list, self.names.undeclared) else {
@@ -127,7 +130,7 @@ impl Wanted {
         secrets.iter().map(|listed| &listed.secret).filter(is_unnamed).cloned().collect()
     }
 
-    /// What cannot be read is of interest only to whoever asked for it.
+    /// An unusable secret is left out unless its name was requested explicitly.
     fn listed<E>(&self, listed: &Listed<E>, place: Place<'_>) -> Option<Sought> {
         let secret = listed.secret.clone();
         match place {
@@ -141,7 +144,7 @@ impl Wanted {
         }
     }
 
-    /// Only a value shows that a secret exists, where there is no list.
+    /// Without a list, only reading a value shows whether a secret exists.
     fn guessed(&self, scope: &Scope) -> BTreeSet<Sought> {
         let fields = Some(scope.prefix().to_owned()).filter(|prefix| !prefix.is_empty());
         let fields = fields.map(|secret| Sought { secret, name: None, want: Want::Value });
@@ -152,7 +155,7 @@ impl Wanted {
         self.names.wanted().flat_map(|(name, _)| guess(name)).chain(fields).collect()
     }
 
-    /// Secrets that may be too old by what is known of their dates.
+    /// Requests the exact dates of secrets that may be too old.
     fn doubtful<E>(&self, known: &Known<E>, now: SystemTime) -> Vec<Ask> {
         let Some(limit) = self.fresh_within else { return Vec::new() };
         let is_fresh = |created| now.duration_since(created).unwrap_or_default() <= limit;
@@ -172,13 +175,13 @@ impl<E> Default for Known<E> {
 }
 
 impl<E: StoreError> Known<E> {
-    /// Whether names are looked for by guessing.
+    /// Whether listing is denied, so that names have to be guessed.
     #[must_use]
     pub fn is_list_denied(&self) -> bool {
         matches!(&self.list, Some(Err(error)) if error.is_denied())
     }
 
-    /// A list, with what it says of secrets that cannot be read.
+    /// Records a list, and the errors of the secrets that it shows as unusable.
     pub fn note_list(&mut self, list: Result<Vec<Listed<E>>, E>) {
         let listed = list.iter().flatten();
         let unusable = listed.filter_map(|it| Some(((it.secret.clone(), None), Err(it.unusable.clone()?))));
@@ -186,7 +189,7 @@ impl<E: StoreError> Known<E> {
         self.list = Some(list);
     }
 
-    /// The date of a version. Without an answer it is unknown, and not asked for again.
+    /// Records the creation date of a version. Without one, it stays unknown and is not requested again.
     pub fn note_date(&mut self, version: &Version, date: Result<Option<SystemTime>, E>) {
         if let Some(Ok(stored)) = self.secrets.get_mut(version) {
             stored.created = date.as_ref().ok().copied().flatten();
@@ -197,7 +200,7 @@ impl<E: StoreError> Known<E> {
     }
 }
 
-/// One secret is asked for by itself, which takes fewer permissions and tells more.
+/// A single secret is read without a batch, which needs fewer permissions and returns more details.
 fn grouped(current: Vec<Version>, batch: usize) -> Vec<Ask> {
     if batch <= 1 || current.len() == 1 {
         return current.into_iter().map(Ask::Get).collect();

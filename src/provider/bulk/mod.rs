@@ -1,5 +1,5 @@
-//! Stores that hold secrets under names of their own, such as AWS Secrets Manager: which secrets are asked for, in which
-//! order, and which of the app's names they stand for. What a store is asked with is its provider's.
+//! Reading stores that hold secrets under names of their own, such as AWS Secrets Manager: which requests are sent, in
+//! which order, and which of the app's names the secrets map to. The requests themselves belong to each provider.
 
 mod answer;
 pub mod fields;
@@ -17,26 +17,27 @@ pub use lookup::{Known, Version, Wanted};
 pub use read::read;
 pub use scope::{Scope, ScopeError, Spelling};
 
-/// A store, signed in at. Several threads use it at once, and each request is tried again until its deadline.
+/// An authenticated client for a store. Threads share it, and each request is retried until its deadline.
 pub trait Store: Send + Sync + 'static {
-    /// Why it gives no answer.
+    /// Why a request failed.
     type Error: StoreError;
 
-    /// How many secrets one request can ask for.
+    /// The maximum number of secrets in one request; 1 if the store cannot return several.
     const BATCH: usize = 1;
 
-    /// All secrets whose names begin as the scope says. The store's own filter may let others through.
+    /// Lists the secrets whose names start with the scope's prefix. The result may contain others, because the store's
+    /// own filter may be less exact.
     fn list(&self, scope: &Scope, deadline: Deadline) -> Result<Vec<Listed<Self::Error>>, Self::Error>;
 
-    /// One version of a secret; without a version, the one in force.
+    /// Reads a version of a secret; `None` stands for the current one.
     fn get(&self, secret: &str, version: Option<&str>, deadline: Deadline) -> Result<Stored, Self::Error>;
 
-    /// The versions in force of at most [`Self::BATCH`] secrets.
+    /// Reads the current versions of at most [`Self::BATCH`] secrets.
     fn batch(&self, secrets: &[String], deadline: Deadline) -> Result<Vec<Entry<Self::Error>>, Self::Error> {
         Ok(secrets.iter().map(|secret| (secret.clone(), self.get(secret, None, deadline))).collect())
     }
 
-    /// When a version was created. Asked only where its age matters and [`Stored::is_dated`] is false.
+    /// Requests a version's creation date. Called only if its age matters and [`Stored::is_dated`] is false.
     fn date(
         &self,
         secret: &str,
@@ -47,54 +48,54 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
-/// Why a store gives no answer.
+/// Why a request to a store failed.
 pub trait StoreError: Cause + Clone + 'static {
-    /// There was no answer before the startup timeout expired.
+    /// The error for a request that received no response before the startup timeout expired.
     fn timed_out() -> Self;
 
-    /// The secret, or this version of it, does not exist.
+    /// Whether the secret, or the requested version of it, does not exist.
     fn is_absent(&self) -> bool;
 
-    /// The identity that signs cryokey in may not do this.
+    /// Whether cryokey's identity lacks the permission for the request.
     fn is_denied(&self) -> bool;
 }
 
-/// What a store answers about one of several secrets.
+/// The result for one secret of a batch.
 pub type Entry<E> = (String, Result<Stored, E>);
 
 /// A secret in a list.
 #[derive(Debug, Clone)]
 pub struct Listed<E> {
-    /// Its name.
+    /// Its name in the store.
     pub secret: String,
     /// Why it cannot be read, if the list shows that.
     pub unusable: Option<E>,
 }
 
-/// A secret, or a version of it.
+/// A version of a secret.
 #[derive(Debug)]
 pub struct Stored {
-    /// The value.
+    /// The whole value, even if only one of its fields is requested.
     pub value: Secret,
-    /// Which version it is.
+    /// The store's id for the version; `None` if it reports none.
     pub version: Option<String>,
-    /// When that version was created.
+    /// When the version was created; `None` if unknown.
     pub created: Option<SystemTime>,
-    /// Whether `created` is the version's own date, and final. If not, it is at least not later than that.
+    /// Whether `created` is the exact date of this version. If not, the version may be newer, but not older.
     pub is_dated: bool,
-    /// Before this moment, the store says, it should not be used.
+    /// When the secret becomes valid, according to the store.
     pub starts: Option<SystemTime>,
-    /// When the store says that it expires.
+    /// When the secret expires, according to the store.
     pub expires: Option<SystemTime>,
 }
 
-/// What a store is called in messages.
+/// How messages refer to a store and its prefix.
 #[derive(Debug, Clone, Copy)]
 pub struct Words {
-    /// `AWS`.
+    /// The store, such as `AWS`.
     pub store: &'static str,
     /// The variable that sets the prefix.
     pub prefix: &'static str,
-    /// The manifest's key for it.
+    /// The manifest's key that sets the prefix.
     pub key: &'static str,
 }

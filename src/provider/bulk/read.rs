@@ -1,4 +1,4 @@
-//! Asks what `lookup` says, and notes the answers.
+//! Sends the requests that `lookup` decides on, and records the results.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,7 +8,7 @@ use super::{Entry, Listed, Store, StoreError, Stored};
 use crate::provider::Deadline;
 use crate::provider::http::in_parallel;
 
-/// What a request gave.
+/// The result of an [`Ask`].
 enum Reply<E> {
     List(Result<Vec<Listed<E>>, E>),
     Batch(Result<Vec<Entry<E>>, E>),
@@ -16,8 +16,8 @@ enum Reply<E> {
     Date(Result<Option<SystemTime>, E>),
 }
 
-/// Asks until everything is known, with at most `width` requests at once. What does not answer in time is known to be so,
-/// so the rounds come to an end.
+/// Sends requests until everything is known, at most `width` at a time. A request that times out is recorded as a
+/// failure, so the rounds come to an end.
 pub fn read<S: Store>(
     store: &Arc<S>,
     wanted: &Wanted,

@@ -1,42 +1,42 @@
-//! The part of a store in which names are looked for: the secrets whose own names begin with a prefix.
+//! The part of a store that is searched for names: the secrets whose own names start with a prefix.
 
 use super::Words;
 use crate::escape::escaped;
 use crate::name::EnvName;
 use crate::provider::{Cause, Kind, Names, ProviderError};
 
-/// What may stand between a prefix and the rest of a name.
+/// The characters that separate a prefix from the rest of a name.
 const SEPARATORS: [char; 4] = ['/', '-', '_', '.'];
 
-/// A prefix, and how the store spells names. An empty prefix is the whole store.
+/// A prefix, and the store's rules for names. An empty prefix stands for the whole store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     prefix: String,
     spelling: Spelling,
 }
 
-/// What a store allows in the name of a secret.
+/// A store's rules for the names of secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spelling {
     /// AWS: letters, digits and `/_+=.@-`, at most 512.
     Aws,
-    /// Azure: letters, digits and `-`, at most 127; upper and lower case are the same.
+    /// Azure: letters, digits and `-`, at most 127; not case-sensitive.
     Azure,
     /// Google: letters, digits, `-` and `_`, at most 255.
     Google,
 }
 
-/// What a secret is to a scope.
+/// How a secret relates to a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place<'a> {
-    /// Its name is the prefix itself: each of its fields is a secret.
+    /// Its name is the prefix itself: each of its fields maps to a name.
     Fields,
-    /// It is one secret, which maps to a name by this part of its own.
+    /// The whole secret maps to one name, which is derived from this part of its own.
     Whole(&'a str),
 }
 
 impl Spelling {
-    /// The characters that names may have besides letters and digits, and the length of the longest name.
+    /// The characters allowed besides letters and digits, and the maximum length.
     const fn facts(self) -> (&'static str, usize) {
         match self {
             Self::Aws => ("/_+=.@-", 512),
@@ -45,14 +45,14 @@ impl Spelling {
         }
     }
 
-    /// What names consist of, for messages.
+    /// A description of the rules, for messages.
     #[must_use]
     pub fn legal(self) -> String {
         let (marks, longest) = self.facts();
         format!("letters, digits and {marks}, at most {longest}")
     }
 
-    /// Whether a name can begin with this text.
+    /// Whether a name can start with this text.
     #[must_use]
     pub fn is_legal(self, text: &str) -> bool {
         let (marks, longest) = self.facts();
@@ -60,7 +60,7 @@ impl Spelling {
         text.len() <= longest && text.bytes().all(is_legal)
     }
 
-    /// How a secret that stands for this name may be spelled.
+    /// The ways in which this store may spell a variable name.
     fn spellings(self, name: &str) -> Vec<String> {
         match self {
             Self::Aws | Self::Google => vec![name.to_owned(), name.to_ascii_lowercase()],
@@ -70,8 +70,8 @@ impl Spelling {
 }
 
 impl Scope {
-    /// Where these names are looked for, if the prefix is set. `None` where every secret names its own place: then
-    /// nothing else can be found, or is to be delivered.
+    /// The scope to search for these names. `None` if there is nothing to search for: every secret has a reference, and
+    /// undeclared secrets are not requested, or no prefix is set that would find them.
     pub fn of(
         prefix: Option<&str>,
         spelling: Spelling,
@@ -90,20 +90,20 @@ impl Scope {
         }
     }
 
-    /// `None` for a text that cannot begin a name. AWS would take a leading `!` for the opposite.
+    /// `None` if no name can start with the prefix. AWS would interpret a leading `!` as a negation.
     #[must_use]
     pub fn new(prefix: &str, spelling: Spelling) -> Option<Self> {
         spelling.is_legal(prefix).then(|| Self { prefix: prefix.to_owned(), spelling })
     }
 
-    /// The prefix.
+    /// Empty for the whole store.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// What a secret is to this scope; `None` if it is outside. A prefix ends at a boundary, and upper and lower case
-    /// differ, whatever the store's own filter does.
+    /// How a secret relates to this scope; `None` if it is outside. A prefix ends at a separator and is case-sensitive,
+    /// even if the store's own filter is not.
     #[must_use]
     pub fn place<'a>(&self, secret: &'a str) -> Option<Place<'a>> {
         let rest = secret.strip_prefix(&self.prefix)?;
@@ -114,7 +114,7 @@ impl Scope {
         (!rest.is_empty()).then_some(Place::Whole(rest))
     }
 
-    /// What a secret for this name may be called, where the secrets cannot be listed.
+    /// The possible names of the secret that holds `name`, for stores that deny listing.
     #[must_use]
     pub fn guesses(&self, name: &str) -> Vec<String> {
         let spellings = self.spelling.spellings(name);
@@ -132,12 +132,12 @@ impl Scope {
     }
 }
 
-/// Why names cannot be looked for.
+/// Why a store cannot be searched for names.
 #[derive(Debug, Clone, Copy)]
 pub enum ScopeError {
-    /// There is no prefix: the store would be read as a whole, or not at all.
+    /// No prefix is set. Reading the whole store requires an explicit empty prefix.
     Missing(Words),
-    /// No name can begin with the prefix.
+    /// No name can start with the prefix.
     Illegal(Spelling, Words),
 }
 
@@ -166,7 +166,7 @@ impl Cause for ScopeError {
     }
 }
 
-/// The name that a part of a secret's own name, or a field, stands for.
+/// The variable name that a field, or a part of a secret's own name, maps to; `None` if that is no legal name.
 #[must_use]
 pub fn name_of(part: &str) -> Option<String> {
     EnvName::from_key(part, "").ok().map(|name| name.as_str().to_owned())

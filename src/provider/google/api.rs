@@ -1,4 +1,4 @@
-//! The operations of Secret Manager that reading needs. Source: "Secret Manager API", Google Cloud documentation.
+//! The operations of Secret Manager that cryokey uses. Source: "Secret Manager API", Google Cloud documentation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::provider::retry::persist;
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 
-/// The secrets on a page; the service allows up to 25,000.
+/// The number of secrets to request per page; the service allows up to 25,000.
 const PAGE: u32 = 5_000;
 
-/// In bytes. A page lists 5,000 secrets with their labels and replication.
+/// The size limit of a response in bytes. A page lists 5,000 secrets with their labels and replication.
 const BODY_LIMIT: usize = 16 << 20;
 
-/// A token is valid for an hour; clocks that differ by less than this, in seconds, are accurate enough.
+/// The tolerated difference between the clocks in seconds. Tokens are valid for an hour, so a small one is harmless.
 const TOLERANCE: i64 = 240;
 
 /// A page of a list.
@@ -33,18 +33,18 @@ const TOLERANCE: i64 = 240;
 pub struct Page {
     /// The names of the secrets.
     pub names: Vec<String>,
-    /// The token of the next page.
+    /// The token for the next page; `None` on the last one.
     pub next: Option<String>,
 }
 
-/// Secret Manager, with the token for it.
+/// An authenticated client for Secret Manager.
 pub struct Api {
     identity: Arc<Identity>,
     client: Client,
     token: Secret,
 }
 
-/// A request, and what it needs.
+/// A request, and what to name in the error if it is denied.
 struct Call<'a> {
     parent: &'a Parent,
     secret: Option<&'a str>,
@@ -53,14 +53,15 @@ struct Call<'a> {
 }
 
 impl Api {
-    /// Signs in.
+    /// Obtains a token for the identity, and builds the client.
     pub fn sign_in(identity: Arc<Identity>, deadline: Deadline) -> Result<Self, ProviderError> {
         let client = identity.client()?;
         let token = identity.token(&client, deadline)?;
         Ok(Self { identity, client, token })
     }
 
-    /// A page of the secrets whose names contain `prefix`, which is all that the service's filter can do.
+    /// Requests a page of the secrets whose names contain `prefix`. The service's filter cannot match the start of a
+    /// name.
     pub fn list(
         &self,
         parent: &Parent,
@@ -68,7 +69,7 @@ impl Api {
         next: Option<&str>,
         deadline: Deadline,
     ) -> Result<Page, GoogleError> {
-        // A filter that begins with a hyphen would be negated.
+        // The service would interpret a filter that starts with a hyphen as a negation.
         let filter = Some(prefix).filter(|prefix| !prefix.is_empty() && !prefix.starts_with('-'));
         let filter = filter.map(|prefix| format!("&filter={}", percent_encoded(&format!("name:{prefix}"))));
         let token = next.map(|next| format!("&pageToken={}", percent_encoded(next)));
@@ -77,7 +78,8 @@ impl Api {
         page(&self.call(&Call { parent, secret: None, action: Action::List, path }, deadline)?)
     }
 
-    /// The value of a version: a number, an alias, or `latest`. A wrong checksum is worth one more request.
+    /// Reads a version: a number, an alias, or `latest`. If the checksum does not match, the version is requested once
+    /// more.
     pub fn access(&self, place: &Place, version: &str, deadline: Deadline) -> Result<Stored, GoogleError> {
         const CHECKSUM: GoogleError = GoogleError::Nonsense(Nonsense::Checksum);
         let path = format!("{}/versions/{}:access", place.path(), percent_encoded(version));
@@ -86,7 +88,7 @@ impl Api {
         ask().or_else(|error| if error == CHECKSUM { ask() } else { Err(error) })
     }
 
-    /// The creation time of a version.
+    /// Requests the creation time of a version; `None` if the response contains none.
     pub fn date(
         &self,
         place: &Place,
@@ -127,14 +129,15 @@ impl Api {
     }
 }
 
-/// Seconds by which this machine's clock is behind the server's, if that invalidates tokens.
+/// The seconds by which the local clock is behind the server's; `None` if too few to invalidate a token. Negative if
+/// the local clock is ahead.
 fn offset(response: &Response) -> Option<i64> {
     let date = jiff::fmt::rfc2822::parse(response.header("date")?).ok()?;
     let offset = date.timestamp().as_second().saturating_sub(Timestamp::now().as_second());
     (offset.abs() > TOLERANCE).then_some(offset)
 }
 
-/// A failure that does not come from Secret Manager, but from something in between.
+/// The error for a response that does not come from Secret Manager, but from a proxy or load balancer in front of it.
 fn foreign(response: Response) -> GoogleError {
     match response.successful() {
         Err(HttpError { fault: HttpFault::Status { code: 400..=428, .. }, .. }) => {
@@ -145,7 +148,7 @@ fn foreign(response: Response) -> GoogleError {
     }
 }
 
-/// The error in a response; `None` if the HTTP status alone decides. Source: "google.rpc.Code", AIP-193.
+/// The error that a response describes; `None` if the HTTP status alone decides. Source: "google.rpc.Code", AIP-193.
 fn failure(body: &[u8], status: u16, call: &Call<'_>, member: String) -> Option<GoogleError> {
     if status == 429 || status >= 500 {
         return None;
@@ -175,7 +178,7 @@ fn has_reason(error: Json<'_>, reason: &str) -> bool {
     details.into_iter().any(|detail| detail.at(&["reason"]).and_then(Json::text).as_deref() == Some(reason))
 }
 
-/// A status word. Anything that does not look like one could be a value.
+/// A status word for a message. Text that does not look like one is replaced, since it could be anything.
 fn shown(word: &str) -> String {
     let is_word =
         (1..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
@@ -222,8 +225,8 @@ pub fn stored(reply: &[u8], place: &Place, version: &str) -> Result<Stored, Goog
     Ok(Stored { value, version, created: None, is_dated: false, starts: None, expires: None })
 }
 
-/// The version's number in `projects/NUMBER/secrets/NAME/versions/N`. Resource names carry the project's number, so a
-/// project that is given by its id cannot be compared.
+/// The version number in `projects/NUMBER/secrets/NAME/versions/N`. The project is compared only if `place` contains
+/// its number, because resource names never contain its id.
 fn number_of<'a>(resource: &'a str, place: &Place) -> Option<&'a str> {
     let (parent, rest) = resource.split_once("/secrets/")?;
     let (name, number) = rest.split_once("/versions/")?;
@@ -237,7 +240,7 @@ fn number_of<'a>(resource: &'a str, place: &Place) -> Option<&'a str> {
     (is_same && is_number(number)).then_some(number)
 }
 
-/// Base64 in either alphabet, as proto3 JSON allows; an empty value has no member.
+/// Decodes Base64 in either alphabet, as the JSON mapping of proto3 allows. An empty value has no `data` member.
 fn value(payload: Json<'_>) -> Option<Secret> {
     let Some(data) = payload.at(&["data"]) else { return Some(Secret::new(Vec::new())) };
     let text = data.secret()?;
@@ -254,7 +257,7 @@ fn standard(byte: u8) -> u8 {
     }
 }
 
-/// An int64, which proto3 JSON writes as a string.
+/// Parses an int64, which the JSON mapping of proto3 encodes as a string.
 fn checksum(json: Json<'_>) -> Option<u32> {
     let number = json.text().and_then(|text| text.parse().ok()).or_else(|| json.integer());
     number.and_then(|number| u32::try_from(number).ok())
@@ -306,7 +309,7 @@ mod tests {
 
     #[test]
     fn d20_a_value_is_verified_by_its_checksum_if_it_has_one() {
-        // CRC-32C of "123456789" is 0xE3069283 (RFC 3720 and the catalogue of CRC algorithms).
+        // The CRC-32C of "123456789" is 0xE3069283 (RFC 3720 and the catalogue of CRC algorithms).
         let right = r#"{"data":"MTIzNDU2Nzg5","dataCrc32c":"3808858755"}"#;
         let stored = read(NAME, right, "latest").unwrap();
         assert_eq!((stored.value.expose(), stored.version.as_deref()), (b"123456789".as_slice(), Some("7")));

@@ -1,4 +1,4 @@
-//! Why Google gave no usable answer. Of what a service says, only its status words, ids and codes are kept.
+//! Why a request to Google failed. Of a response, only its status words, error codes and ids are kept.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::tls::TlsSetupError;
 use crate::provider::{Cause, Kind, ProviderError};
 
-/// Why Secret Manager gave no usable answer.
+/// Why a request to Secret Manager failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GoogleError {
-    /// There is no response.
+    /// No response was received, or an error that does not come from Secret Manager.
     Http(HttpError),
-    /// TLS could not be set up.
+    /// The TLS client could not be configured.
     Tls(TlsSetupError),
     /// The identity lacks a permission.
     Denied(Denial),
@@ -24,45 +24,46 @@ pub enum GoogleError {
     },
     /// The service rejected the token.
     Refused {
-        /// Seconds by which this machine's clock is behind Google's, if that is enough to invalidate a token.
+        /// The seconds by which the local clock is behind Google's, if that explains the rejection; negative if it is
+        /// ahead.
         offset: Option<i64>,
     },
-    /// The secret, or this version of it, does not exist.
+    /// The secret or the version does not exist.
     Absent,
     /// The version is disabled.
     Disabled,
-    /// The version is destroyed: its value is gone.
+    /// The version is destroyed, so its value cannot be recovered.
     Destroyed,
-    /// The name, the version or the project is not a legal one, or none is configured.
+    /// The project, location or name of the secret is invalid, or no project is configured.
     Place(PlaceFault),
     /// The service rejected the request as invalid.
     Invalid {
         /// Google's status word.
         status: String,
     },
-    /// The response contradicts Google's documentation.
+    /// The response does not match Google's API documentation.
     Nonsense(Nonsense),
-    /// The startup timeout expired first.
+    /// The startup timeout expired before a response arrived.
     TimedOut,
 }
 
-/// A permission that an identity lacks.
+/// The permission that an identity lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// What was tried.
+    /// The action that was denied.
     pub action: Action,
     /// The project's id or number.
     pub project: String,
-    /// The secret's name; `None` for the list.
+    /// The secret's name; `None` if listing was denied.
     pub secret: Option<String>,
-    /// The location of a regional secret.
+    /// The location of a regional secret; `None` for a global one.
     pub location: Option<String>,
     /// The identity as IAM's bindings write it, such as `serviceAccount:app@p.iam.gserviceaccount.com`, as far as it is
     /// known.
     pub member: String,
 }
 
-/// What is done with secrets.
+/// An action on secrets, which requires a permission of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Listing the secrets of a project.
@@ -73,46 +74,46 @@ pub enum Action {
     Date,
 }
 
-/// Why a place is not one in Google.
+/// Why a text does not identify a secret in Google.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaceFault {
-    /// No project is configured, and the credentials name none.
+    /// No project is configured, and the credentials do not name one.
     NoProject,
-    /// Not the id or number of a project.
+    /// The project is neither a valid id nor a valid number.
     Project,
-    /// Not the name of a location.
+    /// The location is not a valid name.
     Location,
-    /// Not the name of a secret.
+    /// The secret's name is invalid.
     Secret,
-    /// Not a domain.
+    /// The universe is not a domain.
     Universe,
 }
 
-/// What is wrong with a response.
+/// How a response deviates from the documented API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nonsense {
-    /// It is not JSON.
+    /// The body is not JSON.
     NotJson,
-    /// It lacks this member, or the member is invalid or duplicate.
+    /// This member is missing, has the wrong type, or occurs twice.
     Member(&'static str),
-    /// It is about another secret or version.
+    /// It contains a secret or version that was not requested.
     OtherSecret,
-    /// The checksum does not match the value, twice in a row.
+    /// The checksum did not match the value, in two consecutive responses.
     Checksum,
-    /// The pages of a list do not end.
+    /// The pagination does not end.
     Pages,
-    /// Its status is one that Google never sends.
+    /// A status that Google does not document.
     Status(u16),
 }
 
 impl GoogleError {
-    /// The response lacks a valid member of this name.
+    /// The named member is missing or invalid.
     #[must_use]
     pub const fn member(name: &'static str) -> Self {
         Self::Nonsense(Nonsense::Member(name))
     }
 
-    /// The error at a place, whose text is already escaped.
+    /// Turns this into a provider's error. `place` must be escaped.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> ProviderError {
         ProviderError::new(place, self)
@@ -214,7 +215,7 @@ impl Cause for GoogleError {
 }
 
 impl Denial {
-    /// The command that grants the missing role.
+    /// The `gcloud` command that grants the missing role, ready to paste.
     fn grant(&self) -> String {
         let Self { project, location, .. } = self;
         let member = format!("--member {}", self.member);

@@ -1,4 +1,4 @@
-//! The identity that cryokey has at Google.
+//! cryokey's identity at Google.
 
 use super::credentials::Method;
 use super::error::GoogleError;
@@ -6,14 +6,14 @@ use crate::provider::http::{self, Client};
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 
-/// The universe, the way to it, and the credentials for it.
+/// The universe, connection settings and credentials of cryokey's identity.
 #[derive(Debug)]
 pub struct Identity {
     /// The domain of the API's hosts, usually `googleapis.com`.
     pub universe: String,
     /// The settings of the HTTP client.
     pub http: http::Settings,
-    /// The credentials, or why there are none.
+    /// The source of credentials, or why none could be chosen.
     pub method: Result<Method, ProviderError>,
 }
 
@@ -24,7 +24,7 @@ impl Identity {
         Client::new(settings).map_err(|error| GoogleError::Tls(error).at("Google"))
     }
 
-    /// Obtains a token for Secret Manager.
+    /// Obtains an access token for Google's APIs.
     pub fn token(&self, client: &Client, deadline: Deadline) -> Result<Secret, ProviderError> {
         let method = self.method.as_ref().map_err(Clone::clone)?;
         method.token(client, &self.http, deadline)
@@ -47,7 +47,7 @@ impl Identity {
         self.method.as_ref().ok().and_then(Method::quota_project)
     }
 
-    /// A description of the credentials for reports.
+    /// A description of the credentials for reports; `None` if none could be chosen.
     #[must_use]
     pub fn label(&self) -> Option<String> {
         self.method.as_ref().ok().map(Method::label)

@@ -24,13 +24,13 @@ use crate::error::Problem;
 pub struct Settings {
     /// The identity that reads the secrets.
     pub identity: Identity,
-    /// The project that holds the app's secrets, and their location.
+    /// The project and location that hold the app's secrets; `None` if only references name projects.
     pub parent: Option<Parent>,
-    /// The prefix of the app's secrets.
+    /// The prefix of the app's secrets; `None` if it is not set.
     pub prefix: Option<String>,
     /// The maximum number of concurrent requests.
     pub width: usize,
-    /// The age from which a rule objects to a secret.
+    /// The age from which a rule objects to a secret; `None` if no rule limits it.
     pub fresh_within: Option<Duration>,
     /// Warnings from reading the settings.
     pub warnings: Vec<Problem>,
@@ -65,7 +65,7 @@ impl Google {
         Ok(Wanted::new(request, scope, self.fresh_within))
     }
 
-    /// Secrets that need no request: those whose place cannot exist.
+    /// The errors of references that cannot name an existing secret, which need no request.
     fn known(&self, wanted: &Wanted) -> Known<GoogleError> {
         let refused = |version: &Version| {
             let fault = Place::parse(&version.0, self.parent.as_ref()).err()?;

@@ -1,29 +1,29 @@
-//! Where a secret is in Google: in a project, and for a regional secret at a location. Source: "Secret Manager API",
+//! The location of a secret in Google: a project, and for a regional secret a location. Source: "Secret Manager API",
 //! Google Cloud documentation.
 
 use super::error::PlaceFault;
 use crate::provider::bulk::Spelling;
 
-/// A project, and the location of regional secrets.
+/// What contains a secret: a project, or one of its locations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// The project's id or number.
     pub project: String,
-    /// The location, such as `europe-west1`. Global and regional secrets are separate spaces.
+    /// The location, such as `europe-west1`; `None` for global secrets. Each location has its own namespace of secrets.
     pub location: Option<String>,
 }
 
-/// A secret.
+/// The full address of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Where it is.
+    /// The project, and the location of a regional secret.
     pub parent: Parent,
-    /// Its name.
+    /// The secret's name, which is unique within its parent.
     pub name: String,
 }
 
 impl Parent {
-    /// A legal parent.
+    /// Validates the project and the location.
     pub fn new(project: &str, location: Option<&str>) -> Result<Self, PlaceFault> {
         if !is_id(project) {
             return Err(PlaceFault::Project);
@@ -34,7 +34,7 @@ impl Parent {
         Ok(Self { project: project.to_owned(), location: location.map(str::to_owned) })
     }
 
-    /// The path of the API: `projects/PROJECT`, or with a location `projects/PROJECT/locations/LOCATION`.
+    /// The resource name: `projects/PROJECT`, or `projects/PROJECT/locations/LOCATION`.
     #[must_use]
     pub fn path(&self) -> String {
         let Self { project, location } = self;
@@ -42,7 +42,7 @@ impl Parent {
         format!("projects/{project}{location}")
     }
 
-    /// The host that serves it in a universe, such as `googleapis.com`.
+    /// The API's host in a universe such as `googleapis.com`. Regional secrets have a host per location.
     #[must_use]
     pub fn host(&self, universe: &str) -> String {
         match &self.location {
@@ -69,21 +69,21 @@ impl Place {
         Ok(Self { parent, name: name.to_owned() })
     }
 
-    /// The path of the API.
+    /// The resource name, which is also the path in the API.
     #[must_use]
     pub fn path(&self) -> String {
         format!("{}/secrets/{}", self.parent.path(), self.name)
     }
 }
 
-/// The id or number of a project, or a location: it cannot lead to another host or path.
+/// Whether the text is safe as a project or location, since both become part of a host or path.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(is_legal)
 }
 
-/// A domain of at least two labels.
+/// Whether the text is a domain of at least two labels.
 #[must_use]
 pub fn is_domain(text: &str) -> bool {
     let is_label = |label: &str| is_id(label) && !label.starts_with('-') && !label.ends_with('-');

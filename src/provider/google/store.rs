@@ -1,4 +1,4 @@
-//! The requests that read Secret Manager: a list in pages, and a request per secret.
+//! Reads Secret Manager: a list in pages, and a request per secret.
 
 use std::time::SystemTime;
 
@@ -8,10 +8,10 @@ use super::place::{Parent, Place};
 use crate::provider::Deadline;
 use crate::provider::bulk::{Listed, Scope, Store, Stored};
 
-/// At 5,000 secrets a page, 20,000 secrets; a service may return smaller pages.
+/// The limit for a list. 20,000 secrets fill 4 pages of 5,000, but the service may return smaller pages.
 const MOST_PAGES: usize = 200;
 
-/// Secret Manager, and the project whose secrets are listed.
+/// The client, and the project whose secrets are listed.
 #[derive(Debug)]
 pub(super) struct SecretManager {
     pub(super) api: Api,

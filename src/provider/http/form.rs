@@ -1,11 +1,12 @@
-//! Forms and queries, percent-encoded as RFC 3986 has it.
+//! Forms and queries, percent-encoded according to RFC 3986.
 
 use zeroize::Zeroizing;
 
 /// The content type of [`form`].
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The body of a form. It may hold a secret, so its buffer never grows: a grown one leaves a copy behind.
+/// The body of a form. It may contain a secret, so the buffer has its full size from the start: reallocation would
+/// leave an unwiped copy.
 #[must_use]
 pub fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)> + Clone) -> Zeroizing<Vec<u8>> {
     let room = fields.clone().into_iter().map(|(name, value)| name.len() + 3 * value.len() + 2).sum();
@@ -21,13 +22,13 @@ pub fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)> + Clone) ->
     body
 }
 
-/// A text for a query or a part of a path. Not for a secret: the buffer grows.
+/// Encodes a text for a query or a path segment. Not for secrets, because the buffer may be reallocated.
 #[must_use]
 pub fn percent_encoded(text: &str) -> String {
     text.bytes().flat_map(encoded).map(char::from).collect()
 }
 
-/// Everything but RFC 3986's unreserved characters is encoded, `/` too.
+/// Encodes every byte except the unreserved characters of RFC 3986, section 2.3.
 fn encoded(byte: u8) -> impl Iterator<Item = u8> {
     let is_plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let digit = |half: u8| {

@@ -1,6 +1,7 @@
-//! Secrets in Azure: `azure:vault/name`, or `azure:name` in the configured vault, with a key or a JSON pointer, and a
-//! version behind `@` or another slash. bank-vaults writes `azure:keyvault:name`, vals `ref+azurekeyvault://vault/name`,
-//! App Service `@Microsoft.KeyVault(…)`.
+//! References to secrets in Azure: `azure:vault/name`, or `azure:name` in the configured vault, with a JSON key or
+//! pointer after `#`, and a version after `@` or another slash. The syntaxes of other tools are accepted too:
+//! `azure:keyvault:name` (bank-vaults), `ref+azurekeyvault://vault/name` (vals) and `@Microsoft.KeyVault(…)` (App
+//! Service).
 
 use super::{NotAReference, Parts};
 use crate::provider::Key;
@@ -9,12 +10,13 @@ use crate::provider::bulk::Spelling;
 
 const APP_SERVICE: &str = "@Microsoft.KeyVault(";
 
-/// What follows the opening parenthesis of App Service's spelling.
+/// The text after the opening parenthesis of App Service's syntax.
 pub(super) fn of_app_service(text: &str) -> Option<&str> {
     text.strip_prefix(APP_SERVICE)
 }
 
-/// `SecretUri=https://vault.vault.azure.net/secrets/name/version`, or `VaultName=…;SecretName=…;SecretVersion=…`.
+/// Parses `SecretUri=https://vault.vault.azure.net/secrets/name/version`, or
+/// `VaultName=…;SecretName=…;SecretVersion=…`.
 pub(super) fn app_service(rest: &str) -> Result<Key, NotAReference> {
     let inner = rest.strip_suffix(')').ok_or(NotAReference::Shape)?;
     let (mut uri, mut vault, mut name, mut version) = (None, None, None, None);
@@ -46,7 +48,7 @@ fn of_uri(uri: &str) -> Result<Key, NotAReference> {
     }
 }
 
-/// What is behind `azure:` or `ref+azurekeyvault://`.
+/// Parses what follows `azure:` or `ref+azurekeyvault://`.
 pub(super) fn key(parts: Parts<'_>) -> Result<Key, NotAReference> {
     let Parts { path, field, version, .. } = parts;
     let own = path.strip_prefix("keyvault:");
@@ -85,7 +87,7 @@ fn finish(
     Ok(Key { path: path.into(), field: field.map(Into::into), version: version.map(Into::into) })
 }
 
-/// The name of a vault, or its host in a cloud of Azure; in the public cloud the name alone.
+/// Validates the name or host of a vault. A host in the public cloud is shortened to the name.
 fn vault_of(text: &str) -> Result<&str, NotAReference> {
     let (name, domain) = text.split_once('.').map_or((text, None), |(name, domain)| (name, Some(domain)));
     let is_known = domain.is_none_or(|domain| DOMAINS.contains(&domain));

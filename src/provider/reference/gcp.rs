@@ -1,6 +1,7 @@
-//! Secrets in Google: `gcp:project/name`, or `gcp:name` in the configured project, with a key or a JSON pointer, and a
-//! version behind `@`. Full resource names are read too, bank-vaults' `gcp:secretmanager:projects/…`, vals'
-//! `ref+gcpsecrets://project/name` and berglas' `sm://project/name#version`.
+//! References to secrets in Google: `gcp:project/name`, or `gcp:name` in the configured project, with a JSON key or
+//! pointer after `#`, and a version after `@`. Full resource names and the syntaxes of other tools are accepted too:
+//! `gcp:secretmanager:projects/…` (bank-vaults), `ref+gcpsecrets://project/name` (vals) and `sm://project/name#version`
+//! (berglas).
 
 use super::{NotAReference, Parts, check_number};
 use crate::provider::Key;
@@ -9,19 +10,19 @@ use crate::provider::google::place::is_id;
 
 const BERGLAS: &str = "sm://";
 
-/// What is behind `sm://`.
+/// The text after `sm://`.
 pub(super) fn of_berglas(text: &str) -> Option<&str> {
     text.strip_prefix(BERGLAS)
 }
 
-/// `project/name`, and a version where others have a field.
+/// Parses `project/name`, with a version after `#`, where other syntaxes have a field.
 pub(super) fn berglas(rest: &str) -> Result<Key, NotAReference> {
     let (path, version) = rest.split_once('#').map_or((rest, None), |(path, version)| (path, Some(version)));
     let (project, name) = path.split_once('/').ok_or(NotAReference::Shape)?;
     finish(&Place { project: Some(project), location: None, name }, None, version)
 }
 
-/// What is behind `gcp:` or `ref+gcpsecrets://`.
+/// Parses what follows `gcp:` or `ref+gcpsecrets://`.
 pub(super) fn key(parts: Parts<'_>) -> Result<Key, NotAReference> {
     let Parts { path, field, version, is_of_vals } = parts;
     let (path, query) = match path.split_once('?') {
@@ -39,7 +40,7 @@ pub(super) fn key(parts: Parts<'_>) -> Result<Key, NotAReference> {
     }
 }
 
-/// Where a secret is.
+/// The parts of a path. Without a project, the secret is in the configured one.
 #[derive(Debug, Clone, Copy)]
 struct Place<'a> {
     project: Option<&'a str>,
@@ -47,7 +48,7 @@ struct Place<'a> {
     name: &'a str,
 }
 
-/// The place that a path names, and the version in a full resource name.
+/// Splits a path into its parts, and the version if the path is a full resource name.
 fn place(path: &str) -> Result<(Place<'_>, Option<&str>), NotAReference> {
     let global = |project, name| Place { project, location: None, name };
     match path.split('/').collect::<Vec<_>>()[..] {
@@ -85,7 +86,7 @@ fn finish(place: &Place<'_>, field: Option<&str>, version: Option<&str>) -> Resu
     Ok(Key { path: path.into(), field: field.map(Into::into), version: version.map(Into::into) })
 }
 
-/// A number, `latest`, or an alias, which begins with a letter.
+/// Whether the text is a version number, `latest`, or an alias, which starts with a letter.
 fn is_version(text: &str) -> bool {
     let is_alias = text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.len() <= 63

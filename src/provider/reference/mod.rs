@@ -1,6 +1,6 @@
-//! Where a secret is: `files:db_password`, `vault:secret/data/db#password@3`. The spellings of other tools are read
-//! too, so that their references need no edit: `vault:path#field#3`, `bao:`, `file:/run/secrets/x`,
-//! `ref+vault://path#/field`.
+//! References, which say where a secret is: `files:db_password`, `vault:secret/data/db#password@3`. The syntaxes of
+//! other tools are accepted too, so that their references work unchanged: `vault:path#field#3`, `bao:`,
+//! `file:/run/secrets/x`, `ref+vault://path#/field`.
 
 mod aws;
 mod azure;
@@ -13,10 +13,10 @@ use crate::suggest::did_you_mean;
 
 const LONGEST: usize = 2_048;
 
-/// Other tools name a file by its path; secrets are mounted here.
+/// The directory that `file:` references of other tools start with, because secrets are mounted there.
 const MOUNTED: &str = "/run/secrets/";
 
-/// The beginnings of values that another tool replaces by the secret that they refer to.
+/// The prefixes of values that another tool would replace with the secret that they refer to.
 const FOREIGN: &[&str] = &[
     "vault:",
     ">>vault:",
@@ -31,30 +31,30 @@ const FOREIGN: &[&str] = &[
     "@Microsoft.KeyVault(",
 ];
 
-/// The beginnings of references that a tool replaces inside a longer value.
+/// The prefixes of references that another tool would replace within a longer value.
 const EMBEDDED: &[&str] = &["${vault:", "${bao:"];
 
-/// Whether some tool would take the whole value for a reference: then it is hardly the secret itself.
+/// Whether the whole value looks like a reference of some tool, so that it is probably not the secret itself.
 #[must_use]
 pub fn is_like_a_reference(value: &[u8]) -> bool {
     FOREIGN.iter().any(|beginning| value.starts_with(beginning.as_bytes())) || is_like_one_of_vals(value)
 }
 
-/// `ref+backend://…`
+/// Whether the value has the form `ref+backend://…`, which vals uses.
 fn is_like_one_of_vals(value: &[u8]) -> bool {
     let Some(rest) = value.strip_prefix(b"ref+") else { return false };
     let backend = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
     backend > 0 && rest.get(backend..).is_some_and(|rest| rest.starts_with(b"://"))
 }
 
-/// Whether the value contains a reference that some tool would replace.
+/// Whether the value contains a reference that another tool would replace.
 #[must_use]
 pub fn has_a_reference(value: &[u8]) -> bool {
     EMBEDDED.iter().any(|embedded| value.windows(embedded.len()).any(|window| window == embedded.as_bytes()))
 }
 
-/// The location of one secret, as `provider:path#field`. It never names a host: the operator configures how a provider
-/// is reached.
+/// The location of one secret, as `provider:path#field`. It never names a host: how a provider is reached is for the
+/// operator to configure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     pub source: Source,
@@ -64,33 +64,33 @@ pub struct Reference {
 /// Why a text is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAReference {
-    /// It lacks a colon, or text before or after it.
+    /// The colon is missing, or the text before or after it.
     Shape,
-    /// Control characters, white space, `..`, `//`, a backslash, `@`, `?` or `%` in the path.
+    /// The path contains a control character, white space, `..`, `//`, a backslash, `@`, `?` or `%`.
     Path,
     TooLong,
     /// The provider is not implemented yet.
     NotYet(&'static str),
-    /// With `; did you mean X?`, or nothing.
+    /// The provider is unknown. The text is `; did you mean X?`, or empty.
     UnknownProvider(String),
     NoFields,
-    /// What is behind `@` is no version.
+    /// The text after `@` is not a version number.
     Version,
-    /// What is behind `@` or in the query is no version of a secret in AWS.
+    /// The text after `@` or in the query is not a version of a secret in AWS.
     AwsVersion,
-    /// A secret in AWS cannot have this name.
+    /// The name is invalid for a secret in AWS.
     AwsName,
-    /// A secret in Azure cannot have this name.
+    /// The name is invalid for a secret in Azure.
     AzureName,
-    /// What is behind `@` is no version of a secret in Azure.
+    /// The text after `@` is not a version of a secret in Azure.
     AzureVersion,
-    /// Neither the name of a vault in Azure, nor its host in a cloud of Azure.
+    /// The text is neither the name of a vault in Azure, nor its host in one of Azure's clouds.
     AzureVault,
-    /// A secret, a project or a location in Google cannot have this name.
+    /// The name is invalid for a secret, a project or a location in Google.
     GcpName,
-    /// What is behind `@` is no version of a secret in Google.
+    /// The text after `@` is not a version of a secret in Google.
     GcpVersion,
-    /// A part of a query that would say where to ask.
+    /// The query contains something other than a version, such as where or how to read the secret.
     Query,
 }
 
@@ -116,12 +116,12 @@ impl Reference {
             (source, key)
         };
         let reference = Self { source, key };
-        // Its usual spelling can be longer than the one that was read.
+        // The canonical form can be longer than the text that was parsed.
         if reference.to_string().len() > LONGEST { Err(NotAReference::TooLong) } else { Ok(reference) }
     }
 
-    /// Parses the value of a plain variable; `None` if it is ordinary text. So is `environment:NAME`: a variable does not
-    /// refer to another.
+    /// Parses the value of a plain variable; `None` if it is ordinary text. `environment:NAME` counts as ordinary text
+    /// too, because a variable cannot refer to another one.
     #[must_use]
     pub fn in_variable(value: &[u8]) -> Option<Result<Self, NotAReference>> {
         let text = std::str::from_utf8(value).ok()?;
@@ -136,7 +136,7 @@ impl Reference {
     }
 }
 
-/// The spellings that do not begin with a provider's word.
+/// Parses the syntaxes that do not start with the name of a provider.
 fn without_word(text: &str) -> Option<(Source, Result<Key, NotAReference>)> {
     if aws::is_arn(text) {
         return Some((Source::Aws, aws::arn(text)));
@@ -147,18 +147,18 @@ fn without_word(text: &str) -> Option<(Source, Result<Key, NotAReference>)> {
     gcp::of_berglas(text).map(|rest| (Source::Gcp, gcp::berglas(rest)))
 }
 
-/// A reference behind its provider's word, taken apart.
+/// The parts of a reference that starts with the name of a provider.
 #[derive(Clone, Copy)]
 struct Parts<'a> {
     path: &'a str,
     field: Option<&'a str>,
     version: Option<&'a str>,
-    /// Whether it is spelled as vals does it: `ref+provider://path?query#/field`.
+    /// Whether the syntax is that of vals: `ref+provider://path?query#/field`.
     is_of_vals: bool,
 }
 
 impl<'a> Parts<'a> {
-    /// `path`, `path@version`, `path#field`, `path#field@version` or `path#field#version`.
+    /// Splits `path`, `path@version`, `path#field`, `path#field@version` or `path#field#version`.
     fn of(rest: &'a str, is_of_vals: bool) -> Result<Self, NotAReference> {
         let mut parts = rest.splitn(3, '#');
         let (path, field) = (parts.next().unwrap_or_default(), parts.next());
@@ -174,13 +174,13 @@ impl<'a> Parts<'a> {
         Ok(Self { path, field, version, is_of_vals })
     }
 
-    /// A path from the root that leads below this one, made relative to it.
+    /// Makes an absolute path below `root` relative to it.
     fn below(self, root: &str) -> Self {
         Self { path: self.path.strip_prefix(root).unwrap_or(self.path), ..self }
     }
 }
 
-/// What is before the last `@`, and behind it.
+/// Splits the text at the last `@`.
 fn separated<'a, T>(text: &'a str, build: impl FnOnce(&'a str, Option<&'a str>) -> T) -> T {
     match text.rsplit_once('@') {
         Some((before, version)) => build(before, Some(version)),
@@ -188,7 +188,7 @@ fn separated<'a, T>(text: &'a str, build: impl FnOnce(&'a str, Option<&'a str>) 
     }
 }
 
-/// A file or a variable: it has neither fields nor versions.
+/// The key of a file or variable, which has neither fields nor versions.
 fn local(parts: Parts<'_>) -> Result<Key, NotAReference> {
     if parts.field.is_some() {
         return Err(NotAReference::NoFields);
@@ -200,7 +200,8 @@ fn local(parts: Parts<'_>) -> Result<Key, NotAReference> {
     Ok(Key::new(parts.path))
 }
 
-/// A place whose versions are numbers, and whose fields have names only: vals writes a slash before them.
+/// The key of a secret whose versions are numbers, and whose fields have plain names. vals writes a slash before a
+/// field.
 fn numbered(parts: Parts<'_>) -> Result<Key, NotAReference> {
     check_path(parts.path)?;
     let name = |field| if parts.is_of_vals { str::strip_prefix(field, "/").unwrap_or(field) } else { field };
@@ -212,7 +213,7 @@ fn numbered(parts: Parts<'_>) -> Result<Key, NotAReference> {
     Ok(Key { path: parts.path.into(), field: field.map(Into::into), version })
 }
 
-/// The provider's word, the separator, and the rest.
+/// The provider's name, the separator, and the rest.
 fn split(text: &str) -> Option<(&str, &str, &str)> {
     let (text, separator) = text.strip_prefix("ref+").map_or((text, ":"), |text| (text, "://"));
     text.split_once(separator).map(|(word, rest)| (word, separator, rest))
@@ -286,13 +287,13 @@ fn ready(source: Source) -> Result<Source, NotAReference> {
     if source.is_ready() { Ok(source) } else { Err(NotAReference::NotYet(source.word())) }
 }
 
-/// Strict: what looks like a version but is not must not become the latest one.
+/// A malformed version is an error, so that it never stands for the latest one.
 fn check_number(text: &str) -> Result<(), NotAReference> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     text.parse::<u64>().ok().filter(|_| is_number).map(drop).ok_or(NotAReference::Version)
 }
 
-/// A path must stay below its root, and nothing in it may look like a host or a query.
+/// A path must stay below its root, and must not contain anything that could act as a host or a query.
 fn check_path(path: &str) -> Result<(), NotAReference> {
     let is_foreign = |character: char| {
         character.is_control() || character.is_whitespace() || matches!(character, '\\' | '@' | '?' | '%')

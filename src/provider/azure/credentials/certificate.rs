@@ -1,5 +1,5 @@
-//! An application's certificate: its key signs a token that proves who cryokey is. Source: "Microsoft identity platform
-//! application authentication certificate credentials", Microsoft Learn.
+//! Authenticates an application by its certificate, whose private key signs a token. Source: "Microsoft identity
+//! platform application authentication certificate credentials", Microsoft Learn.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::provider::files::error::FileError;
 use crate::provider::jwt::{Algorithm, Signer};
 use crate::system::read;
 
-/// Entra takes tokens that are valid for up to a day; one sign-in needs minutes.
+/// The validity of a signed token in seconds. Entra accepts up to a day, but a token is used at once.
 const VALIDITY: i64 = 600;
 
 /// A certificate and its private key.
@@ -25,12 +25,12 @@ const VALIDITY: i64 = 600;
 pub struct Certificate {
     path: PathBuf,
     signer: Signer,
-    /// SHA-256 of the certificate, by which Entra finds it.
+    /// The SHA-256 digest of the certificate, by which Entra identifies it; Base64url.
     thumbprint: String,
 }
 
 impl Certificate {
-    /// Reads a PEM file that has both.
+    /// Reads a PEM file that contains both.
     pub(super) fn read(path: &Path) -> Result<Self, ProviderError> {
         let place = || escaped_path(path) + " (AZURE_CLIENT_CERTIFICATE_PATH)";
         let unreadable = |error| FileError::from((error, rustix::fs::stat(path).ok().as_ref())).at(place());
@@ -49,7 +49,7 @@ impl Certificate {
         format!("the certificate in {}", escaped_path(&self.path))
     }
 
-    /// A token that says that cryokey is this application, to whoever gives tokens at this address.
+    /// Signs a token that authenticates the application at `url`, the token endpoint.
     pub(super) fn assertion(&self, application: &str, url: &str) -> Result<Zeroizing<String>, ProviderError> {
         let failed = || IdentityError::NoKey.at(escaped_path(&self.path));
         let now = Timestamp::now().as_second();
@@ -61,7 +61,7 @@ impl Certificate {
     }
 }
 
-/// A token is refused when it comes twice: this makes each another one.
+/// A random id for each token (RFC 7519 §4.1.7). Entra rejects an id that it has seen before.
 fn unique() -> Option<String> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;

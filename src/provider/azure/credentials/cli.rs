@@ -1,4 +1,5 @@
-//! The Azure CLI, for development: a token of whoever is signed in there. Only where `AZURE_TOKEN_CREDENTIALS` names it.
+//! Tokens of the account that is signed in to the Azure CLI, for development. Used only if `AZURE_TOKEN_CREDENTIALS`
+//! selects it.
 
 use super::error::IdentityError;
 use crate::provider::bootstrap::Bootstrapped;
@@ -9,7 +10,7 @@ use crate::secret::Secret;
 
 const PLACE: &str = "`az`, which AZURE_TOKEN_CREDENTIALS names";
 
-/// How the CLI is asked.
+/// The tenant and the environment that `az` is run with.
 #[derive(Debug)]
 pub struct AzureCli {
     tenant: Option<Bootstrapped>,

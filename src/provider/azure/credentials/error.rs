@@ -1,46 +1,46 @@
-//! Why cryokey cannot sign in at Azure, apart from what Entra says.
+//! Why cryokey cannot sign in to Azure, apart from the errors that Entra returns.
 
 use crate::provider::http::HttpError;
 use crate::provider::{Cause, Kind, ProviderError};
 
-/// Why there is no token.
+/// Why cryokey has no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum IdentityError {
     /// The token file is empty.
     EmptyFile,
-    /// Something proves an application, but another part is missing.
+    /// The credential of an application is set, but its client id or tenant is missing.
     Half {
-        /// What is there.
+        /// A description of that credential.
         evidence: String,
     },
-    /// A managed identity gives no token.
+    /// The managed identity returned no token.
     Managed(MetadataFault),
-    /// The file has no certificate.
+    /// The file contains no certificate.
     NoCertificate,
-    /// The service of the container is named, but not what it wants to see.
+    /// `IDENTITY_ENDPOINT` is set without `IDENTITY_HEADER`.
     NoHeader,
-    /// The file has no private key that can sign.
+    /// The file contains no RSA key that can sign.
     NoKey,
-    /// The Azure CLI printed no token.
+    /// The output of the Azure CLI contains no token.
     NoToken,
-    /// The way to sign in is named, but not configured.
+    /// The method that `AZURE_TOKEN_CREDENTIALS` selects is not configured.
     Nothing,
-    /// What should be a tenant cannot be one.
+    /// The tenant is neither an id nor a domain.
     Tenant,
 }
 
-/// Why a managed identity gives no token.
+/// Why a managed identity returned no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum MetadataFault {
-    /// There is no response, or a failure.
+    /// No response was received, or the service reported a failure.
     Http(HttpError),
-    /// There is no metadata service.
+    /// The metadata service could not be reached, so the machine probably has none.
     NotThere(HttpError),
-    /// It has no such identity, or does not know the header.
+    /// The service knows no such identity, or rejected the header.
     NoIdentity { status: u16 },
-    /// The identity is not there yet.
+    /// The identity is not available yet. Retried.
     NotYet { status: u16 },
-    /// The response has no token.
+    /// The response contains no token.
     Nonsense,
 }
 
@@ -61,7 +61,8 @@ impl Cause for IdentityError {
             | Self::Nothing
             | Self::Tenant => Kind::Misconfigured,
             Self::Managed(MetadataFault::Http(error)) => error.kind(),
-            // Asked only because nothing else was given, it is the last to say no.
+            // The metadata service is asked only if nothing else is configured, so its failure means that there are no
+            // credentials.
             Self::Managed(MetadataFault::NotThere(_) | MetadataFault::NoIdentity { .. }) => Kind::Denied,
             Self::Managed(MetadataFault::NotYet { .. }) => Kind::Unreachable,
             Self::Managed(MetadataFault::Nonsense) | Self::NoToken => Kind::Nonsense,

@@ -1,6 +1,6 @@
-//! The identity of the machine or container: App Service and Container Apps name a service in the environment, virtual
-//! machines have the metadata service. Sources: "How to use managed identities for App Service", "How to use managed
-//! identities on an Azure VM to acquire an access token", Microsoft Learn.
+//! The managed identity of a machine or container. App Service and Container Apps set the address of a token service in
+//! the environment; virtual machines have the instance metadata service. Sources: "How to use managed identities for
+//! App Service", "How to use managed identities on an Azure VM to acquire an access token", Microsoft Learn.
 
 use std::time::Duration;
 
@@ -17,13 +17,14 @@ use crate::provider::retry::{Retryable, Temporary, persist};
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 
-/// The metadata service of virtual machines.
+/// The link-local address of the metadata service.
 const METADATA: &str = "http://169.254.169.254";
 
-/// Nobody waits longer for a connection to a service that may not be there.
+/// The limit for connecting to the metadata service, and for each read. Outside of Azure nothing answers, and startup
+/// must not hang on that.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// The service of a container may be slower than its start.
+/// The limit for the token service of a container, which may still be starting.
 const CONTAINER_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the metadata service and Vault call the parts of a virtual machine's place.
@@ -34,19 +35,20 @@ const MEMBERS: [(&str, &str); 4] = [
     ("vmScaleSetName", "vmss_name"),
 ];
 
-/// What gives tokens, and for which identity.
+/// A token service, and the identity to request tokens for.
 #[derive(Debug)]
 pub struct Managed {
     service: Service,
-    /// The id of a user-assigned identity; without one, the one that the platform chose.
+    /// The client id of a user-assigned identity; `None` stands for the platform's default identity.
     client: Option<Bootstrapped>,
 }
 
 #[derive(Debug)]
 enum Service {
-    /// Of App Service and Container Apps, with what it wants to see.
+    /// The token service of App Service and Container Apps. It requires the header, as a protection against server-side
+    /// request forgery.
     Container { endpoint: String, header: Bootstrapped },
-    /// Of virtual machines.
+    /// The metadata service of virtual machines.
     Metadata,
 }
 
@@ -86,7 +88,7 @@ impl Managed {
             Client::new(settings.nearby(limit)).map_err(|error| AzureError::Tls(error).at("Azure"))?;
         let request = self.request(resource).map_err(|error| failed(MetadataFault::Http(error)))?;
         let attempt = || self.attempt(&client, &request, deadline);
-        // A service that is not there must not cost the whole startup timeout: only answers are waited for.
+        // Only responses are retried, so that a missing metadata service does not use up the startup timeout.
         let body = persist(deadline, attempt).map_err(|error| error.at(self.label()))?;
         access_token(&body).ok_or_else(|| failed(MetadataFault::Nonsense))
     }
@@ -153,7 +155,7 @@ impl Managed {
             IdentityError::Managed(fault(error))
         })?;
         let fault = match response.status() {
-            // Documented as passing: an identity that was just assigned, and an update of the service.
+            // Documented as temporary: the identity was just assigned, or the service is being updated.
             status @ (404 | 410) => MetadataFault::NotYet { status },
             status @ (400 | 401 | 403) => MetadataFault::NoIdentity { status },
             _ => match response.successful() {

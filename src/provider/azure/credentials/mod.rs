@@ -1,4 +1,4 @@
-//! Signing in at Azure: what cryokey is known by, and how that becomes a token.
+//! Choosing and obtaining Azure credentials.
 
 mod certificate;
 mod cli;
@@ -22,22 +22,22 @@ use crate::provider::{Deadline, ProviderError, http};
 use crate::secret::Secret;
 use crate::syntax::Choice;
 
-/// The bootstrap values that sign in at Azure.
+/// The names of the bootstrap values for Azure.
 pub const NAMES: &[&str] = &["AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "IDENTITY_HEADER"];
 
-/// Which way to sign in, by the words of `AZURE_TOKEN_CREDENTIALS`. Source: "Credential chains in the Azure Identity
-/// library", Microsoft Learn.
+/// The value of `AZURE_TOKEN_CREDENTIALS`, which restricts the methods. Source: "Credential chains in the Azure
+/// Identity library", Microsoft Learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chosen {
-    /// The ways of a deployment: the first that is configured.
+    /// `prod`: the first method for deployments that is configured. This is also the default.
     Deployed,
-    /// A secret or certificate of an application.
+    /// `EnvironmentCredential`: an application's client secret or certificate.
     Environment,
-    /// A token of another issuer.
+    /// `WorkloadIdentityCredential`: an application's federated token.
     WorkloadIdentity,
-    /// The identity of the machine or container.
+    /// `ManagedIdentityCredential`: the identity of the machine or container.
     ManagedIdentity,
-    /// Whoever is signed in at the Azure CLI.
+    /// `AzureCliCredential` or `dev`: the account that is signed in to the Azure CLI.
     AzureCli,
 }
 
@@ -52,52 +52,52 @@ impl Choice for Chosen {
     ];
 }
 
-/// What the settings say about signing in.
+/// The settings for signing in.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Which way, if one is named.
+    /// `AZURE_TOKEN_CREDENTIALS`.
     pub chosen: Option<Chosen>,
-    /// PEM: the application's certificate and its private key.
+    /// `AZURE_CLIENT_CERTIFICATE_PATH`: a PEM file with the certificate and its private key.
     pub certificate: Option<PathBuf>,
-    /// The file that holds a token of another issuer.
+    /// `AZURE_FEDERATED_TOKEN_FILE`.
     pub token_file: Option<PathBuf>,
-    /// The service that gives App Service and Container Apps their tokens.
+    /// `IDENTITY_ENDPOINT`: the token service of App Service and Container Apps.
     pub endpoint: Option<String>,
-    /// What the Azure CLI may know of the environment.
+    /// The environment for the Azure CLI.
     pub environment: Variables,
 }
 
-/// How cryokey signs in.
+/// The chosen sign-in method.
 #[derive(Debug)]
 pub enum Method {
-    /// As an application of a tenant.
+    /// An application of a tenant.
     Application {
-        /// The tenant.
+        /// The tenant's id, or one of its domains.
         tenant: Bootstrapped,
-        /// The application.
+        /// The application's client id.
         client: Bootstrapped,
-        /// What proves it.
+        /// The credential of the application.
         evidence: Evidence,
     },
-    /// As the machine or container.
+    /// The managed identity of the machine or container.
     Managed(Managed),
-    /// As whoever is signed in at the Azure CLI.
+    /// The account that is signed in to the Azure CLI.
     Cli(AzureCli),
 }
 
-/// What proves that cryokey is an application.
+/// The credential of an application.
 #[derive(Debug)]
 pub enum Evidence {
-    /// A password.
+    /// A client secret.
     Password(Bootstrapped),
-    /// A certificate.
+    /// A certificate, whose private key signs a token.
     Certificate(Certificate),
-    /// The token in this file, which is read at each sign-in: the platform renews it.
+    /// A file that holds a federated token. Read at every sign-in, since the platform rotates the token.
     TokenFile(PathBuf),
 }
 
 impl Method {
-    /// With what, for the log: `the client secret in /run/secrets/AZURE_CLIENT_SECRET`.
+    /// A description for the log: the identity, and the credential with its origin.
     #[must_use]
     pub fn label(&self) -> String {
         match self {
@@ -109,19 +109,19 @@ impl Method {
         }
     }
 
-    /// The variables that the app must not inherit once they have signed cryokey in.
+    /// The variables that were used to sign in, which the app must not inherit.
     #[must_use]
     pub fn consumed(&self) -> Vec<String> {
         match self {
             Self::Application { evidence: Evidence::Password(secret), .. } => {
                 secret.consumed().map(str::to_owned).into_iter().collect()
             }
-            // What the platform gave belongs to the app as well.
+            // The platform provides these to the app as well.
             _ => Vec::new(),
         }
     }
 
-    /// The tenant, where it is known before signing in.
+    /// The tenant; `None` if it is not known before signing in.
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         match self {
@@ -130,7 +130,7 @@ impl Method {
         }
     }
 
-    /// Gets a token for a resource.
+    /// Obtains a token for a resource.
     pub fn token(
         &self,
         resource: &str,
@@ -183,9 +183,9 @@ impl Evidence {
     }
 }
 
-/// Chooses, without asking anybody: a secret or certificate; a token of another issuer; the service that the platform put
-/// into the environment; and last the metadata service, the only one that may not be there. A value that exists and
-/// cannot be used ends the search: another one would not be the one that was meant.
+/// Chooses without sending a request. The order is: client secret, certificate, federated token, the token service that
+/// the platform configured, and finally the metadata service, the only source that may not exist. A value that exists
+/// but is unusable ends the search, because falling back to another identity would hide the mistake.
 pub fn choose(settings: Settings, bootstrap: &Bootstrap<'_>) -> Result<Method, ProviderError> {
     let chosen = settings.chosen.unwrap_or(Chosen::Deployed);
     let may = |way| chosen == way || chosen == Chosen::Deployed;

@@ -1,4 +1,4 @@
-//! Why cryokey cannot sign in at Google.
+//! Why cryokey cannot sign in to Google.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::provider::{Cause, Kind, ProviderError};
 pub enum CredentialError {
     /// The variable contains JSON, not a path.
     NotAPath,
-    /// The file is not a JSON object.
+    /// The content is not a JSON object.
     NotJson,
     /// The file lacks a member, or the member is invalid.
     Member(&'static str),
@@ -20,48 +20,48 @@ pub enum CredentialError {
         /// The type, escaped.
         name: String,
     },
-    /// The file is for another universe than the configured one.
+    /// The credentials are for a universe other than the configured one.
     OtherUniverse,
-    /// A member is an address outside of the universe.
+    /// A member contains a URL outside of the universe.
     Host {
-        /// The member.
+        /// The member's name.
         member: &'static str,
     },
-    /// The token comes from a program.
+    /// The token would come from an external program, which is not supported.
     Executable,
-    /// The source of a token could not be read.
+    /// The source of the subject token could not be read.
     Source(HttpError),
-    /// The source contains no token.
+    /// The source contains no subject token.
     NoToken,
-    /// The key cannot sign.
+    /// The private key could not sign a token.
     Signature,
     /// Credentials of this type do not prove anything to Vault.
     NoProof,
-    /// The metadata service gave no token.
+    /// The metadata service returned no token.
     Metadata(MetadataFault),
 }
 
-/// Why the metadata service gave no token.
+/// Why the metadata service returned no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MetadataFault {
-    /// There is no response, or a failure.
+    /// No response was received, or the service reported a failure.
     Http(HttpError),
-    /// There is no such service: the connection timed out.
+    /// The connection timed out, so the machine probably has no metadata service.
     NotThere(HttpError),
-    /// The machine has no service account.
+    /// The machine or pod has no service account.
     NoAccount,
-    /// The answer lacks the header that identifies the service.
+    /// The response lacks the `Metadata-Flavor: Google` header, so it does not come from the metadata service.
     Flavor,
     /// The response contains no token.
     Nonsense,
 }
 
-/// Why Google gave no token for credentials.
+/// Why Google returned no token for the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SignInError {
-    /// A refresh token or a token of another identity provider was not accepted.
+    /// Google rejected a refresh token, or the token of another identity provider.
     Token(OauthError),
-    /// A service account could not be impersonated.
+    /// The service account could not be impersonated.
     Impersonation(OauthError),
 }
 
@@ -82,7 +82,8 @@ impl Cause for CredentialError {
         match self {
             Self::Source(error) | Self::Metadata(MetadataFault::Http(error)) => error.kind(),
             Self::NoToken => Kind::Invalid,
-            // The last to be asked, because nothing else was configured.
+            // The metadata service is asked only if nothing else is configured, so its failure means that there are no
+            // credentials.
             Self::Metadata(MetadataFault::NotThere(_) | MetadataFault::NoAccount) => Kind::Denied,
             Self::Metadata(MetadataFault::Flavor) => Kind::Untrusted,
             Self::Metadata(MetadataFault::Nonsense) => Kind::Nonsense,

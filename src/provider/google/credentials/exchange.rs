@@ -1,4 +1,4 @@
-//! From credentials to an access token.
+//! Exchanges credentials for an access token.
 
 use jiff::Timestamp;
 
@@ -11,10 +11,10 @@ use crate::provider::jwt::Algorithm;
 use crate::provider::oauth::{self, OauthError};
 use crate::secret::Secret;
 
-/// The lifetime of a token in seconds: the longest that Google accepts.
+/// The lifetime of a token in seconds, which is the maximum that Google accepts.
 const LIFETIME: i64 = 3_600;
 
-/// A token is issued this much earlier, in seconds, since clocks differ.
+/// The seconds by which the issue time is set back, in case the local clock is ahead of Google's.
 const LEEWAY: i64 = 10;
 
 /// Obtains a token. `label` describes the credentials in messages.
@@ -36,7 +36,7 @@ pub(super) fn token(
     }
 }
 
-/// A token that the account signs itself needs no request (AIP-4111).
+/// Signs a token locally, without a request (AIP-4111).
 fn self_signed(account: &ServiceAccount) -> Option<Secret> {
     let now = Timestamp::now().as_second() - LEEWAY;
     let claims = serde_json::json!({
@@ -114,7 +114,7 @@ fn posted(url: &str, content_type: &str, body: &[u8]) -> Result<Request, HttpErr
     Ok(Request::new(Method::Post, url)?.header("content-type", content_type)?.body(body))
 }
 
-/// JSON and the checks on subject tokens guarantee UTF-8.
+/// The secret as text. Parsing JSON and the checks on subject tokens guarantee valid UTF-8.
 fn plain(secret: &Secret) -> &str {
     std::str::from_utf8(secret.expose()).unwrap_or_default()
 }

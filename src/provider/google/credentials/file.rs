@@ -1,5 +1,5 @@
-//! The JSON file that contains credentials. Sources: AIP-4110 to AIP-4117, and "Workload identity federation", Google Cloud
-//! documentation.
+//! The JSON file that contains credentials. Sources: AIP-4110 to AIP-4117, and "Workload identity federation", Google
+//! Cloud documentation.
 
 use super::error::CredentialError;
 use super::member::{optional, secret, text};
@@ -11,29 +11,29 @@ use crate::provider::json::Json;
 use crate::provider::jwt::Signer;
 use crate::secret::Secret;
 
-/// Credentials.
+/// The parsed credentials.
 #[derive(Debug)]
 pub struct Credential {
-    /// What they are.
+    /// The kind, with the members that it requires.
     pub kind: Kind,
-    /// The project that they belong to.
+    /// The project that the credentials belong to, if the file names it.
     pub project: Option<String>,
-    /// The domain of the APIs that they are for.
+    /// The domain of the APIs that the credentials are valid for, usually `googleapis.com`.
     pub universe: String,
     /// The project that a user's requests count for.
     pub quota_project: Option<String>,
 }
 
-/// The kinds of credentials that `type` distinguishes.
+/// The kinds of credentials, as the `type` member distinguishes them.
 #[derive(Debug)]
 pub enum Kind {
     /// The private key of a service account.
     ServiceAccount(ServiceAccount),
-    /// A user who signed in by gcloud.
+    /// A user who signed in with gcloud.
     User(User),
     /// A token of another identity provider.
     External(External),
-    /// A service account, through other credentials.
+    /// A service account that is impersonated with other credentials.
     Impersonated(Impersonated),
 }
 
@@ -42,53 +42,53 @@ pub enum Kind {
 pub struct ServiceAccount {
     /// Its email address.
     pub email: String,
-    /// The id of the key.
+    /// The id of the key, by which Google selects the public key.
     pub key_id: String,
-    /// The key.
+    /// The private key.
     pub signer: Signer,
 }
 
-/// A user who signed in by gcloud.
+/// A user who signed in with gcloud.
 #[derive(Debug)]
 pub struct User {
-    /// The OAuth client, which is gcloud itself.
+    /// The id of the OAuth client, which is gcloud.
     pub client_id: String,
-    /// Its password.
+    /// The password of the OAuth client.
     pub client_secret: Secret,
-    /// What the token is obtained with.
+    /// The long-lived token that is exchanged for access tokens.
     pub refresh_token: Secret,
-    /// Where the token is obtained.
+    /// The URL of the token endpoint.
     pub token_url: String,
 }
 
 /// A token of another identity provider, which Google's Security Token Service exchanges.
 #[derive(Debug)]
 pub struct External {
-    /// The workload identity pool and its provider.
+    /// The full resource name of the provider in the workload identity pool.
     pub audience: String,
-    /// The type of the token.
+    /// The type of the subject token: a URI (RFC 8693 §3).
     pub subject_token_type: String,
-    /// The address of the Security Token Service.
+    /// The URL of the Security Token Service.
     pub token_url: String,
     /// Where the token comes from.
     pub source: Source,
-    /// The service account to impersonate then, if any: the address that gives its tokens.
+    /// The URL that returns tokens for the service account to impersonate, if there is one.
     pub impersonation_url: Option<String>,
 }
 
-/// A service account, through other credentials.
+/// A service account that is impersonated with other credentials.
 #[derive(Debug)]
 pub struct Impersonated {
-    /// The address that gives its tokens.
+    /// The URL that returns tokens for the service account.
     pub url: String,
-    /// The service accounts in between.
+    /// The service accounts of the delegation chain.
     pub delegates: Vec<String>,
-    /// The other credentials.
+    /// The credentials to impersonate it with.
     pub source: Box<Credential>,
 }
 
 impl Credential {
-    /// Parses a file. `universe` is the configured one.
+    /// Parses a file. `universe` is the configured one, which the credentials must match.
     pub fn parse(file: &[u8], universe: Option<&str>) -> Result<Self, CredentialError> {
         let json =
             Json::parse(file).filter(|json| json.members().is_some()).ok_or(CredentialError::NotJson)?;
@@ -200,7 +200,8 @@ fn impersonated(json: Json<'_>, universe: &str) -> Result<Impersonated, Credenti
     })
 }
 
-/// `https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/EMAIL:generateAccessToken`
+/// Checks a URL such as
+/// `https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/EMAIL:generateAccessToken`.
 fn impersonation(url: String, universe: &str) -> Result<String, CredentialError> {
     const NAME: &str = "service_account_impersonation_url";
     let url = of_google(url, NAME, universe)?;
@@ -218,7 +219,7 @@ fn is_email(text: &str) -> bool {
     (3..=320).contains(&text.len()) && text.bytes().all(is_legal) && text.contains('@')
 }
 
-/// An address within the universe: what is sent there signs cryokey in.
+/// Checks that the URL is within the universe, because the requests to it contain secrets.
 fn of_google(url: String, member: &'static str, universe: &str) -> Result<String, CredentialError> {
     let request = Request::new(Method::Post, &url).map_err(|_| CredentialError::Host { member })?;
     let is_within = request

@@ -1,12 +1,12 @@
-//! What obtaining a token needs.
+//! The context for obtaining a token.
 
 use crate::provider::http::{self, Client};
 use crate::provider::{Deadline, aws};
 
-/// The scope of all tokens; IAM decides what an identity may do.
+/// The scope of every token. It does not restrict the token; IAM decides what an identity may do.
 pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// What obtaining a token needs.
+/// The context for obtaining a token.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Means<'a> {
     pub(super) client: &'a Client,

@@ -1,4 +1,4 @@
-//! Members of a credential file.
+//! Reads the members of a credential file.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ pub(super) fn text(json: Json<'_>, name: &'static str) -> Result<String, Credent
     optional(json, name).ok_or(CredentialError::Member(name))
 }
 
-/// An empty text counts as absent.
+/// The text of a member; `None` if it is missing or empty.
 pub(super) fn optional(json: Json<'_>, name: &str) -> Option<String> {
     json.at(&[name]).and_then(Json::text).filter(|text| !text.is_empty())
 }

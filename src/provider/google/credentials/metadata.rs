@@ -1,5 +1,5 @@
-//! The metadata service, which gives the token of the machine's or pod's service account. Source: "Authenticate
-//! applications with metadata server", Google Cloud documentation.
+//! Tokens of the machine's or pod's service account, from the metadata service. Source: "Authenticate applications with
+//! metadata server", Google Cloud documentation.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -16,16 +16,17 @@ use crate::provider::retry::{Retryable, Temporary, persist};
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 
-/// The fixed address, which needs no DNS.
+/// The link-local address of the service, which needs no DNS.
 const HOST: &str = "169.254.169.254";
 
-/// Elsewhere than at Google, nothing answers.
+/// The limit for connecting, and for each read. Outside of Google Cloud nothing answers, and startup must not hang on
+/// that.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// In GKE the service of a pod may start seconds after the pod.
+/// The limit for all attempts. In GKE, the service may become available seconds after the pod starts.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The metadata service.
+/// A client of the metadata service.
 #[derive(Debug)]
 pub struct Metadata {
     host: String,
@@ -95,7 +96,7 @@ fn attempt(
     let fault = match response.status() {
         404 => MetadataFault::NoAccount,
         _ => match response.successful() {
-            // Only the real service answers with its own name: anything else could be a stranger on this address.
+            // Only the metadata service sends this header. On other networks, any server could have this address.
             Ok(response) if response.header("metadata-flavor") != Some("Google") => MetadataFault::Flavor,
             Ok(response) => return Ok(response.into_body()),
             Err(error) => MetadataFault::Http(error),

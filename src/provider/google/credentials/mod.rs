@@ -1,5 +1,5 @@
-//! The credentials for Google: a file, or the metadata service. Source: "How Application Default Credentials works",
-//! Google Cloud documentation.
+//! Choosing and obtaining Google credentials: a file, or the metadata service. Source: "How Application Default
+//! Credentials works", Google Cloud documentation.
 
 mod error;
 mod exchange;
@@ -23,32 +23,32 @@ use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 use crate::system::read;
 
-/// The bootstrap value that contains the credentials.
+/// The name of the bootstrap value for Google.
 pub const NAME: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
-/// The settings of the sign-in.
+/// The settings for signing in.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// A file with credentials, named by a variable.
+    /// A file with credentials, from a setting.
     pub file: Option<PathBuf>,
     /// The directory of gcloud's configuration, usually `~/.config/gcloud`.
     pub gcloud: Option<PathBuf>,
     /// The host of the metadata service, in place of 169.254.169.254.
     pub metadata_host: Option<String>,
-    /// The configured universe.
+    /// The configured universe, such as `googleapis.com`.
     pub universe: Option<String>,
 }
 
-/// A way to sign in.
+/// The chosen source of credentials.
 #[derive(Debug)]
 pub enum Method {
-    /// Credentials from a file. The AWS identity is for credentials that are obtained from AWS.
+    /// Credentials from a file.
     File {
-        /// The credentials.
+        /// The parsed credentials.
         credential: Box<Credential>,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the credentials are obtained from, if that is AWS.
+        /// The AWS identity to prove, if the credentials are federated with AWS.
         aws: Option<Box<aws::identity::Identity>>,
     },
     /// The service account of the machine or pod.
@@ -105,7 +105,7 @@ impl Method {
         }
     }
 
-    /// The universe that the credentials are for, if they say.
+    /// The universe that the credentials are for; `None` for the metadata service.
     #[must_use]
     pub fn universe(&self) -> Option<&str> {
         match self {
@@ -114,7 +114,7 @@ impl Method {
         }
     }
 
-    /// Obtains a token for Google's APIs.
+    /// Obtains an access token for Google's APIs.
     pub fn token(
         &self,
         client: &Client,
@@ -151,9 +151,10 @@ impl Method {
     }
 }
 
-/// Chooses without network access: the file in the secrets directory, the file that the variable names, gcloud's own
-/// file, and last the metadata service. A file that is present but unusable is an error: another identity would not be
-/// the intended one. `aws` is asked for an identity only if the credentials are obtained from AWS.
+/// Chooses without sending a request. The order is: the file in the secrets directory, the file that the variable
+/// names, gcloud's own file, and finally the metadata service, the only source that may not exist. A file that exists
+/// but is unusable is an error, because falling back to another identity would hide the mistake. `aws` is called only
+/// if the credentials are federated with AWS.
 pub fn choose(
     settings: &Settings,
     bootstrap: &Bootstrap<'_>,
@@ -169,7 +170,7 @@ pub fn choose(
     Ok(Method::File { credential: Box::new(credential), path, aws })
 }
 
-/// The first of the files that exists, and its content.
+/// The path and the content of the first file that exists.
 fn document(
     settings: &Settings,
     bootstrap: &Bootstrap<'_>,

@@ -1,5 +1,5 @@
-//! Where the token of another identity provider comes from: a file, an address, or AWS. Source: "Workload identity
-//! federation", Google Cloud documentation.
+//! The source of a subject token, which another identity provider issued: a file, a URL, or AWS. Source: "Workload
+//! identity federation", Google Cloud documentation.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::provider::{ProviderError, files};
 use crate::secret::Secret;
 use crate::system::read;
 
-/// A connection to a service of the platform takes less.
+/// The limit for connecting to a service of the platform, and for each read.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// `credential_source` of the credentials.
+/// The `credential_source` member of the credentials.
 #[derive(Debug)]
 pub struct Source {
     place: Place,
-    /// The member of a JSON document that is the token; without it, the token is the whole document.
+    /// The member that holds the token, if the source is a JSON document; `None` if the token is the whole content.
     field: Option<String>,
 }
 
@@ -33,7 +33,7 @@ enum Place {
         url: String,
         headers: Vec<(String, Secret)>,
     },
-    /// A signed request for the identity at AWS.
+    /// A signed `GetCallerIdentity` request, with which Google verifies the AWS identity.
     Aws,
 }
 
@@ -76,7 +76,7 @@ impl Source {
         }
     }
 
-    /// The token. It is obtained for each sign-in, since the platform renews it.
+    /// Reads the subject token. This happens at every sign-in, since the platform rotates it.
     pub(super) fn token(&self, audience: &str, means: &Means<'_>) -> Result<Secret, ProviderError> {
         let document = match &self.place {
             Place::File(path) => read_file(path)?,
@@ -132,7 +132,7 @@ fn read_file(path: &std::path::Path) -> Result<Secret, ProviderError> {
     })
 }
 
-/// A signed `GetCallerIdentity` request as JSON, percent-encoded, which Google sends to AWS.
+/// A signed `GetCallerIdentity` request as percent-encoded JSON, which Google forwards to AWS.
 fn aws(audience: &str, means: &Means<'_>) -> Result<Secret, ProviderError> {
     let identity = means.aws.ok_or_else(|| CredentialError::NoToken.at("the identity at AWS"))?;
     let introduction = identity.introduction_by_url(audience, means.deadline)?;
