@@ -116,7 +116,7 @@ impl Config {
     #[must_use]
     pub fn sources(&self) -> Vec<Source> {
         let local = [Source::Environment, Source::FileVariables, Source::Files];
-        let kubernetes = self.kubernetes_secret.is_some().then_some(Source::Kubernetes);
+        let kubernetes = (!self.kubernetes_secrets.is_empty()).then_some(Source::Kubernetes);
         local.into_iter().chain(self.external.iter().copied()).chain(kubernetes).collect()
     }
 }
@@ -162,8 +162,8 @@ impl Variables<'_> {
 
 /// A namespace without a name does not identify a Secret.
 fn check_kubernetes(settings: &Settings, variables: &Variables<'_>) {
-    let (name, namespace) = (VARIABLE.kubernetes_secret, VARIABLE.kubernetes_namespace);
-    if settings.kubernetes_namespace.is_some() && settings.kubernetes_secret.is_none() {
+    let (name, namespace) = (VARIABLE.kubernetes_secrets, VARIABLE.kubernetes_namespace);
+    if settings.kubernetes_namespace.is_some() && settings.kubernetes_secrets.is_empty() {
         let what = format!("{namespace} is set, but {name} is not");
         let fix = format!("set {name} to the name of the Secret, or unset {namespace}");
         variables.problems.borrow_mut().push(Problem::configuration(namespace, what, fix));

@@ -112,10 +112,14 @@ settings! {
 
     /// The remote sources to read, such as `vault,aws`; the last one takes precedence.
     external: Vec<Source> as Providers = Vec::new(), variable "EXTERNAL_SECRET_PROVIDER";
-    /// The Kubernetes Secret to read.
-    kubernetes_secret: Option<String> as Text = None, variable "K8S_SECRET_NAME";
-    /// The namespace of that Secret.
+    /// The Kubernetes Secrets to read, separated by commas; later ones override.
+    kubernetes_secrets: Vec<String> as List = Vec::new(), variable "K8S_SECRET_NAME";
+    /// The namespace of these Secrets; by default that of the pod.
     kubernetes_namespace: Option<String> as Text = None, variable "K8S_SECRET_NAMESPACE";
+    /// The host of the Kubernetes API server, which Kubernetes sets in each pod.
+    kubernetes_host: Option<String> as Text = None, variable "KUBERNETES_SERVICE_HOST";
+    /// Its port; by default 443.
+    kubernetes_port: Option<u64> as Integer<1, 65_535> = None, variable "KUBERNETES_SERVICE_PORT";
     /// How to sign in at Vault where neither a token nor a role id with a secret id is given: `kubernetes`, `jwt`, `aws`,
     /// `azure`, `gcp`, `cert` or `userpass`.
     vault_auth: Option<Auth> as Auth = None, variable "CRYOKEY_VAULT_AUTH" or "VAULT_AUTH_METHOD", key "vault_auth";

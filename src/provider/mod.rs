@@ -14,6 +14,7 @@ pub mod helper;
 pub mod http;
 pub mod json;
 pub mod jwt;
+pub mod kubernetes;
 pub mod oauth;
 pub mod reference;
 pub mod retry;
@@ -98,13 +99,6 @@ enum Role {
     Selected,
 }
 
-/// Whether cryokey can read a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Readiness {
-    Ready,
-    NotYet,
-}
-
 impl Source {
     /// All of them.
     pub const ALL: [Self; 8] = [
@@ -118,28 +112,20 @@ impl Source {
         Self::Kubernetes,
     ];
 
-    /// Its name in messages and reports, the word that a reference begins with, how it is used, and whether it can be
-    /// read.
-    const fn facts(self) -> (&'static str, &'static str, Role, Readiness) {
-        use Readiness::{NotYet, Ready};
+    /// Its name in messages and reports, the word that a reference begins with, and how it is used.
+    const fn facts(self) -> (&'static str, &'static str, Role) {
         use Role::{External, Local, Selected};
         match self {
-            Self::Environment => ("environment", "environment", Local, Ready),
+            Self::Environment => ("environment", "environment", Local),
             // No reference names one: `NAME_FILE` belongs to the name.
-            Self::FileVariables => ("file variable", "", Local, Ready),
-            Self::Files => ("files", "files", Local, Ready),
-            Self::Aws => ("AWS", "aws", External, Ready),
-            Self::Vault => ("Vault", "vault", External, Ready),
-            Self::Azure => ("Azure", "azure", External, Ready),
-            Self::Gcp => ("Google", "gcp", External, Ready),
-            Self::Kubernetes => ("Kubernetes", "k8s", Selected, NotYet),
+            Self::FileVariables => ("file variable", "", Local),
+            Self::Files => ("files", "files", Local),
+            Self::Aws => ("AWS", "aws", External),
+            Self::Vault => ("Vault", "vault", External),
+            Self::Azure => ("Azure", "azure", External),
+            Self::Gcp => ("Google", "gcp", External),
+            Self::Kubernetes => ("Kubernetes", "k8s", Selected),
         }
-    }
-
-    /// Whether cryokey can read it.
-    #[must_use]
-    pub fn is_ready(self) -> bool {
-        self.facts().3 == Readiness::Ready
     }
 
     /// Its name in messages and reports.

@@ -3,6 +3,7 @@
 mod aws;
 mod azure;
 mod google;
+mod kubernetes;
 mod vault;
 
 use std::time::Duration;
@@ -39,7 +40,7 @@ impl<'a> Opening<'a> {
             Source::Vault => vault::open(self).map(|vault| Place::Remote(Box::new(vault) as _)),
             Source::Azure => azure::open(self).map(|azure| Place::Remote(Box::new(azure) as _)),
             Source::Gcp => google::open(self).map(|google| Place::Remote(Box::new(google) as _)),
-            Source::Kubernetes => Err(SetupError::NotBuilt.at(source)),
+            Source::Kubernetes => kubernetes::open(self).map(|it| Place::Remote(Box::new(it) as _)),
         }
     }
 
@@ -67,8 +68,6 @@ impl<'a> Opening<'a> {
 /// Why the settings do not allow a source to be opened.
 #[derive(Debug)]
 enum SetupError {
-    /// A provider that is not implemented yet. Ignoring it silently would start the app without its secrets.
-    NotBuilt,
     /// No setting contains the address of Vault.
     NoVaultAddress,
     /// `VAULT_SKIP_VERIFY` is true, but cryokey always verifies certificates.
@@ -94,7 +93,6 @@ impl Cause for SetupError {
 
     fn what(&self, _place: &str) -> String {
         match self {
-            Self::NotBuilt => "cryokey does not support it yet".into(),
             Self::NoVaultAddress => format!("{} is not set", VARIABLE.vault_address),
             Self::SkipVerify => {
                 format!("{} is true, but cryokey always verifies certificates", VARIABLE.vault_skip_verify)
@@ -110,7 +108,6 @@ impl Cause for SetupError {
 
     fn fix(&self) -> String {
         match self {
-            Self::NotBuilt => "unset K8S_SECRET_NAME, and mount the Secret as a volume".into(),
             Self::NoVaultAddress => {
                 format!("set {} to the address of Vault, such as https://vault:8200", VARIABLE.vault_address)
             }

@@ -5,6 +5,7 @@
 mod aws;
 mod azure;
 mod gcp;
+mod kubernetes;
 
 use std::fmt;
 
@@ -69,8 +70,6 @@ pub enum NotAReference {
     /// The path contains a control character, white space, `..`, `//`, a backslash, `@`, `?` or `%`.
     Path,
     TooLong,
-    /// The provider is not implemented yet.
-    NotYet(&'static str),
     /// The provider is unknown. The text is `; did you mean X?`, or empty.
     UnknownProvider(String),
     NoFields,
@@ -92,6 +91,8 @@ pub enum NotAReference {
     GcpVersion,
     /// The query contains something other than a version, such as where or how to read the secret.
     Query,
+    /// Not the name of a Secret in Kubernetes, or one with a version.
+    KubernetesName,
 }
 
 impl Reference {
@@ -100,7 +101,7 @@ impl Reference {
             return Err(NotAReference::TooLong);
         }
         let (source, key) = if let Some((source, key)) = without_word(text) {
-            (ready(source)?, key?)
+            (source, key?)
         } else {
             let (word, separator, rest) = split(text).ok_or(NotAReference::Shape)?;
             let source = parse_source(word)?;
@@ -109,6 +110,7 @@ impl Reference {
                 Source::Aws => aws::key(parts)?,
                 Source::Azure => azure::key(parts)?,
                 Source::Gcp => gcp::key(parts)?,
+                Source::Kubernetes => kubernetes::key(parts)?,
                 Source::Files if word == "file" => local(parts.below(MOUNTED))?,
                 source if source.is_remote() => numbered(parts)?,
                 _ => local(parts)?,
@@ -235,7 +237,6 @@ impl fmt::Display for NotAReference {
                 formatter.write_str("its path contains `..`, `//`, or a character that is not allowed")
             }
             Self::TooLong => write!(formatter, "it is longer than {LONGEST} bytes"),
-            Self::NotYet(word) => write!(formatter, "cryokey cannot read from `{word}` yet"),
             Self::UnknownProvider(hint) => write!(formatter, "unknown provider{hint}"),
             Self::Version => formatter.write_str("a version is a whole number, at least 1, without a sign"),
             Self::AwsVersion => formatter.write_str(
@@ -259,6 +260,9 @@ impl fmt::Display for NotAReference {
             Self::GcpVersion => formatter.write_str(
                 "a version of a secret in Google is a number, `latest`, or an alias that begins with a letter",
             ),
+            Self::KubernetesName => formatter.write_str(
+                "a Secret in Kubernetes is `k8s:name#key` or `k8s:namespace/name#key`, and has no versions",
+            ),
             Self::Query => formatter.write_str(
                 "it says where to ask, or how: only versions may stand here, settings such as AWS_REGION say the rest",
             ),
@@ -278,13 +282,9 @@ fn parse_source(text: &str) -> Result<Source, NotAReference> {
         text => text,
     };
     match known().find(|source| source.word() == text) {
-        Some(source) => ready(source),
+        Some(source) => Ok(source),
         None => Err(NotAReference::UnknownProvider(did_you_mean(text, known().map(Source::word)))),
     }
-}
-
-fn ready(source: Source) -> Result<Source, NotAReference> {
-    if source.is_ready() { Ok(source) } else { Err(NotAReference::NotYet(source.word())) }
 }
 
 /// A malformed version is an error, so that it never stands for the latest one.
@@ -357,7 +357,6 @@ mod tests {
     fn a_misspelt_provider_is_never_taken_for_text() {
         let why = Reference::parse("valut:a#b").unwrap_err().to_string();
         assert!(why.contains("did you mean `vault`"), "{why}");
-        assert!(Reference::parse("k8s:a#b").unwrap_err().to_string().contains("k8s"));
     }
 
     #[test]

@@ -1,0 +1,158 @@
+//! Reading a Secret, which is one request. Source: "Secret v1 core" and "Status v1 meta", Kubernetes API reference.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use super::cluster::Cluster;
+use super::error::{Denial, KubernetesError, Nonsense};
+use super::secret::Secret;
+use crate::provider::http::{self, Client, HttpError, HttpFault, Method, Request, Response};
+use crate::provider::json::Json;
+use crate::provider::retry::persist;
+use crate::provider::{Deadline, ProviderError};
+use crate::secret::Secret as Bytes;
+
+/// In bytes. A Secret has at most 1 MiB; Base64, managed fields and annotations add to that.
+const BODY_LIMIT: usize = 8 << 20;
+
+/// The API server, with the token for it.
+pub struct Api {
+    cluster: Cluster,
+    client: Client,
+    token: Mutex<Bytes>,
+}
+
+impl Api {
+    /// Reads the files of the service account.
+    pub fn sign_in(cluster: Cluster, settings: &http::Settings) -> Result<Self, ProviderError> {
+        let client = Client::new(cluster.http(settings));
+        let client = client.map_err(|error| KubernetesError::Tls(error).at("Kubernetes"))?;
+        let token = cluster.token()?.secret().duplicate();
+        Ok(Self { cluster, client, token: Mutex::new(token) })
+    }
+
+    /// Reads a Secret. A token that is rejected may have been replaced meanwhile, which is worth a second try.
+    pub fn get(&self, namespace: &str, name: &str, deadline: Deadline) -> Result<Secret, KubernetesError> {
+        persist(deadline, || {
+            let response = self.send(namespace, name, deadline)?;
+            let response = if response.status() == 401 && self.has_new_token() {
+                self.send(namespace, name, deadline)?
+            } else {
+                response
+            };
+            match response.status() {
+                200..=299 => Secret::parse(response.body(), namespace, name),
+                401 => Err(KubernetesError::Refused),
+                status => Err(failure(response, status, namespace, name)),
+            }
+        })
+    }
+
+    fn send(&self, namespace: &str, name: &str, deadline: Deadline) -> Result<Response, KubernetesError> {
+        let url = format!("{}/api/v1/namespaces/{namespace}/secrets/{name}", self.cluster.url);
+        let bearer = {
+            let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+            [b"Bearer ", token.expose()].concat()
+        };
+        let request = Request::new(Method::Get, &url)
+            .and_then(|request| request.header("authorization", bearer))
+            .and_then(|request| request.header("accept", "application/json"));
+        let request = request.map_err(KubernetesError::Http)?.body_limit(BODY_LIMIT);
+        self.client.send(&request, deadline).map_err(KubernetesError::Http)
+    }
+
+    /// Reads the token again. The old one stays if the file cannot be read.
+    fn has_new_token(&self) -> bool {
+        let Ok(read) = self.cluster.token() else { return false };
+        let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = *token != *read.secret();
+        if is_new {
+            *token = read.secret().duplicate();
+        }
+        is_new
+    }
+}
+
+fn failure(response: Response, status: u16, namespace: &str, name: &str) -> KubernetesError {
+    if let Some(error) = of_status(response.body(), status, namespace, name) {
+        return error;
+    }
+    match response.successful() {
+        // Not the API server's own answer, but that of something in between.
+        Err(HttpError { fault: HttpFault::Status { code: 400..=428, .. }, .. }) => {
+            KubernetesError::Nonsense(Nonsense::NotJson)
+        }
+        Err(error) => KubernetesError::Http(error),
+        Ok(response) => KubernetesError::Nonsense(Nonsense::Status(response.status())),
+    }
+}
+
+/// The error that a `Status` describes; `None` if the HTTP status alone decides.
+fn of_status(body: &[u8], status: u16, namespace: &str, name: &str) -> Option<KubernetesError> {
+    if status == 429 || status >= 500 {
+        return None;
+    }
+    let json = Json::parse(body)?;
+    let text = |member| json.at(&[member]).and_then(Json::text);
+    if text("kind")? != "Status" {
+        return None;
+    }
+    Some(match text("reason")?.as_str() {
+        "NotFound" => KubernetesError::Absent,
+        "Forbidden" => KubernetesError::Denied(Denial {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            account: account(&text("message").unwrap_or_default()),
+        }),
+        reason => KubernetesError::Invalid { reason: shown(reason) },
+    })
+}
+
+/// The service account in `… is forbidden: User "system:serviceaccount:NAMESPACE:NAME" cannot …`.
+fn account(message: &str) -> Option<String> {
+    let account = message.split_once("system:serviceaccount:")?.1.split('"').next()?;
+    let (namespace, name) = account.split_once(':')?;
+    let is_legal = super::cluster::is_name(namespace) && super::cluster::is_name(name);
+    is_legal.then(|| account.to_owned())
+}
+
+/// A reason. Anything that does not look like one could be a value.
+fn shown(reason: &str) -> String {
+    let is_word = (1..=64).contains(&reason.len()) && reason.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if is_word { reason.to_owned() } else { "an unknown reason".to_owned() }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Api").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(body: &str, status: u16) -> Option<KubernetesError> {
+        of_status(body.as_bytes(), status, "prod", "app")
+    }
+
+    #[test]
+    fn a_status_tells_absent_from_denied_and_names_the_account() {
+        assert_eq!(told(r#"{"kind":"Status","reason":"NotFound"}"#, 404), Some(KubernetesError::Absent));
+        let denied = r#"{"kind":"Status","reason":"Forbidden","message":"secrets \"app\" is forbidden: User \"system:serviceaccount:prod:web\" cannot get"}"#;
+        let Some(KubernetesError::Denied(denial)) = told(denied, 403) else { panic!() };
+        assert_eq!(denial.account.as_deref(), Some("prod:web"));
+        let odd = told(r#"{"kind":"Status","reason":"canary <b>"}"#, 400);
+        assert_eq!(odd, Some(KubernetesError::Invalid { reason: "an unknown reason".to_owned() }));
+    }
+
+    #[test]
+    fn what_is_no_status_is_not_taken_for_absence() {
+        for (body, status) in
+            [("<html>", 404), ("{}", 404), (r#"{"kind":"Status","reason":"NotFound"}"#, 503)]
+        {
+            assert_eq!(told(body, status), None, "{body}");
+        }
+        assert_eq!(account("User \"system:serviceaccount:a/b:c\""), None);
+    }
+}
