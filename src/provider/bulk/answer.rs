@@ -46,7 +46,10 @@ fn look_for_names<E: StoreError>(
     answer: &mut Answer,
 ) {
     match &known.list {
-        Some(Ok(list)) => answer.state = Some(state(list.len(), scope, words)),
+        Some(Ok(list)) => {
+            let count = list.iter().filter(|listed| scope.place(&listed.secret).is_some()).count();
+            answer.state = Some(state(count, scope, words));
+        }
         Some(Err(error)) if error.is_denied() => answer.warnings.push(unlisted(scope, words, error)),
         Some(Err(error)) => return answer.failures.push(failure(error, words.store.to_owned())),
         None => {}
