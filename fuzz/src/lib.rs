@@ -128,7 +128,7 @@ pub fn aws_reply(bytes: &[u8]) {
 pub fn azure_reply(bytes: &[u8]) {
     let cloud = Cloud::new(None, None);
     let Ok(vault) = cloud.vault("app") else { unreachable!("a legal name") };
-    if let Ok(page) = azure::api::page(bytes) {
+    if let Ok(page) = azure::api::page(bytes, &vault) {
         assert!(page.listed.iter().all(|listed| !listed.secret.is_empty()));
     }
     match azure::api::stored(bytes, &vault, "db", "") {

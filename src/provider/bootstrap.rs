@@ -123,6 +123,18 @@ impl<'a> Bootstrap<'a> {
         }
     }
 
+    /// An error if there is a file for one of the names. Called if none of them has a value, and before the identity of
+    /// the machine counts: then the file is empty, which is a mistake and no reason to sign in as somebody else.
+    pub fn without_files(&self, names: &[&str]) -> Result<(), ProviderError> {
+        let files = self.files.as_ref().map_err(Clone::clone)?;
+        let mut found = names.iter().flat_map(|name| file_names(&self.prefixes, name));
+        let empty = found.find_map(|file| files.get(&file)?.first());
+        empty.map_or(Ok(()), |found| {
+            let path = self.directory.join(&*found.key.path);
+            Err(ProviderError::new(escaped_path(&path), BootstrapError::Empty))
+        })
+    }
+
     /// The warnings from reading the files.
     #[must_use]
     pub fn into_warnings(self) -> Vec<Problem> {
@@ -255,6 +267,8 @@ fn by_name(found: Vec<Found>) -> HashMap<String, Vec<Found>> {
 enum BootstrapError {
     /// Two files map to the same name.
     Ambiguous,
+    /// It is empty, and nothing else is configured.
+    Empty,
     /// It contains a control character.
     ControlCharacter,
     /// It has more than one line.
@@ -271,6 +285,7 @@ impl Cause for BootstrapError {
     fn what(&self, place: &str) -> String {
         match self {
             Self::Ambiguous => format!("{place} map to the same name"),
+            Self::Empty => format!("{place} is empty, and no other credential is configured"),
             Self::ControlCharacter => format!("the value of {place} has a control character"),
             Self::LineEnd => format!("the value of {place} has more than one line"),
             Self::NotUtf8 => format!("the value of {place} is not UTF-8"),
@@ -280,6 +295,7 @@ impl Cause for BootstrapError {
     fn fix(&self) -> String {
         match self {
             Self::Ambiguous => "remove one of them".into(),
+            Self::Empty => "write the credential into it, or remove it to sign in as this machine".into(),
             Self::ControlCharacter | Self::LineEnd | Self::NotUtf8 => {
                 "write the value alone, in one line of plain text".into()
             }
@@ -397,6 +413,24 @@ mod tests {
         assert!(read(directory.path()).get("VAULT_TOKEN").is_err());
         assert!(read(directory.path()).get("VAULT_ADDR").unwrap().is_none(), "another name is not affected");
         assert!(read(Path::new("/dev/null")).get("VAULT_TOKEN").is_err(), "a file in place of the directory");
+    }
+
+    #[test]
+    fn e08_an_empty_file_is_no_reason_to_sign_in_as_somebody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("production_vault_token"), "\n").unwrap();
+        let settings = files::Settings {
+            directory: directory.path().into(),
+            name_prefix: String::new(),
+            strict_permissions: false,
+        };
+        let (environ, prefixes) = (Environ::new([""; 0]), vec!["PRODUCTION_".to_owned()]);
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let bootstrap = Bootstrap::read(settings, &environ, prefixes, NAMES, deadline);
+        assert!(bootstrap.get("VAULT_TOKEN").unwrap().is_none());
+        let error = bootstrap.without_files(&["AWS_REGION", "VAULT_TOKEN"]).unwrap_err();
+        assert!(error.to_string().contains("production_vault_token"), "{error}");
+        assert!(bootstrap.without_files(&["AWS_REGION"]).is_ok());
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl<'a> Json<'a> {
     pub fn pointer(self, pointer: &str) -> Option<Self> {
         pointer.split('/').skip(1).try_fold(self, |json, token| {
             let name = token.replace("~1", "/").replace("~0", "~");
-            let element = || json.elements()?.into_iter().nth(name.parse().ok()?);
+            let element = || json.elements()?.into_iter().nth(index(&name)?);
             json.at(&[&name]).or_else(element)
         })
     }
@@ -127,6 +127,12 @@ impl<'a> Json<'a> {
         }
         Secret::new(compact)
     }
+}
+
+/// An array index: digits without a sign or a leading zero (RFC 6901 §4).
+fn index(token: &str) -> Option<usize> {
+    let is_index = token == "0" || token.starts_with(|first: char| matches!(first, '1'..='9'));
+    token.parse().ok().filter(|_| is_index)
 }
 
 impl fmt::Debug for Json<'_> {
@@ -191,7 +197,9 @@ mod tests {
         assert_eq!(shown("/users/1/name"), r#""b""#);
         assert_eq!(shown("/users/1/x~1y/~0"), "1");
         assert_eq!((shown("/"), shown("/0")), ("2".to_owned(), "3".to_owned()));
-        for pointer in ["/users/2", "/users/x", "/users/-1", "/none", "/users/0/name/a"] {
+        for pointer in
+            ["/users/2", "/users/x", "/users/-1", "/users/+1", "/users/01", "/none", "/users/0/name/a"]
+        {
             assert!(at(pointer).is_none(), "{pointer}");
         }
     }

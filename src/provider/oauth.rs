@@ -83,7 +83,7 @@ impl Retryable for OauthError {
 impl Cause for OauthError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Http(error) => error.kind(),
+            Self::Http(error) => error.kind_of_service(),
             Self::Refused { .. } => Kind::Denied,
             Self::Nonsense => Kind::Nonsense,
         }

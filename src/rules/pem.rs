@@ -118,3 +118,17 @@ fn is_der(bytes: &[u8]) -> bool {
         length.iter().try_fold(0_usize, |sum, byte| sum.checked_mul(0x100)?.checked_add(usize::from(*byte)));
     length == Some(content.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_in_der_is_one_byte_below_128_or_says_how_many_bytes_it_has() {
+        let der = |head: &[u8], content: usize| is_der(&[head, &vec![0; content]].concat());
+        assert!(
+            der(&[0x30, 0x7f], 0x7f) && der(&[0x30, 0x81, 0x80], 0x80) && der(&[0x30, 0x82, 1, 0], 0x100)
+        );
+        assert!(!der(&[0x30, 0x80], 0x80) && !der(&[0x30, 0x7f], 0x7e) && !der(&[0x30, 0x81], 0));
+    }
+}

@@ -115,6 +115,7 @@ mod tests {
     const ED25519: &str = include_str!("../../tests/data/id_ed25519");
     const ED25519_PKCS8: &str = include_str!("../../tests/data/id_ed25519.pkcs8");
     const RSA_PKCS1: &str = include_str!("../../tests/data/id_rsa.pkcs1");
+    const EC: &str = include_str!("../../tests/data/id_ecdsa");
     const EC_PKCS8: &str = include_str!("../../tests/data/id_ecdsa.pkcs8");
     const PASSPHRASE: &str = include_str!("../../tests/data/id_ed25519.passphrase");
 
@@ -133,11 +134,12 @@ mod tests {
         assert_eq!(kind_of(ED25519), Ok("ed25519"));
         assert_eq!(kind_of(RSA_PKCS1), Ok("rsa"));
         assert_eq!(kind_of(EC_PKCS8), Ok("ecdsa"));
+        assert_eq!(kind_of(EC), Ok("ecdsa"));
     }
 
     #[test]
     fn a_key_that_ssh_reads_is_written_as_it_is() {
-        for key in [ED25519, RSA_PKCS1, EC_PKCS8] {
+        for key in [ED25519, RSA_PKCS1, EC_PKCS8, EC] {
             assert_mended(key, key);
         }
     }
@@ -227,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_key_with_a_line_lost_or_a_letter_changed_is_refused() {
-        for key in [ED25519, ED25519_PKCS8, EC_PKCS8] {
+        for key in [ED25519, ED25519_PKCS8, EC_PKCS8, EC] {
             let lines: Vec<&str> = key.lines().collect();
             for lost in 1..lines.len() - 1 {
                 let rest: Vec<&str> = (0..lines.len()).filter(|at| *at != lost).map(|at| lines[at]).collect();

@@ -444,6 +444,30 @@ fn parts_that_only_compose_can_resolve_have_a_comment_each() {
 }
 
 #[test]
+fn the_credentials_of_a_provider_are_left_out_and_what_its_store_holds_is_delivered() {
+    let compose = |provider: &str| {
+        format!(
+            "services:\n  app:\n    image: app\n    environment:\n      EXTERNAL_SECRET_PROVIDER: {provider}\n    \
+             secrets: [AWS_ACCESS_KEY_ID, azure_client_secret, db_password]\nsecrets:\n  AWS_ACCESS_KEY_ID: {{file: a}}\n  \
+             azure_client_secret: {{file: b}}\n  db_password: {{file: c}}\n"
+        )
+    };
+    for (provider, declared) in [
+        ("aws", vec!["AZURE_CLIENT_SECRET", "DB_PASSWORD"]),
+        ("aws, azure", vec!["DB_PASSWORD"]),
+        ("${PROVIDER}", vec!["DB_PASSWORD"]),
+        ("\"\"", vec!["AWS_ACCESS_KEY_ID", "AZURE_CLIENT_SECRET", "DB_PASSWORD"]),
+    ] {
+        let manifest = written(&compose(provider), &["--compose", "compose.yaml"]);
+        let names: Vec<&str> =
+            manifest.lines().filter_map(|line| line.strip_prefix("[secret.")?.strip_suffix(']')).collect();
+        assert_eq!(names, declared, "{provider}: {manifest}");
+        let undeclared = if provider == "\"\"" { "ignore" } else { "deliver" };
+        assert!(manifest.contains(&format!("\nundeclared = \"{undeclared}\"\n")), "{manifest}");
+    }
+}
+
+#[test]
 fn what_compose_itself_has_resolved_is_read_from_standard_input() {
     let resolved = "name: project\nservices:\n  app:\n    image: app\n    secrets:\n      - source: db-password\n        target: /run/secrets/db-password\n\
                     secrets:\n  db-password:\n    name: project_db-password\n    file: /home/me/pw\n";

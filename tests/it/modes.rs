@@ -146,14 +146,14 @@ fn a_configuration_error_stops_also_without_strict_modes() {
 }
 
 #[test]
-fn remote_providers_are_refused_until_they_can_be_read() {
+fn secrets_of_kubernetes_need_a_pod_and_a_name() {
     let outcome = Test::profile().variable("K8S_SECRET_NAME", "app").start();
-    outcome.refused(78, "resolve", "SECRET_KEY", "configuration").says("does not support it yet");
+    outcome.refused(78, "resolve", "SECRET_KEY", "configuration").says("KUBERNETES_SERVICE_HOST is not set");
     Test::profile().variable("K8S_SECRET_NAME", "").start().app();
     let outcome = Test::profile().variable("K8S_SECRET_NAMESPACE", "default").start();
     outcome.refused(78, "configure", "K8S_SECRET_NAMESPACE", "configuration");
-    let outcome = Test::with("[secret.TOKEN]\nfrom = [\"k8s:db#password\"]\n").start();
-    outcome.refused(78, "configure", "secret.TOKEN.from", "configuration").says("k8s");
+    let outcome = Test::with("[secret.TOKEN]\nfrom = [\"k8s:db/a/b#password\"]\n").start();
+    outcome.refused(78, "configure", "secret.TOKEN.from", "configuration").says("k8s:namespace/name#key");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::conformance::{Store, Subject, suite};
 use crate::support::{Authority, Moto, Network, REGION, SECRETS_MANAGER, Sandbox, User, moto};
 
-suite!(moto, "aws", super::Account::open);
+suite!(moto, super::Account::open);
 
 const PREFIX: &str = "app/";
 

@@ -225,6 +225,8 @@ fn e16_a_token_file_that_cannot_be_read_or_is_empty_stops_the_start() {
     outcome.refused(66, "resolve", "TOKEN", "missing").says("eks.amazonaws.com/token");
     let empty = sandbox().file("/run/secrets/eks.amazonaws.com/token", "\n");
     empty.start().refused(78, "resolve", "TOKEN", "configuration").says("empty");
+    let key = account.sandbox().file("/run/secrets/AWS_SECRET_ACCESS_KEY", "\n");
+    key.start().refused(78, "resolve", "TOKEN", "configuration").says("AWS_SECRET_ACCESS_KEY is empty");
     let without = account.sandbox().variable("AWS_WEB_IDENTITY_TOKEN_FILE", "/token");
     without.start().refused(78, "resolve", "TOKEN", "configuration").says("AWS_ROLE_ARN");
 }

@@ -9,7 +9,7 @@ use crate::support::{
     Authority, Azure, LOGIN, Network, Proof, Sandbox, TENANT, VAULT, VAULT_HOST, azure, canary,
 };
 
-suite!(key_vault, "azure", super::Application::open);
+suite!(key_vault, super::Application::open);
 
 /// An application that may read all of a vault, and its secret.
 pub(crate) struct Application {

@@ -209,10 +209,34 @@ fn e08_e16_half_a_sign_in_stops_the_start_and_names_the_other_half() {
     let certificate = named().variable("AZURE_CLIENT_CERTIFICATE_PATH", "/run/secrets/pem");
     refused(certificate.file("/run/secrets/pem", "no certificate"), "no certificate in PEM form");
     refused(bare().variable("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token"), "IDENTITY_HEADER");
+    refused(bare().credential("IDENTITY_HEADER", &canary()), "IDENTITY_ENDPOINT is not");
     refused(scene.sandbox().variable("AZURE_KEYVAULT_NAME", "a_b"), "neither the name of a vault");
     refused(scene.sandbox().variable("AZURE_KEYVAULT_NAME", ""), "AZURE_KEYVAULT_NAME is not set");
     let unknown = scene.sandbox().variable("AZURE_TOKEN_CREDENTIALS", "AzureCli").start();
     unknown.refused(78, "configure", "AZURE_TOKEN_CREDENTIALS", "configuration").says("AzureCliCredential");
+}
+
+#[test]
+fn e08_an_application_without_its_credential_never_becomes_the_identity_of_the_machine() {
+    let Some(scene) = Scene::open() else { return };
+    scene.azure.identity(true);
+    let _metadata = scene.azure.metadata();
+    let refused = |sandbox: Sandbox, told: &str| {
+        sandbox.start().refused(78, "resolve", "API_TOKEN", "configuration").says(told);
+    };
+    let bare = || scene.without_identity();
+    refused(
+        bare().file("/run/secrets/AZURE_CLIENT_SECRET", "\n"),
+        "/run/secrets/AZURE_CLIENT_SECRET is empty",
+    );
+    let named = || bare().variable("AZURE_TENANT_ID", TENANT);
+    refused(named(), "AZURE_TENANT_ID is set, but no AZURE_CLIENT_SECRET");
+    refused(
+        named().variable("AZURE_CLIENT_ID", &scene.client),
+        "AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential",
+    );
+    let meant = named().variable("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential").start();
+    meant.app().has("API_TOKEN", &scene.value);
 }
 
 #[test]
@@ -224,7 +248,11 @@ fn e14_a_container_s_header_is_never_sent_in_the_open_to_another_host() {
         .variable("IDENTITY_ENDPOINT", "http://198.18.0.1/msi/token")
         .variable("IDENTITY_HEADER", &header)
         .watch(&header);
-    sandbox.start().refused(78, "resolve", "API_TOKEN", "configuration").says("plain http");
+    let outcome = sandbox.start();
+    outcome
+        .refused(78, "resolve", "API_TOKEN", "configuration")
+        .says("plain http")
+        .says("CRYOKEY_ALLOW_HTTP");
 }
 
 #[test]

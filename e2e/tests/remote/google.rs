@@ -9,7 +9,7 @@ use crate::conformance::{Store, Subject, suite};
 use crate::support::google::{Account, Google, MANAGER, PROJECT, google};
 use crate::support::{Authority, Network, Sandbox};
 
-suite!(secret_manager, "gcp", super::Project::open);
+suite!(secret_manager, super::Project::open);
 
 const PREFIX: &str = "app_";
 

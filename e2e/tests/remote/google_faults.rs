@@ -206,6 +206,24 @@ fn credentials_that_cannot_be_used_stop_the_start_and_are_not_shown() {
 }
 
 #[test]
+fn e08_credentials_that_are_there_and_broken_never_become_the_account_of_the_machine() {
+    let Some(scene) = Scene::open() else { return };
+    let _metadata = scene.google.metadata();
+    scene.google.attach(&scene.account, 300);
+    scene.without_identity().start().app().has("API_TOKEN", &scene.value);
+    let empty = scene.without_identity().file(MOUNTED, "\n").start();
+    empty.refused(78, "resolve", "API_TOKEN", "configuration").says(MOUNTED).says("is empty");
+    let configured = scene.without_identity().variable("CLOUDSDK_CONFIG", "/etc/gcloud");
+    let dangling = configured.link("/etc/gcloud/application_default_credentials.json", "/etc/none.json");
+    dangling
+        .start()
+        .refused(66, "resolve", "API_TOKEN", "missing")
+        .says("application_default_credentials.json");
+    let other = scene.sandbox().variable("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "example-cloud.goog").start();
+    other.refused(78, "resolve", "API_TOKEN", "configuration").says("another universe");
+}
+
+#[test]
 fn e08_e16_a_token_file_that_is_empty_or_missing_stops_the_start() {
     let Some(scene) = Scene::open() else { return };
     let file = json!({

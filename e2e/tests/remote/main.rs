@@ -21,6 +21,7 @@ mod google_faults;
 mod google_judge;
 mod google_judge_identity;
 mod google_protocol;
+mod kubernetes;
 mod round_trips;
 mod server;
 mod sign_in;

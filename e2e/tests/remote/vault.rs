@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::conformance::{Store, Subject, suite};
 use crate::support::{Authority, NAME, Network, OpenBao, READ, Sandbox, openbao};
 
-suite!(kv1, "vault", || super::Kv::open(super::Version::One, super::Layout::Together));
-suite!(kv2, "vault", || super::Kv::open(super::Version::Two, super::Layout::Together));
-suite!(kv2_with_many_paths, "vault", || super::Kv::open(super::Version::Two, super::Layout::Apart));
+suite!(kv1, || super::Kv::open(super::Version::One, super::Layout::Together));
+suite!(kv2, || super::Kv::open(super::Version::Two, super::Layout::Together));
+suite!(kv2_with_many_paths, || super::Kv::open(super::Version::Two, super::Layout::Apart));
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::yaml::{Node, NotYaml};
 use crate::environ::variable;
+use crate::provider::Source;
 use crate::setting::{SECRETS_DIR, VARIABLE};
 
 /// A parsed Compose file.
@@ -88,6 +89,21 @@ impl Service {
         let directory = self.environment.get(VARIABLE.secrets_dir).and_then(Option::as_deref);
         let directory = directory.filter(|directory| !directory.is_empty()).unwrap_or(SECRETS_DIR);
         path.strip_prefix(directory.trim_end_matches('/'))?.strip_prefix('/')
+    }
+
+    /// The remote providers that supply secrets too, whose names this file does not know. All of them, if their variable
+    /// is known only when Compose runs.
+    pub(super) fn remote_providers(&self) -> Vec<Source> {
+        let value = |name: &str| self.environment.get(name).map(Option::as_deref);
+        let external = value(VARIABLE.external);
+        let is_named = |source: &Source| match external {
+            Some(Some(list)) => list.split(',').any(|word| word.trim() == source.word()),
+            Some(None) => true,
+            None => false,
+        };
+        let is_cluster = value(VARIABLE.kubernetes_secrets).is_some_and(|value| value != Some(""));
+        let external = Source::ALL.into_iter().filter(|source| source.is_external()).filter(is_named);
+        external.chain(is_cluster.then_some(Source::Kubernetes)).collect()
     }
 
     /// The environment that the service's variables select.

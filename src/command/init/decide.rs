@@ -40,6 +40,8 @@ pub(super) struct Decision {
     pub(super) secrets: Vec<Declared>,
     /// Names that are not declared, each with its place and the reason.
     pub(super) left_out: Vec<String>,
+    /// Whether a remote provider supplies secrets that are not declared.
+    pub(super) has_remote_provider: bool,
     /// Actions required before a service can start.
     pub(super) warnings: Vec<String>,
 }
@@ -69,7 +71,9 @@ struct Member<'a> {
 /// Decides which secrets to declare, and with which rules.
 pub(super) fn decide(places: &[Place<'_>]) -> Decision {
     let variants = variants(places);
-    let mut decision = Decision::default();
+    let has_remote = |service: &Service| !service.remote_providers().is_empty();
+    let has_remote_provider = places.iter().filter_map(Place::service).any(has_remote);
+    let mut decision = Decision { has_remote_provider, ..Decision::default() };
     for place in places {
         let left_out = place.offers.left_out.iter();
         decision.left_out.extend(left_out.map(|(key, why)| left_out_line(key, &place.label, why)));

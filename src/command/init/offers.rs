@@ -8,8 +8,8 @@ use crate::environ::variable;
 use crate::error::Problem;
 use crate::escape::escaped;
 use crate::name::EnvName;
-use crate::provider::file_variables;
 use crate::provider::reference::Reference;
+use crate::provider::{Source, file_variables};
 use crate::setting::VARIABLES;
 
 /// A secret that can be declared, and where it was found.
@@ -56,6 +56,7 @@ impl Offers {
         }
         offers.settle_twins();
         offers.forbid_variables(service);
+        offers.forbid_bootstrap(service);
         offers
     }
 
@@ -188,6 +189,14 @@ impl Offers {
         self.forbidden.extend(twins.into_iter().map(|name| (name.clone(), why(&name))));
     }
 
+    /// Forbids names that cryokey signs in with.
+    fn forbid_bootstrap(&mut self, service: &Service) {
+        let providers = service.remote_providers().into_iter();
+        let names = providers.flat_map(Source::bootstrap_names);
+        let names = names.filter_map(|name| EnvName::parse(name).ok());
+        self.forbidden.extend(names.map(|name| (name, BOOTSTRAP.to_owned())));
+    }
+
     /// Forbids names whose variable the service sets itself, and names whose `NAME_FILE` does not point to a mounted
     /// secret.
     fn forbid_variables(&mut self, service: &Service) {
@@ -215,6 +224,8 @@ impl Offers {
 /// Reasons for leaving a name out.
 pub(super) const ROTATION_STAMP: &str = "cryokey reads it itself, and the app does not need it";
 pub(super) const DANGEROUS: &str = "could steer a process; declare it by hand if that is meant";
+
+const BOOTSTRAP: &str = "cryokey signs in with it; declare it by hand if the app needs it too";
 
 /// The reason for leaving out a name that contains a variable such as `${X}`.
 const WITH_VARIABLE: &str =

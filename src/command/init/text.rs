@@ -13,6 +13,8 @@ pub(super) fn manifest(decision: &Decision, remarks: &[String]) -> String {
     // Writing to a `String` cannot fail.
     let _ = write!(text, "{}", list("environments", &decision.environments, "staging\", \"production"));
     let _ = write!(text, "{}", list("colors      ", &decision.colors, "blue\", \"green"));
+    text.push_str(PREFIX);
+    text.push_str(if decision.has_remote_provider { DELIVER } else { IGNORE });
     text.push_str(SETTINGS);
     if !remarks.is_empty() {
         text.push('\n');
@@ -54,13 +56,23 @@ version = 1
 # selected by CRYOKEY_ENVIRONMENT (or APP_ENV, FLASK_ENV) and by DEPLOYMENT_COLOR.
 ";
 
-const SETTINGS: &str = r#"
+const PREFIX: &str = r#"
 # Secret files may be called with this in front, as cryoprotect_database_url.
 # name_prefix = "cryoprotect_"
+"#;
 
+const IGNORE: &str = r#"
 # Keys that a provider has and this file does not declare are left out.
 undeclared = "ignore"
+"#;
 
+const DELIVER: &str = r#"
+# Keys that the remote provider has are delivered even if this file does not declare them, as without this file.
+# Declare the ones that the app cannot start without, then set this to "ignore".
+undeclared = "deliver"
+"#;
+
+const SETTINGS: &str = r#"
 # Variables that must be set, whether they are secrets or not.
 # [env]
 # required = ["FLASK_APP"]

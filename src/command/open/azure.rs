@@ -19,7 +19,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Azure, ProviderError> {
     let (identity, vault, warnings) = identity_and_vault(opening)?;
     let vault = vault.map(|name| {
         let vault = identity.cloud.vault(&name);
-        vault.map_err(|fault| ProviderError::new(escaped(name), fault))
+        let shown = if name.contains("://") { http::shown(&name) } else { escaped(name) };
+        vault.map_err(|fault| ProviderError::new(shown, fault))
     });
     let width = usize::try_from(opening.config.max_requests).unwrap_or(1);
     Ok(Azure::new(azure::Settings { identity, vault: vault.transpose()?, width, warnings }))

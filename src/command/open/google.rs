@@ -81,6 +81,7 @@ fn identity_of(
     let method = choose(&credentials::Settings {
         file: config.google_credentials.clone(),
         gcloud: config.google_configuration.clone().or_else(home),
+        is_gcloud_named: config.google_configuration.is_some(),
         metadata_host: config.google_metadata_host.clone(),
         universe: config.google_universe.clone(),
     });

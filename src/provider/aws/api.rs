@@ -12,6 +12,7 @@ use super::error::AwsError;
 use super::sigv4::Credentials;
 use super::wire::{Call, Wire};
 use crate::provider::Deadline;
+use crate::provider::bulk::next;
 use crate::provider::json::Json;
 use crate::secret::Secret;
 
@@ -174,7 +175,7 @@ pub fn page(reply: &[u8]) -> Result<Page, AwsError> {
     let list = json.at(&["SecretList"]).and_then(Json::elements).ok_or(AwsError::member("SecretList"))?;
     let name = |entry: Json<'_>| entry.at(&["Name"])?.text();
     let names = list.into_iter().map(|entry| name(entry).ok_or(AwsError::member("Name")));
-    let next = json.at(&["NextToken"]).and_then(Json::text).filter(|token| !token.is_empty());
+    let next = next(json, "NextToken").ok_or(AwsError::member("NextToken"))?;
     Ok(Page { names: names.collect::<Result<_, _>>()?, next })
 }
 
@@ -324,6 +325,7 @@ mod tests {
         let read = page(br#"{"SecretList":[{"Name":"a"},{"Name":"b"}],"NextToken":"t"}"#).unwrap();
         assert_eq!((read.names, read.next.as_deref()), (ids(&["a", "b"]), Some("t")));
         assert_eq!(page(br#"{"SecretList":[],"NextToken":""}"#).unwrap().next, None);
+        assert!(page(br#"{"SecretList":[],"NextToken":5}"#).is_err());
         assert!(page(br#"{"SecretList":[{}]}"#).is_err() && page(b"{}").is_err() && page(b"<html>").is_err());
     }
 }

@@ -12,7 +12,7 @@ use super::cloud::Vault;
 use super::error::{AzureError, Denial, Nonsense};
 use super::identity::Identity;
 use crate::escape::escaped;
-use crate::provider::bulk::{Listed, Stored};
+use crate::provider::bulk::{Listed, Spelling, Stored, next};
 use crate::provider::http::{Client, HttpError, HttpFault, Method, Request, Response};
 use crate::provider::json::Json;
 use crate::provider::retry::persist;
@@ -71,7 +71,7 @@ impl Api {
         if !is_at(url, vault) {
             return Err(AzureError::Nonsense(Nonsense::OtherHost));
         }
-        page(&self.call(&Call { vault, url, permission: "list" }, deadline)?)
+        page(&self.call(&Call { vault, url, permission: "list" }, deadline)?, vault)
     }
 
     /// Reads a version of a secret; `None` reads the latest one.
@@ -148,11 +148,7 @@ impl Api {
 /// Whether the URL belongs to this vault. The token must not be sent anywhere else.
 fn is_at(url: &str, vault: &Vault) -> bool {
     let request = Request::new(Method::Get, url);
-    url.starts_with("https://")
-        && request.is_ok_and(|request| {
-            let authority = request.authority().to_ascii_lowercase();
-            authority.strip_suffix(":443").unwrap_or(&authority) == vault.authority()
-        })
+    url.starts_with("https://") && request.is_ok_and(|request| vault.is_at(request.authority()))
 }
 
 fn body(response: Response, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>, AzureError> {
@@ -187,16 +183,16 @@ fn failure(body: &[u8], status: u16, call: &Call<'_>) -> Option<AzureError> {
     let inner = error.at(&["innererror", "code"]).and_then(Json::text).unwrap_or_default();
     let message = error.at(&["message"]).and_then(Json::text).unwrap_or_default();
     let vault = call.vault.name().to_owned();
-    Some(match (code.as_str(), inner.as_str()) {
-        (_, "SecretDisabled") => AzureError::Disabled,
-        (_, "ForbiddenByFirewall" | "ForbiddenByConnection") => AzureError::Firewall { vault },
-        ("Forbidden", _) => AzureError::Denied(Denial {
+    Some(match (status, code.as_str(), inner.as_str()) {
+        (403, _, "SecretDisabled") => AzureError::Disabled,
+        (403, _, "ForbiddenByFirewall" | "ForbiddenByConnection") => AzureError::Firewall { vault },
+        (403, "Forbidden", _) => AzureError::Denied(Denial {
             permission: call.permission,
             vault,
             object: object_id(&message),
             is_by_policy: inner == "AccessDenied",
         }),
-        ("SecretNotFound", _) => AzureError::Absent,
+        (404, "SecretNotFound", _) => AzureError::Absent,
         _ => AzureError::Invalid { code: word(&code) },
     })
 }
@@ -219,19 +215,22 @@ fn word(code: &str) -> String {
 const NOT_JSON: AzureError = AzureError::Nonsense(Nonsense::NotJson);
 const OTHER_SECRET: AzureError = AzureError::Nonsense(Nonsense::OtherSecret);
 
-/// Parses a page of a list.
-pub fn page(reply: &[u8]) -> Result<Page, AzureError> {
+/// Parses a page of the list of a vault.
+pub fn page(reply: &[u8], vault: &Vault) -> Result<Page, AzureError> {
     let json = Json::parse(reply).ok_or(NOT_JSON)?;
     let entries = json.at(&["value"]).and_then(Json::elements).ok_or(AzureError::member("value"))?;
     let is_of_certificate = |entry: &Json<'_>| entry.at(&["managed"]).and_then(Json::boolean) == Some(true);
-    let listed = entries.into_iter().filter(|entry| !is_of_certificate(entry)).map(listed);
-    let next = json.at(&["nextLink"]).and_then(Json::text).filter(|link| !link.is_empty());
+    let listed = entries.into_iter().filter(|entry| !is_of_certificate(entry)).map(|it| listed(it, vault));
+    let next = next(json, "nextLink").ok_or(AzureError::member("nextLink"))?;
     Ok(Page { listed: listed.collect::<Result<_, _>>()?, next })
 }
 
-fn listed(entry: Json<'_>) -> Result<Listed<AzureError>, AzureError> {
+fn listed(entry: Json<'_>, vault: &Vault) -> Result<Listed<AzureError>, AzureError> {
     let id = entry.at(&["id"]).and_then(Json::text).ok_or(AzureError::member("id"))?;
-    let (_, name, _) = parts(&id).ok_or(AzureError::member("id"))?;
+    let (host, name, _) = parts(&id).ok_or(AzureError::member("id"))?;
+    if !vault.is_at(host) || !Spelling::Azure.is_legal(name) {
+        return Err(OTHER_SECRET);
+    }
     let is_disabled = entry.at(&["attributes", "enabled"]).and_then(Json::boolean) == Some(false);
     Ok(Listed { secret: name.to_owned(), unusable: is_disabled.then_some(AzureError::Disabled) })
 }
@@ -250,7 +249,7 @@ pub fn stored(reply: &[u8], vault: &Vault, name: &str, version: &str) -> Result<
     let id = json.at(&["id"]).and_then(Json::text).ok_or(AzureError::member("id"))?;
     let (host, found, found_version) = parts(&id).ok_or(AzureError::member("id"))?;
     let is_same = found.eq_ignore_ascii_case(name)
-        && host.strip_suffix(":443").unwrap_or(host).eq_ignore_ascii_case(vault.authority())
+        && vault.is_at(host)
         && (version.is_empty() || found_version.is_some_and(|it| it.eq_ignore_ascii_case(version)));
     if !is_same {
         return Err(OTHER_SECRET);
@@ -302,14 +301,23 @@ mod tests {
             {"id":"https://app.vault.azure.net/secrets/b","attributes":{"enabled":false}},
             {"id":"https://app.vault.azure.net/secrets/c","managed":true}],
             "nextLink":"https://app.vault.azure.net/secrets?x"}"#;
-        let read = page(reply).unwrap();
+        let read = page(reply, &vault()).unwrap();
         let names: Vec<_> =
             read.listed.iter().map(|it| (it.secret.as_str(), it.unusable.is_some())).collect();
         assert_eq!(names, [("a", false), ("b", true)]);
         assert!(read.next.is_some());
-        assert!(page(br#"{"value":[],"nextLink":null}"#).unwrap().next.is_none());
-        for reply in ["{}", "<html>", r#"{"value":[{}]}"#, r#"{"value":[{"id":"x"}]}"#, r#"{"value":{}}"#] {
-            assert!(page(reply.as_bytes()).is_err(), "{reply}");
+        assert!(page(br#"{"value":[],"nextLink":null}"#, &vault()).unwrap().next.is_none());
+        for reply in [
+            "{}",
+            "<html>",
+            r#"{"value":[{}]}"#,
+            r#"{"value":[{"id":"x"}]}"#,
+            r#"{"value":[{"id":"https://other.vault.azure.net/secrets/a"}]}"#,
+            r#"{"value":[{"id":"https://app.vault.azure.net/secrets/a_b"}]}"#,
+            r#"{"value":{}}"#,
+            r#"{"value":[],"nextLink":{}}"#,
+        ] {
+            assert!(page(reply.as_bytes(), &vault()).is_err(), "{reply}");
         }
     }
 

@@ -84,6 +84,7 @@ impl Cloud {
         };
         let request = Request::new(Method::Get, &url).map_err(VaultFault::Address)?;
         let authority = request.authority().to_ascii_lowercase();
+        let authority = authority.strip_suffix(":443").unwrap_or(&authority).to_owned();
         let is_plain =
             url.starts_with("https://") && matches!(request.path(), "" | "/") && !url.contains(['?', '#']);
         let is_host = authority.split('.').count() > 2;
@@ -109,6 +110,12 @@ impl Vault {
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// Whether a host, with its port if it has one, is this vault's.
+    #[must_use]
+    pub fn is_at(&self, authority: &str) -> bool {
+        authority.strip_suffix(":443").unwrap_or(authority).eq_ignore_ascii_case(&self.authority)
     }
 
     /// The host without the port.
@@ -188,6 +195,7 @@ mod tests {
     fn a_vault_is_a_name_or_an_https_url_without_a_path() {
         assert_eq!(vault("app-prod").as_deref(), Some("https://app-prod.vault.azure.net"));
         assert_eq!(vault("https://App.vault.azure.net/").as_deref(), Some("https://app.vault.azure.net"));
+        assert_eq!(vault("https://app.vault.azure.net:443/").as_deref(), Some("https://app.vault.azure.net"));
         for text in [
             "",
             "ab",

@@ -46,7 +46,10 @@ fn look_for_names<E: StoreError>(
     answer: &mut Answer,
 ) {
     match &known.list {
-        Some(Ok(list)) => answer.state = Some(state(list.len(), scope, words)),
+        Some(Ok(list)) => {
+            let count = list.iter().filter(|listed| scope.place(&listed.secret).is_some()).count();
+            answer.state = Some(state(count, scope, words));
+        }
         Some(Err(error)) if error.is_denied() => answer.warnings.push(unlisted(scope, words, error)),
         Some(Err(error)) => return answer.failures.push(failure(error, words.store.to_owned())),
         None => {}
@@ -144,4 +147,21 @@ fn no_fields(place: &str, words: Words) -> Problem {
 fn null(name: &str, key: &Key, words: Words) -> Problem {
     let what = format!("{} {key} is null, which counts as absent", words.store);
     Problem::new(Reason::Missing, name, what, "write a value, or remove the field")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::azure::error::AzureError;
+
+    #[test]
+    fn a_secret_that_does_not_exist_is_not_found_and_any_other_failure_is_one() {
+        let read = |error: AzureError| {
+            let secrets = [(("db".to_owned(), None), Err(error))].into();
+            let known = Known { list: None, is_batch_denied: false, secrets, undated: Vec::new() };
+            referenced(&Key::new("db"), Want::Value, &known)
+        };
+        assert!(read(AzureError::Absent).is_none());
+        assert!(matches!(read(AzureError::Disabled).unwrap().reading, Reading::Failed(_)));
+    }
 }

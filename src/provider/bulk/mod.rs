@@ -9,6 +9,7 @@ pub mod scope;
 
 use std::time::SystemTime;
 
+use super::json::Json;
 use super::{Cause, Deadline};
 use crate::secret::Secret;
 
@@ -45,6 +46,16 @@ pub trait Store: Send + Sync + 'static {
         deadline: Deadline,
     ) -> Result<Option<SystemTime>, Self::Error> {
         self.get(secret, version, deadline).map(|stored| stored.created)
+    }
+}
+
+/// Reads the token or URL of a list's next page: `Some(None)` on the last page, `None` if the member is no text, because a
+/// list that seems to end early would hide secrets.
+#[must_use]
+pub fn next(list: Json<'_>, member: &str) -> Option<Option<String>> {
+    match list.at(&[member]).filter(|it| !it.is_null()) {
+        Some(next) => next.text().map(|next| Some(next).filter(|next| !next.is_empty())),
+        None => Some(None),
     }
 }
 

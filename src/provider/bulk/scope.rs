@@ -63,8 +63,14 @@ impl Spelling {
     /// The ways in which this store may spell a variable name.
     fn spellings(self, name: &str) -> Vec<String> {
         match self {
-            Self::Aws | Self::Google => vec![name.to_owned(), name.to_ascii_lowercase()],
+            Self::Aws => vec![name.to_owned(), name.to_ascii_lowercase()],
             Self::Azure => vec![name.replace('_', "-")],
+            Self::Google => {
+                let cases = [name.to_owned(), name.to_ascii_lowercase()];
+                let hyphens = cases.each_ref().map(|name| name.replace('_', "-"));
+                // Names without `_` are spelled alike in both.
+                if cases == hyphens { cases.to_vec() } else { [cases, hyphens].concat() }
+            }
         }
     }
 }
@@ -230,6 +236,7 @@ mod tests {
         let guesses = |prefix, spelling| Scope::new(prefix, spelling).unwrap().guesses("A_B");
         assert_eq!(guesses("app/", Spelling::Aws), ["app/A_B", "app/a_b"]);
         assert_eq!(guesses("", Spelling::Azure), ["A-B"]);
-        assert_eq!(guesses("app", Spelling::Google), ["app-A_B", "app-a_b", "app_A_B", "app_a_b"]);
+        let google = guesses("app_", Spelling::Google);
+        assert_eq!(google, ["app_A_B", "app_a_b", "app_A-B", "app_a-b"]);
     }
 }

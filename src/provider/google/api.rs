@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::error::{Action, Denial, GoogleError, Nonsense};
 use super::identity::Identity;
 use super::place::{Parent, Place};
-use crate::provider::bulk::Stored;
+use crate::provider::bulk::{Spelling, Stored, next};
 use crate::provider::http::{Client, HttpError, HttpFault, Method, Request, Response, percent_encoded};
 use crate::provider::json::Json;
 use crate::provider::retry::persist;
@@ -157,18 +157,21 @@ fn failure(body: &[u8], status: u16, call: &Call<'_>, member: String) -> Option<
     let word = error.at(&["status"])?.text()?;
     let message = error.at(&["message"]).and_then(Json::text).unwrap_or_default();
     let project = call.parent.project.clone();
-    Some(match word.as_str() {
-        "PERMISSION_DENIED" if has_reason(error, "SERVICE_DISABLED") => GoogleError::NotEnabled { project },
-        "PERMISSION_DENIED" => GoogleError::Denied(Denial {
+    Some(match (status, word.as_str()) {
+        (403, "PERMISSION_DENIED") if has_reason(error, "SERVICE_DISABLED") => {
+            GoogleError::NotEnabled { project }
+        }
+        (403, "PERMISSION_DENIED") => GoogleError::Denied(Denial {
             action: call.action,
             project,
             secret: call.secret.map(str::to_owned),
             location: call.parent.location.clone(),
             member,
         }),
-        "NOT_FOUND" => GoogleError::Absent,
-        "FAILED_PRECONDITION" if message.contains("DESTROYED") => GoogleError::Destroyed,
-        "FAILED_PRECONDITION" if message.contains("DISABLED") => GoogleError::Disabled,
+        // A project that does not exist is not a secret that does not exist.
+        (404, "NOT_FOUND") if call.secret.is_some() => GoogleError::Absent,
+        (400, "FAILED_PRECONDITION") if message.contains("DESTROYED") => GoogleError::Destroyed,
+        (400, "FAILED_PRECONDITION") if message.contains("DISABLED") => GoogleError::Disabled,
         _ => GoogleError::Invalid { status: shown(&word) },
     })
 }
@@ -197,10 +200,11 @@ pub fn page(reply: &[u8]) -> Result<Page, GoogleError> {
     };
     let name = |entry: Json<'_>| {
         let resource = entry.at(&["name"]).and_then(Json::text).ok_or(GoogleError::member("name"))?;
-        let (_, name) = resource.rsplit_once("/secrets/").ok_or(GoogleError::member("name"))?;
-        Ok(name.to_owned())
+        let name = resource.rsplit_once("/secrets/").map(|(_, name)| name);
+        let name = name.filter(|name| !name.is_empty() && Spelling::Google.is_legal(name));
+        name.map(str::to_owned).ok_or(GoogleError::member("name"))
     };
-    let next = json.at(&["nextPageToken"]).and_then(Json::text).filter(|token| !token.is_empty());
+    let next = next(json, "nextPageToken").ok_or(GoogleError::member("nextPageToken"))?;
     Ok(Page { names: entries.into_iter().map(name).collect::<Result<_, _>>()?, next })
 }
 
@@ -300,9 +304,16 @@ mod tests {
         let read = page(br#"{"secrets":[{"name":"projects/1/secrets/a"}],"nextPageToken":"t"}"#).unwrap();
         assert_eq!((read.names, read.next.as_deref()), (vec!["a".to_owned()], Some("t")));
         assert!(page(b"{}").unwrap().names.is_empty());
-        for reply in
-            ["[]", "<html>", "", r#"{"secrets":[{}]}"#, r#"{"secrets":{}}"#, r#"{"secrets":[{"name":"a"}]}"#]
-        {
+        for reply in [
+            "[]",
+            "<html>",
+            "",
+            r#"{"secrets":[{}]}"#,
+            r#"{"secrets":{}}"#,
+            r#"{"secrets":[{"name":"a"}]}"#,
+            r#"{"secrets":[{"name":"p/secrets/.."}]}"#,
+            r#"{"nextPageToken":5}"#,
+        ] {
             assert!(page(reply.as_bytes()).is_err(), "{reply}");
         }
     }
@@ -347,7 +358,12 @@ mod tests {
     #[test]
     fn d13_the_state_of_a_version_is_told_apart_from_absence_and_denial() {
         let error = |status: &str, message: &str| {
-            told(&format!(r#"{{"error":{{"status":"{status}","message":"{message}"}}}}"#), 400).unwrap()
+            let http = match status {
+                "NOT_FOUND" => 404,
+                "PERMISSION_DENIED" => 403,
+                _ => 400,
+            };
+            told(&format!(r#"{{"error":{{"status":"{status}","message":"{message}"}}}}"#), http).unwrap()
         };
         let state = |state| error("FAILED_PRECONDITION", &format!("Secret Version [x] is in {state} state."));
         assert_eq!((state("DISABLED"), state("DESTROYED")), (GoogleError::Disabled, GoogleError::Destroyed));
@@ -357,6 +373,8 @@ mod tests {
         let disabled =
             r#"{"error":{"status":"PERMISSION_DENIED","details":[{"reason":"SERVICE_DISABLED"}]}}"#;
         assert!(matches!(told(disabled, 403), Some(GoogleError::NotEnabled { .. })));
+        let mixed = told(r#"{"error":{"status":"NOT_FOUND"}}"#, 403);
+        assert!(matches!(mixed, Some(GoogleError::Invalid { .. })), "{mixed:?}");
         assert!(told("<html>", 404).is_none() && told("{}", 404).is_none());
     }
 

@@ -109,6 +109,12 @@ pub fn endpoint(url: &str) -> Option<String> {
     Some(format!("{scheme}://{}", address.shown()))
 }
 
+/// The same for any text: what is no URL, or has a user name, may contain a password and is not shown.
+#[must_use]
+pub fn shown(url: &str) -> String {
+    endpoint(url).unwrap_or_else(|| "an invalid URL".to_owned())
+}
+
 /// `fd00:ec2::/32`, which contains the IPv6 addresses of Amazon's metadata services.
 fn is_amazon_metadata(ip: Ipv6Addr) -> bool {
     matches!(ip.segments(), [0xfd00, 0x0ec2, ..])

@@ -127,6 +127,16 @@ impl HttpError {
         Self { host, fault }
     }
 
+    /// The kind of an error of a service that holds no secrets: a page that it does not have is not a secret that does not
+    /// exist.
+    #[must_use]
+    pub fn kind_of_service(&self) -> Kind {
+        match self.kind() {
+            Kind::NotFound => Kind::Nonsense,
+            kind => kind,
+        }
+    }
+
     pub(super) fn address(host: &str, fault: AddressFault) -> Self {
         Self::new(escaped(host), HttpFault::Address(fault))
     }
@@ -193,6 +203,17 @@ impl Retryable for HttpError {
 }
 
 impl HttpFault {
+    /// Whether there was no connection, as where nothing listens at all.
+    #[must_use]
+    pub fn is_unconnected(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+        matches!(
+            self,
+            Self::Timeout(Waiting::Connect)
+                | Self::Io(ConnectionRefused | HostUnreachable | NetworkUnreachable)
+        )
+    }
+
     /// Maps an error of `ureq`. Its text is dropped, since it may quote the request or the response.
     pub(super) fn of(error: ureq::Error) -> Self {
         match error {

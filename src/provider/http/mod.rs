@@ -27,7 +27,7 @@ use ureq::http::response::Parts;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use zeroize::Zeroizing;
 
-pub use address::{AllowHttp, endpoint};
+pub use address::{AllowHttp, endpoint, shown};
 pub use error::{AddressFault, HttpError, HttpFault, TlsFault, Waiting};
 pub use form::{FORM, form, percent_encoded};
 pub use parallel::in_parallel;
@@ -73,11 +73,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// For a service of the machine or of the platform, which no proxy reaches: the same trust, and no more patience per
-    /// connection and read than `limit`.
+    /// For a service of the machine or of the platform, which no proxy reaches: the same trust, and limits of its own.
     #[must_use]
-    pub fn nearby(&self, limit: Duration) -> Self {
-        Self { trust: self.trust.clone(), connect_limit: limit, read_limit: limit, ..Self::default() }
+    pub fn nearby(&self, connect_limit: Duration, read_limit: Duration) -> Self {
+        let (trust, allow_http) = (self.trust.clone(), self.allow_http.clone());
+        Self { trust, allow_http, connect_limit, read_limit, ..Self::default() }
     }
 }
 

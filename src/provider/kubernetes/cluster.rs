@@ -76,6 +76,13 @@ pub fn is_name(text: &str) -> bool {
         && is_edge(bytes.last())
 }
 
+/// A key of a Secret, at most 253 characters.
+#[must_use]
+pub fn is_key(text: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(is_legal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

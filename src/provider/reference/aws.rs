@@ -132,6 +132,7 @@ mod tests {
             ("aws://evil.example/x", NotAReference::Path),
             ("aws:app db", NotAReference::Path),
             ("aws:app?region=x", NotAReference::Path),
+            ("aws:app?version_stage=AWSPREVIOUS", NotAReference::Path),
             ("aws:app:db", NotAReference::AwsName),
             ("aws:app/ä", NotAReference::AwsName),
             ("aws:app@", NotAReference::AwsVersion),

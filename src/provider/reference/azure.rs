@@ -28,8 +28,12 @@ pub(super) fn app_service(rest: &str) -> Result<Key, NotAReference> {
             ("SecretVersion", value) => (&mut version, value),
             _ => return Err(NotAReference::Query),
         };
-        *place.0 = Some(place.1).filter(|value| !value.is_empty());
+        if place.0.replace(place.1).is_some() {
+            return Err(NotAReference::Shape);
+        }
     }
+    let [uri, vault, name, version] =
+        [uri, vault, name, version].map(|value| value.filter(|value| !value.is_empty()));
     match (uri, vault, name) {
         (Some(uri), None, None) => of_uri(uri),
         (None, Some(vault), Some(name)) => finish(Some(vault), name, None, version),
@@ -169,6 +173,7 @@ mod tests {
             ("@Microsoft.KeyVault(VaultName=app)", NotAReference::Shape),
             ("@Microsoft.KeyVault(VaultName=app;SecretName=db", NotAReference::Shape),
             ("@Microsoft.KeyVault(VaultName=app;SecretName=db;Extra=1)", NotAReference::Query),
+            ("@Microsoft.KeyVault(VaultName=app;SecretName=a\0;SecretName=db)", NotAReference::Shape),
         ] {
             assert_eq!(Reference::parse(text), Err(why), "{text}");
         }

@@ -3,7 +3,7 @@
 
 use super::{NotAReference, Parts};
 use crate::provider::Key;
-use crate::provider::kubernetes::cluster::is_name;
+use crate::provider::kubernetes::cluster::{is_key, is_name};
 
 /// Parses what follows `k8s:` or `ref+k8s://`.
 pub(super) fn key(parts: Parts<'_>) -> Result<Key, NotAReference> {
@@ -16,7 +16,7 @@ pub(super) fn key(parts: Parts<'_>) -> Result<Key, NotAReference> {
     };
     let is_place = path.split('/').count() <= 2 && path.split('/').all(is_name);
     // An API object keeps no earlier versions.
-    if !is_place || version.is_some() {
+    if !is_place || !field.is_none_or(is_key) || version.is_some() {
         return Err(NotAReference::KubernetesName);
     }
     Ok(Key { path: path.into(), field: field.map(Into::into), version: None })

@@ -18,6 +18,12 @@ pub(crate) fn installed_program(environment: &str, name: &str) -> Result<PathBuf
     if program.is_file() { Ok(program) } else { Err(not_installed(environment)) }
 }
 
+/// A program that `e2e/install.sh` built, in a directory that names its version.
+pub(crate) fn built(directory: &str, name: &str) -> Result<PathBuf, String> {
+    let program = cache().join(directory).join(name);
+    if program.is_file() { Ok(program) } else { Err(not_installed(directory)) }
+}
+
 fn not_installed(environment: &str) -> String {
     let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
     format!("{environment} is not installed; to run it: {}", install.display())

@@ -11,6 +11,7 @@ mod http;
 mod impostor;
 mod installed;
 mod jwt;
+pub(crate) mod kubernetes;
 mod ministack;
 mod moto;
 mod network;

@@ -104,6 +104,14 @@ impl Sandbox {
         sandbox
     }
 
+    /// A symbolic link in place of a file.
+    pub(crate) fn link(self, path: &str, target: &str) -> Self {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, path).unwrap();
+        self
+    }
+
     pub(crate) fn resolver(self, dns: &Dns) -> Self {
         self.file("/etc/resolv.conf", format!("nameserver {}\n", dns.address()))
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::IdentityError;
-use super::service::{Service, shown};
+use super::service::Service;
 use crate::provider::aws::sigv4::Credentials;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, read_line};
 use crate::provider::http::{self, HttpError, Method, Request};
@@ -62,7 +62,7 @@ impl Container {
     }
 
     pub(super) fn label(&self) -> String {
-        format!("the role of this container, from {}", shown(&self.url))
+        format!("the role of this container, from {}", http::shown(&self.url))
     }
 
     pub(super) fn obtain(

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::error::{IdentityError, MetadataFault};
-use super::service::{Service, shown};
+use super::service::Service;
 use crate::provider::aws::sigv4::Credentials;
 use crate::provider::http::{self, HttpError, HttpFault, Method, Request, Response};
 use crate::provider::retry::persist;
@@ -58,7 +58,10 @@ impl Metadata {
     }
 
     pub(super) fn label(&self) -> String {
-        format!("the role of this machine, from {}, since nothing else signs cryokey in", shown(&self.base))
+        format!(
+            "the role of this machine, from {}, since nothing else signs cryokey in",
+            http::shown(&self.base)
+        )
     }
 
     pub(super) fn obtain(

@@ -112,6 +112,7 @@ pub fn choose(
     if let Some(identity) = web_identity(settings)? {
         return Ok(Method::WebIdentity(identity));
     }
+    bootstrap.without_files(NAMES)?;
     if let Some(container) = Container::choose(&settings.container, bootstrap)? {
         return Ok(Method::Container(container));
     }

@@ -4,17 +4,11 @@
 use std::time::Duration;
 
 use super::error::IdentityError;
-use crate::escape::escaped;
 use crate::provider::aws::error::AwsError;
 use crate::provider::aws::sigv4::Credentials;
 use crate::provider::http::{self, Client, HttpError, Request, Response};
 use crate::provider::json::Json;
 use crate::provider::{Deadline, ProviderError};
-
-/// The endpoint of a URL, for reports.
-pub(super) fn shown(url: &str) -> String {
-    http::endpoint(url).unwrap_or_else(|| escaped(url))
-}
 
 /// A client that never uses a proxy.
 #[derive(Debug)]
@@ -31,7 +25,8 @@ impl Service {
         limit: Duration,
         settings: &http::Settings,
     ) -> Result<Self, ProviderError> {
-        let client = Client::new(settings.nearby(limit)).map_err(|error| AwsError::Tls(error).at(name))?;
+        let client =
+            Client::new(settings.nearby(limit, limit)).map_err(|error| AwsError::Tls(error).at(name))?;
         Ok(Self { client, name })
     }
 

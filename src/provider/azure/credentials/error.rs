@@ -1,6 +1,6 @@
 //! Why cryokey cannot sign in to Azure, apart from the errors that Entra returns.
 
-use crate::provider::http::HttpError;
+use crate::provider::http::{HttpError, HttpFault};
 use crate::provider::{Cause, Kind, ProviderError};
 
 /// Why cryokey has no token.
@@ -17,6 +17,10 @@ pub(super) enum IdentityError {
     Managed(MetadataFault),
     /// The file contains no certificate.
     NoCertificate,
+    /// A tenant is set, but no credential of an application in it.
+    NoCredential,
+    /// `IDENTITY_HEADER` is set without `IDENTITY_ENDPOINT`.
+    NoEndpoint,
     /// `IDENTITY_ENDPOINT` is set without `IDENTITY_HEADER`.
     NoHeader,
     /// The file contains no RSA key that can sign.
@@ -56,11 +60,13 @@ impl Cause for IdentityError {
             Self::EmptyFile
             | Self::Half { .. }
             | Self::NoCertificate
+            | Self::NoCredential
+            | Self::NoEndpoint
             | Self::NoHeader
             | Self::NoKey
             | Self::Nothing
             | Self::Tenant => Kind::Misconfigured,
-            Self::Managed(MetadataFault::Http(error)) => error.kind(),
+            Self::Managed(MetadataFault::Http(error)) => error.kind_of_service(),
             // The metadata service is asked only if nothing else is configured, so its failure means that there are no
             // credentials.
             Self::Managed(MetadataFault::NotThere(_) | MetadataFault::NoIdentity { .. }) => Kind::Denied,
@@ -77,6 +83,10 @@ impl Cause for IdentityError {
             }
             Self::Managed(fault) => format!("sign-in at Azure by {place}: {fault}"),
             Self::NoCertificate => format!("{place} holds no certificate in PEM form"),
+            Self::NoCredential => {
+                format!("{place} is set, but no AZURE_CLIENT_SECRET, certificate or federated token")
+            }
+            Self::NoEndpoint => format!("IDENTITY_HEADER is set, but {place} is not"),
             Self::NoHeader => format!("IDENTITY_ENDPOINT is set, but {place} is not"),
             Self::NoKey => format!("{place} holds no RSA key in PEM form without a passphrase"),
             Self::NoToken => format!("{place}, printed no token"),
@@ -96,6 +106,7 @@ impl Cause for IdentityError {
                  variables, or give the container a managed identity"
                     .into()
             }
+            Self::Managed(MetadataFault::Http(error @ HttpError { fault: HttpFault::PlainHttp, .. })) => error.fix(),
             Self::Managed(MetadataFault::NoIdentity { .. }) => {
                 "assign a managed identity; of a user-assigned one, set AZURE_CLIENT_ID to its client id".into()
             }
@@ -103,6 +114,12 @@ impl Cause for IdentityError {
             Self::NoCertificate | Self::NoKey => {
                 "write the certificate and its key into one file: openssl pkcs12 -in app.pfx -nodes -out app.pem".into()
             }
+            Self::NoCredential => {
+                "set AZURE_CLIENT_SECRET, or AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential for the identity of the \
+                 machine"
+                    .into()
+            }
+            Self::NoEndpoint => "set both, or none".into(),
             Self::NoHeader => {
                 "set both, or none; in Azure Arc, which sets only this one, use a client secret or a certificate".into()
             }

@@ -24,6 +24,9 @@ const METADATA: &str = "http://169.254.169.254";
 /// must not hang on that.
 const LIMIT: Duration = Duration::from_secs(1);
 
+/// A token may have to be obtained first.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+
 /// The limit for the token service of a container, which may still be starting.
 const CONTAINER_LIMIT: Duration = Duration::from_secs(2);
 
@@ -57,7 +60,8 @@ impl Managed {
         let service = match (endpoint, bootstrap.get("IDENTITY_HEADER")?) {
             (Some(endpoint), Some(header)) => Service::Container { endpoint, header },
             (Some(_), None) => return Err(IdentityError::NoHeader.at("IDENTITY_HEADER")),
-            (None, _) => Service::Metadata,
+            (None, Some(_)) => return Err(IdentityError::NoEndpoint.at("IDENTITY_ENDPOINT")),
+            (None, None) => Service::Metadata,
         };
         Ok(Self { service, client: bootstrap.get("AZURE_CLIENT_ID")? })
     }
@@ -67,8 +71,7 @@ impl Managed {
         let which = which.unwrap_or_default();
         match &self.service {
             Service::Container { endpoint, .. } => {
-                let shown = http::endpoint(endpoint).unwrap_or_else(|| escaped(endpoint));
-                format!("the managed identity{which} of this container, from {shown}")
+                format!("the managed identity{which} of this container, from {}", http::shown(endpoint))
             }
             Service::Metadata => format!(
                 "the managed identity{which} of this machine, from {METADATA}, since nothing else signs cryokey in"
@@ -84,8 +87,8 @@ impl Managed {
     ) -> Result<Secret, ProviderError> {
         let failed = |fault| IdentityError::Managed(fault).at(self.label());
         let limit = if self.is_metadata() { LIMIT } else { CONTAINER_LIMIT };
-        let client =
-            Client::new(settings.nearby(limit)).map_err(|error| AzureError::Tls(error).at("Azure"))?;
+        let client = Client::new(settings.nearby(limit, READ_LIMIT))
+            .map_err(|error| AzureError::Tls(error).at("Azure"))?;
         let request = self.request(resource).map_err(|error| failed(MetadataFault::Http(error)))?;
         let attempt = || self.attempt(&client, &request, deadline);
         // Only responses are retried, so that a missing metadata service does not use up the startup timeout.
@@ -103,8 +106,8 @@ impl Managed {
             return Ok(Vec::new());
         }
         let failed = |fault| IdentityError::Managed(fault).at(self.label());
-        let client =
-            Client::new(settings.nearby(LIMIT)).map_err(|error| AzureError::Tls(error).at("Azure"))?;
+        let client = Client::new(settings.nearby(LIMIT, READ_LIMIT))
+            .map_err(|error| AzureError::Tls(error).at("Azure"))?;
         let url = format!("{METADATA}/metadata/instance/compute?api-version=2021-02-01&format=json");
         let request =
             Request::new(Method::Get, &url).and_then(|it| it.for_metadata().header("metadata", "true"));
@@ -149,9 +152,9 @@ impl Managed {
         request: &Request,
         deadline: Deadline,
     ) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
-        let is_there = !self.is_metadata();
         let response = client.send(request, deadline).map_err(|error| {
-            let fault = if is_there { MetadataFault::Http } else { MetadataFault::NotThere };
+            let is_elsewhere = self.is_metadata() && error.fault.is_unconnected();
+            let fault = if is_elsewhere { MetadataFault::NotThere } else { MetadataFault::Http };
             IdentityError::Managed(fault(error))
         })?;
         let fault = match response.status() {

@@ -204,11 +204,23 @@ pub fn choose(settings: Settings, bootstrap: &Bootstrap<'_>) -> Result<Method, P
         return application(Evidence::TokenFile(path), bootstrap);
     }
     if may(Chosen::ManagedIdentity) {
+        if chosen == Chosen::Deployed {
+            without_application(bootstrap)?;
+        }
         return Managed::choose(settings.endpoint, bootstrap).map(Method::Managed);
     }
     let missing =
         if chosen == Chosen::Environment { "AZURE_CLIENT_SECRET" } else { "AZURE_FEDERATED_TOKEN_FILE" };
     Err(IdentityError::Nothing.at(missing))
+}
+
+/// An error if the bootstrap values are those of an application without its credential.
+fn without_application(bootstrap: &Bootstrap<'_>) -> Result<(), ProviderError> {
+    bootstrap.without_files(&["AZURE_CLIENT_SECRET"])?;
+    match bootstrap.get("AZURE_TENANT_ID")? {
+        Some(tenant) => Err(IdentityError::NoCredential.at(tenant.origin().to_string())),
+        None => Ok(()),
+    }
 }
 
 fn environment(settings: &Settings, bootstrap: &Bootstrap<'_>) -> Result<Option<Evidence>, ProviderError> {

@@ -80,7 +80,7 @@ impl SignInError {
 impl Cause for CredentialError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Source(error) | Self::Metadata(MetadataFault::Http(error)) => error.kind(),
+            Self::Source(error) | Self::Metadata(MetadataFault::Http(error)) => error.kind_of_service(),
             Self::NoToken => Kind::Invalid,
             // The metadata service is asked only if nothing else is configured, so its failure means that there are no
             // credentials.
@@ -127,11 +127,17 @@ impl Cause for CredentialError {
             }
             Self::NoProof => "use a service account key, or the service account of the machine".into(),
             Self::OtherUniverse => "correct GOOGLE_CLOUD_UNIVERSE_DOMAIN, or use credentials of that universe".into(),
+            Self::Host { member: "token_uri" } => {
+                "create it anew, by `gcloud auth application-default login`".into()
+            }
             Self::Host { .. } => {
                 "create it anew, by `gcloud iam workload-identity-pools create-cred-config`".into()
             }
             Self::Executable => "let the program write its token to a file, and use `--credential-source-file`".into(),
-            Self::Source(error) => error.fix(),
+            Self::Source(error)
+            | Self::Metadata(MetadataFault::Http(error @ HttpError { fault: HttpFault::PlainHttp, .. })) => {
+                error.fix()
+            }
             Self::NoToken => "check what writes the token, and the format in the credentials".into(),
             Self::Metadata(MetadataFault::Flavor) => {
                 "find out what answers on this address; set GCE_METADATA_HOST if the service is elsewhere".into()

@@ -95,13 +95,14 @@ impl Credential {
         Self::of(json, universe, true)
     }
 
-    fn of(json: Json<'_>, universe: Option<&str>, may_impersonate: bool) -> Result<Self, CredentialError> {
-        let own = optional(json, "universe_domain");
-        let universe = match (universe, own) {
-            (Some(one), Some(other)) if one != other => return Err(CredentialError::OtherUniverse),
-            (Some(universe), _) => universe.to_owned(),
-            (None, own) => own.unwrap_or_else(|| "googleapis.com".to_owned()),
-        };
+    fn of(json: Json<'_>, universe: Option<&str>, is_whole_file: bool) -> Result<Self, CredentialError> {
+        // Credentials within a file are for the universe of that file.
+        let usual = || if is_whole_file { "googleapis.com" } else { universe.unwrap_or_default() }.to_owned();
+        let own = optional(json, "universe_domain").unwrap_or_else(usual);
+        if universe.is_some_and(|universe| universe != own) {
+            return Err(CredentialError::OtherUniverse);
+        }
+        let universe = own;
         if !is_domain(&universe) {
             return Err(CredentialError::Member("universe_domain"));
         }
@@ -109,7 +110,7 @@ impl Credential {
             "service_account" => Kind::ServiceAccount(service_account(json)?),
             "authorized_user" => Kind::User(user(json, &universe)?),
             "external_account" => Kind::External(external(json, &universe)?),
-            "impersonated_service_account" if may_impersonate => {
+            "impersonated_service_account" if is_whole_file => {
                 Kind::Impersonated(impersonated(json, &universe)?)
             }
             other => return Err(CredentialError::Type { name: escaped(other) }),
@@ -327,13 +328,19 @@ mod tests {
 
     #[test]
     fn the_universe_is_the_configured_one_and_the_file_may_not_differ() {
-        let file = key().to_string();
-        let of = |universe| Credential::parse(file.as_bytes(), Some(universe));
-        assert_eq!(of("example.goog").unwrap().universe, "example.goog");
-        let mut json = key();
-        json["universe_domain"] = "googleapis.com".into();
-        let other = Credential::parse(json.to_string().as_bytes(), Some("example.goog"));
-        assert_eq!(other.unwrap_err(), CredentialError::OtherUniverse);
+        let of = |own: Option<&str>, universe: Option<&str>| {
+            let mut json = key();
+            if let Some(own) = own {
+                json["universe_domain"] = own.into();
+            }
+            Credential::parse(json.to_string().as_bytes(), universe).map(|it| it.universe)
+        };
+        assert_eq!(of(None, None).unwrap(), "googleapis.com");
+        assert_eq!(of(Some("example.goog"), None).unwrap(), "example.goog");
+        assert_eq!(of(Some("example.goog"), Some("example.goog")).unwrap(), "example.goog");
+        for own in [None, Some("googleapis.com")] {
+            assert_eq!(of(own, Some("example.goog")).unwrap_err(), CredentialError::OtherUniverse, "{own:?}");
+        }
         assert!(with(key(), "universe_domain", "a/b").is_err());
     }
 }

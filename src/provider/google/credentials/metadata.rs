@@ -10,7 +10,7 @@ use super::error::{CredentialError, MetadataFault};
 use super::means::SCOPE;
 use crate::escape::escaped;
 use crate::provider::google::error::GoogleError;
-use crate::provider::http::{self, Client, HttpFault, Method, Request, Waiting, percent_encoded};
+use crate::provider::http::{self, Client, HttpFault, Method, Request, percent_encoded};
 use crate::provider::oauth::access_token;
 use crate::provider::retry::{Retryable, Temporary, persist};
 use crate::provider::{Deadline, ProviderError};
@@ -22,6 +22,9 @@ const HOST: &str = "169.254.169.254";
 /// The limit for connecting, and for each read. Outside of Google Cloud nothing answers, and startup must not hang on
 /// that.
 const LIMIT: Duration = Duration::from_secs(1);
+
+/// A token may have to be obtained first.
+const READ_LIMIT: Duration = Duration::from_secs(5);
 
 /// The limit for all attempts. In GKE, the service may become available seconds after the pod starts.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,8 +75,8 @@ impl Metadata {
         settings: &http::Settings,
         deadline: Deadline,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        let client =
-            Client::new(settings.nearby(LIMIT)).map_err(|error| GoogleError::Tls(error).at("Google"))?;
+        let client = Client::new(settings.nearby(LIMIT, READ_LIMIT))
+            .map_err(|error| GoogleError::Tls(error).at("Google"))?;
         let url = format!("http://{}/computeMetadata/v1/instance/service-accounts/default/{path}", self.host);
         let request = Request::new(Method::Get, &url)
             .and_then(|it| it.for_metadata().header("metadata-flavor", "Google"));
@@ -90,7 +93,10 @@ fn attempt(
     deadline: Deadline,
 ) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
     let response = client.send(request, deadline).map_err(|error| {
-        let fault = if is_elsewhere(&error.fault) { MetadataFault::NotThere } else { MetadataFault::Http };
+        // A refused connection can be a service that has not started yet.
+        let is_elsewhere =
+            error.fault.is_unconnected() && error.fault != HttpFault::Io(ErrorKind::ConnectionRefused);
+        let fault = if is_elsewhere { MetadataFault::NotThere } else { MetadataFault::Http };
         CredentialError::Metadata(fault(error))
     })?;
     let fault = match response.status() {
@@ -103,15 +109,6 @@ fn attempt(
         },
     };
     Err(CredentialError::Metadata(fault))
-}
-
-/// A refused connection can be a service that has not started yet; these mean that there is none.
-fn is_elsewhere(fault: &HttpFault) -> bool {
-    matches!(
-        fault,
-        HttpFault::Timeout(Waiting::Connect)
-            | HttpFault::Io(ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable)
-    )
 }
 
 impl Retryable for CredentialError {

@@ -11,6 +11,8 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use self::error::CredentialError;
 use self::file::{Credential, Kind};
 use self::means::Means;
@@ -33,6 +35,8 @@ pub struct Settings {
     pub file: Option<PathBuf>,
     /// The directory of gcloud's configuration, usually `~/.config/gcloud`.
     pub gcloud: Option<PathBuf>,
+    /// Whether `CLOUDSDK_CONFIG` names that directory.
+    pub is_gcloud_named: bool,
     /// The host of the metadata service, in place of 169.254.169.254.
     pub metadata_host: Option<String>,
     /// The configured universe, such as `googleapis.com`.
@@ -184,14 +188,25 @@ fn document(
         }
         return read_file(path, &format!(" ({NAME})")).map(|content| Some((path.clone(), content)));
     }
+    bootstrap.without_files(&[NAME])?;
     let Some(path) = settings.gcloud.as_ref().map(|it| it.join("application_default_credentials.json"))
     else {
         return Ok(None);
     };
-    if rustix::fs::stat(&path).is_err() {
+    if is_absent(&path, settings.is_gcloud_named) {
         return Ok(None);
     }
     read_file(&path, "").map(|content| Some((path, content)))
+}
+
+/// Whether gcloud's file does not exist. The directory of a home may be closed to this user, as `/root` is; one that a
+/// setting names may not. A symbolic link that leads nowhere exists.
+fn is_absent(path: &Path, is_named: bool) -> bool {
+    match rustix::fs::lstat(path) {
+        Ok(_) => false,
+        Err(Errno::NOENT | Errno::NOTDIR) => true,
+        Err(_) => !is_named,
+    }
 }
 
 /// `named_by` says for messages what named the file.

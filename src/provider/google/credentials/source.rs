@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::CredentialError;
 use super::means::Means;
 use super::member::{optional, path, text};
-use crate::escape::{escaped, escaped_path};
+use crate::escape::escaped_path;
 use crate::provider::http::{self, Client, Method, Request, percent_encoded};
 use crate::provider::json::Json;
 use crate::provider::retry::persist;
@@ -70,7 +70,7 @@ impl Source {
         match &self.place {
             Place::File(path) => format!("the token in {}", escaped_path(path)),
             Place::Url { url, .. } => {
-                format!("the token from {}", http::endpoint(url).unwrap_or_else(|| escaped(url)))
+                format!("the token from {}", http::shown(url))
             }
             Place::Aws => "the identity at AWS".to_owned(),
         }
@@ -99,7 +99,7 @@ impl Source {
         means: &Means<'_>,
     ) -> Result<Secret, ProviderError> {
         let failed = |error| CredentialError::Source(error).at(self.label());
-        let client = Client::new(means.http.nearby(LIMIT))
+        let client = Client::new(means.http.nearby(LIMIT, LIMIT))
             .map_err(|error| crate::provider::google::error::GoogleError::Tls(error).at("Google"))?;
         let mut request = Request::new(Method::Get, url).map_err(failed)?.for_metadata();
         for (name, value) in headers {
