@@ -225,10 +225,16 @@ fn e08_an_application_without_its_credential_never_becomes_the_identity_of_the_m
         sandbox.start().refused(78, "resolve", "API_TOKEN", "configuration").says(told);
     };
     let bare = || scene.without_identity();
-    refused(bare().file("/run/secrets/AZURE_CLIENT_SECRET", "\n"), "/run/secrets/AZURE_CLIENT_SECRET is empty");
+    refused(
+        bare().file("/run/secrets/AZURE_CLIENT_SECRET", "\n"),
+        "/run/secrets/AZURE_CLIENT_SECRET is empty",
+    );
     let named = || bare().variable("AZURE_TENANT_ID", TENANT);
     refused(named(), "AZURE_TENANT_ID is set, but no AZURE_CLIENT_SECRET");
-    refused(named().variable("AZURE_CLIENT_ID", &scene.client), "AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential");
+    refused(
+        named().variable("AZURE_CLIENT_ID", &scene.client),
+        "AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential",
+    );
     let meant = named().variable("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential").start();
     meant.app().has("API_TOKEN", &scene.value);
 }
@@ -243,7 +249,10 @@ fn e14_a_container_s_header_is_never_sent_in_the_open_to_another_host() {
         .variable("IDENTITY_HEADER", &header)
         .watch(&header);
     let outcome = sandbox.start();
-    outcome.refused(78, "resolve", "API_TOKEN", "configuration").says("plain http").says("CRYOKEY_ALLOW_HTTP");
+    outcome
+        .refused(78, "resolve", "API_TOKEN", "configuration")
+        .says("plain http")
+        .says("CRYOKEY_ALLOW_HTTP");
 }
 
 #[test]

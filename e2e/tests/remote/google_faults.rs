@@ -215,7 +215,10 @@ fn e08_credentials_that_are_there_and_broken_never_become_the_account_of_the_mac
     empty.refused(78, "resolve", "API_TOKEN", "configuration").says(MOUNTED).says("is empty");
     let configured = scene.without_identity().variable("CLOUDSDK_CONFIG", "/etc/gcloud");
     let dangling = configured.link("/etc/gcloud/application_default_credentials.json", "/etc/none.json");
-    dangling.start().refused(66, "resolve", "API_TOKEN", "missing").says("application_default_credentials.json");
+    dangling
+        .start()
+        .refused(66, "resolve", "API_TOKEN", "missing")
+        .says("application_default_credentials.json");
     let other = scene.sandbox().variable("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "example-cloud.goog").start();
     other.refused(78, "resolve", "API_TOKEN", "configuration").says("another universe");
 }
