@@ -109,7 +109,11 @@ impl<'a> Section<'a> {
 
 /// One value, its length in as many bytes as it says, and nothing behind it.
 fn is_der(bytes: &[u8]) -> bool {
-    let Some(([_tag, first], rest)) = bytes.split_first_chunk() else { return false };
+    let Some(([tag, first], rest)) = bytes.split_first_chunk() else { return false };
+    // A sequence in every section of these, except for a curve that is named by its object identifier.
+    if !matches!(tag, 0x30 | 0x06) {
+        return false;
+    }
     if *first < 0x80 {
         return rest.len() == usize::from(*first);
     }
@@ -129,6 +133,7 @@ mod tests {
         assert!(
             der(&[0x30, 0x7f], 0x7f) && der(&[0x30, 0x81, 0x80], 0x80) && der(&[0x30, 0x82, 1, 0], 0x100)
         );
+        assert!(der(&[0x06, 1], 1) && !der(&[0x28, 1], 1), "other values than sequences and identifiers");
         assert!(!der(&[0x30, 0x80], 0x80) && !der(&[0x30, 0x7f], 0x7e) && !der(&[0x30, 0x81], 0));
     }
 }
