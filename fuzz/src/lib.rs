@@ -17,7 +17,7 @@ use cryokey::provider::google::credentials::file::Credential;
 use cryokey::provider::google::place::Place;
 use cryokey::provider::json::Json;
 use cryokey::provider::reference::Reference;
-use cryokey::provider::{azure, google};
+use cryokey::provider::{azure, google, kubernetes};
 use cryokey::ssh_key::Key;
 use cryokey::syntax::{Boolean, Integer, List, Syntax as _, TimeSpan};
 
@@ -151,6 +151,20 @@ pub fn google_reply(bytes: &[u8]) {
     match google::api::stored(bytes, &place, "7") {
         Ok(stored) => assert_eq!(stored.version.as_deref(), Some("7")),
         Err(error) => assert_readable(&error.what("place")),
+    }
+}
+
+/// What the API server answers: a Secret only if it is the requested one, with legal keys or none.
+pub fn kubernetes_reply(bytes: &[u8]) {
+    match kubernetes::secret::Secret::parse(bytes, "prod", "app") {
+        Ok(secret) => {
+            assert!(String::from_utf8_lossy(bytes).contains("app"), "{secret:?}");
+            assert_eq!(secret.keys().collect::<std::collections::BTreeSet<_>>().len(), secret.data.len());
+        }
+        Err(error) => {
+            assert_readable(&error.what("place"));
+            assert_readable(&error.fix());
+        }
     }
 }
 
@@ -310,7 +324,7 @@ mod tests {
     }
 
     replayed!(
-        aws_config aws_reply azure_reply compose env_example google_key google_reply manifest name reference setting
-        ssh_key vault
+        aws_config aws_reply azure_reply compose env_example google_key google_reply kubernetes_reply manifest name
+        reference setting ssh_key vault
     );
 }
