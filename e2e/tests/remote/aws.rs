@@ -18,13 +18,13 @@ fn reading() -> Value {
     json!({"Effect": "Allow", "Action": actions, "Resource": "*"})
 }
 
-struct Account {
+pub(crate) struct Account {
     moto: Moto,
     user: User,
 }
 
 impl Account {
-    fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         let moto = moto()?;
         let user = moto.user(&reading());
         moto.enforce(true);

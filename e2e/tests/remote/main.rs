@@ -14,6 +14,7 @@ mod azure_agreement;
 mod azure_faults;
 mod azure_judge;
 mod azure_protocol;
+mod five;
 mod google;
 mod google_agreement;
 mod google_drongo;

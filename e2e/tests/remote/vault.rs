@@ -13,21 +13,21 @@ suite!(kv2, || super::Kv::open(super::Version::Two, super::Layout::Together));
 suite!(kv2_with_many_paths, || super::Kv::open(super::Version::Two, super::Layout::Apart));
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub(crate) enum Version {
     One,
     Two,
 }
 
 /// Where the app's secrets are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+pub(crate) enum Layout {
     /// As the keys of one path.
     Together,
     /// Each at a path of its own.
     Apart,
 }
 
-struct Kv {
+pub(crate) struct Kv {
     bao: &'static OpenBao,
     mount: String,
     version: Version,
@@ -39,7 +39,7 @@ struct Kv {
 }
 
 impl Kv {
-    fn open(version: Version, layout: Layout) -> Option<Self> {
+    pub(crate) fn open(version: Version, layout: Layout) -> Option<Self> {
         let bao = openbao()?;
         let root = bao.root();
         let mount = root.mount(if version == Version::One { 1 } else { 2 });
