@@ -22,9 +22,10 @@ pub(super) fn key(parts: Parts<'_>) -> Result<Key, NotAReference> {
     Ok(Key { path: path.into(), field: field.map(Into::into), version: None })
 }
 
-/// `v1/Secret/namespace/name/key`
+/// `v1/Secret/namespace/name/key`; the parameter `inCluster` says what cryokey does anyway in a pod.
 fn of_vals(path: &str) -> Result<(&str, Option<&str>), NotAReference> {
-    let rest = path.strip_prefix("v1/Secret/").ok_or(NotAReference::KubernetesName)?;
+    let rest = path.strip_suffix("?inCluster").unwrap_or(path);
+    let rest = rest.strip_prefix("v1/Secret/").ok_or(NotAReference::KubernetesName)?;
     let (place, key) = rest.rsplit_once('/').ok_or(NotAReference::KubernetesName)?;
     if place.contains('/') { Ok((place, Some(key))) } else { Err(NotAReference::KubernetesName) }
 }
@@ -38,8 +39,11 @@ mod tests {
         for text in ["k8s:app#password", "k8s:prod/app#tls.crt", "k8s:prod/app-v2.secrets", "k8s:app"] {
             assert_eq!(Reference::parse(text).unwrap().to_string(), text);
         }
-        let theirs = Reference::parse("ref+k8s://v1/Secret/prod/app/tls.crt").unwrap();
-        assert_eq!(theirs.to_string(), "k8s:prod/app#tls.crt");
+        for theirs in
+            ["ref+k8s://v1/Secret/prod/app/tls.crt", "ref+k8s://v1/Secret/prod/app/tls.crt?inCluster"]
+        {
+            assert_eq!(Reference::parse(theirs).unwrap().to_string(), "k8s:prod/app#tls.crt");
+        }
     }
 
     #[test]
