@@ -159,6 +159,7 @@ pub fn kubernetes_reply(bytes: &[u8]) {
     match kubernetes::secret::Secret::parse(bytes, "prod", "app") {
         Ok(secret) => {
             assert!(String::from_utf8_lossy(bytes).contains("app"), "{secret:?}");
+            assert!(secret.keys().all(|key| EnvName::from_key(key, "").is_ok() || !key.contains('/')));
             assert_eq!(secret.keys().collect::<std::collections::BTreeSet<_>>().len(), secret.data.len());
         }
         Err(error) => {

@@ -64,7 +64,7 @@ impl Address {
 
     /// `host:port`, escaped for messages.
     pub(super) fn shown(&self) -> String {
-        escaped(format!("{}:{}", self.host, self.port))
+        escaped(with_port(&self.host, self.port))
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -115,6 +115,11 @@ pub fn shown(url: &str) -> String {
     endpoint(url).unwrap_or_else(|| "an invalid URL".to_owned())
 }
 
+/// `host:port`, with brackets around an IPv6 address.
+fn with_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// `fd00:ec2::/32`, which contains the IPv6 addresses of Amazon's metadata services.
 fn is_amazon_metadata(ip: Ipv6Addr) -> bool {
     matches!(ip.segments(), [0xfd00, 0x0ec2, ..])
@@ -142,9 +147,7 @@ impl Syntax for AllowHttp {
     }
 
     fn to_toml(value: &Self) -> String {
-        let bracketed = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let shown = |(host, port): &(String, u16)| format!("{}:{port}", bracketed(host));
-        List::to_toml(&value.0.iter().map(shown).collect())
+        List::to_toml(&value.0.iter().map(|(host, port)| with_port(host, *port)).collect())
     }
 
     #[cfg(test)]
@@ -192,7 +195,7 @@ mod tests {
     fn a_url_without_a_port_has_that_of_its_scheme() {
         assert_eq!(address("https://Vault.example/v1").port(), 443);
         assert_eq!(address("http://127.0.0.1").port(), 80);
-        assert_eq!(address("https://[::1]:8200/").shown(), "::1:8200");
+        assert_eq!(address("https://[::1]:8200/").shown(), "[::1]:8200");
         assert_eq!(address("https://Vault.Example").host(), "vault.example");
     }
 

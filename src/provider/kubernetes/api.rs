@@ -97,14 +97,14 @@ fn of_status(body: &[u8], status: u16, namespace: &str, name: &str) -> Option<Ku
     if text("kind")? != "Status" {
         return None;
     }
-    Some(match text("reason")?.as_str() {
-        "NotFound" => KubernetesError::Absent,
-        "Forbidden" => KubernetesError::Denied(Denial {
+    Some(match (status, text("reason")?.as_str()) {
+        (404, "NotFound") => KubernetesError::Absent,
+        (403, "Forbidden") => KubernetesError::Denied(Denial {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             account: account(&text("message").unwrap_or_default()),
         }),
-        reason => KubernetesError::Invalid { reason: shown(reason) },
+        (_, reason) => KubernetesError::Invalid { reason: shown(reason) },
     })
 }
 
@@ -152,6 +152,10 @@ mod tests {
             [("<html>", 404), ("{}", 404), (r#"{"kind":"Status","reason":"NotFound"}"#, 503)]
         {
             assert_eq!(told(body, status), None, "{body}");
+        }
+        for (reason, status) in [("NotFound", 403), ("Forbidden", 404)] {
+            let error = told(&format!(r#"{{"kind":"Status","reason":"{reason}"}}"#), status);
+            assert_eq!(error, Some(KubernetesError::Invalid { reason: reason.to_owned() }), "with {status}");
         }
         assert_eq!(account("User \"system:serviceaccount:a/b:c\""), None);
     }

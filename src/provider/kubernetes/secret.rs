@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use base64ct::{Base64, Encoding as _};
 use jiff::Timestamp;
 
+use super::cluster::is_key;
 use super::error::{KubernetesError, Nonsense};
 use crate::provider::json::Json;
 use crate::secret::Secret as Bytes;
@@ -37,6 +38,9 @@ impl Secret {
             Some(data) => data.members().ok_or(KubernetesError::member("data"))?,
         };
         let value = |(key, value): (String, Json<'_>)| {
+            if !is_key(&key) {
+                return Err(KubernetesError::member("data"));
+            }
             let encoded = value.secret().ok_or(KubernetesError::member("data"))?;
             let text = std::str::from_utf8(encoded.expose()).unwrap_or_default();
             Ok((key, Base64::decode_vec(text).ok().map(Bytes::new)))
@@ -87,7 +91,9 @@ mod tests {
         assert_eq!((value(0), value(1), value(2)), (Some(vec![0, 255]), Some(Vec::new()), None));
         assert_eq!(secret.version.as_deref(), Some("7"));
         assert!(parse("").unwrap().data.is_empty() && parse(r#","data":null"#).unwrap().data.is_empty());
-        for odd in [r#","data":[]"#, r#","data":{"a":1}"#, r#","data":{"a":"","a":""}"#] {
+        for odd in
+            [r#","data":[]"#, r#","data":{"a":1}"#, r#","data":{"a":"","a":""}"#, r#","data":{"../a":""}"#]
+        {
             assert_eq!(parse(odd).unwrap_err(), KubernetesError::member("data"), "{odd}");
         }
     }
