@@ -1,5 +1,8 @@
 //! The documentation's tables say what the code says, and the code keeps the rules of `ARCHITECTURE.md`.
 
+mod links;
+mod providers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

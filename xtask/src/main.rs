@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `verify`, `bench`, `dist` and `faults`.
+//! The project's own commands: `cargo xtask test`, `verify`, `bench`, `dist`, `faults` and `pictures`.
 //!
 //! CI, contributors and the documents use the same commands, written in Rust. Nothing in this crate is part of the
 //! product.
@@ -12,6 +12,7 @@ mod faults;
 mod guard;
 mod harness;
 mod mutants;
+mod pictures;
 mod project;
 mod report;
 mod run;
@@ -34,6 +35,7 @@ usage: cargo xtask COMMAND
                             found on PATH or in DIR
   dist                      the static binaries: target/dist/cryokey (x86_64) and target/dist/cryokey-aarch64
   faults [--check]          the fault table and the test of each case; --check fails when one is owed
+  pictures                  docs/providers/pictures/*.svg, drawn from the lists beside them
 ";
 
 /// The same code as the product's for a mistake in the command line.
@@ -68,6 +70,7 @@ fn run(words: &[&str]) -> Option<Result> {
         ["dist"] => dist::dist().map(drop),
         ["faults"] => faults::faults(false),
         ["faults", "--check"] => faults::faults(true),
+        ["pictures"] => pictures::pictures(),
         ["test"] => test::test(false),
         ["test", "--quick"] => test::test(true),
         ["verify"] => verify::verify(10),
