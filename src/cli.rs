@@ -12,7 +12,7 @@ use crate::suggest::did_you_mean;
 
 pub const HELP: &str = include_str!("cli/help.txt");
 
-pub const COMMANDS: [&str; 6] = ["run", "check", "explain", "init", "help", "version"];
+pub const COMMANDS: [&str; 7] = ["run", "check", "explain", "init", "install", "help", "version"];
 const OPTIONS: [&str; 13] = [
     "--compose",
     "--dev",
@@ -36,6 +36,8 @@ pub enum Command {
     Check(Flags, ReportFormat),
     Explain(Flags, ReportFormat, Vec<String>),
     Init(Init),
+    /// The directory that gets a copy of cryokey.
+    Install(PathBuf),
     Help,
     Version,
 }
@@ -95,6 +97,7 @@ fn subcommand(command: &OsString, parser: Parser) -> Result<Command, Failure> {
         Some("check") => check(parser),
         Some("explain") => explain(parser),
         Some("init") => init(parser),
+        Some("install") => install(parser),
         Some("help") => Ok(Command::Help),
         Some("version") => Ok(Command::Version),
         _ => {
@@ -191,6 +194,17 @@ fn init(mut parser: Parser) -> Result<Command, Failure> {
     Ok(Command::Init(init))
 }
 
+fn install(mut parser: Parser) -> Result<Command, Failure> {
+    let mut directory = None;
+    while let Some(argument) = parser.next().map_err(|error| wrong(&error))? {
+        match argument {
+            Arg::Value(value) if directory.is_none() => directory = Some(value.into()),
+            other => return Err(unexpected(&other)),
+        }
+    }
+    directory.map(Command::Install).ok_or_else(|| usage("`install` needs a directory"))
+}
+
 fn common(name: &str, parser: &mut Parser, flags: &mut Flags) -> Result<(), Failure> {
     let value = Some(path(parser)?);
     if name == "manifest" {
@@ -268,7 +282,7 @@ mod tests {
 
     #[test]
     fn k01_every_invalid_line_is_a_usage_error() {
-        let lines: [&[&str]; 11] = [
+        let lines: [&[&str]; 14] = [
             &[],
             &["--"],
             &["run"],
@@ -280,6 +294,9 @@ mod tests {
             &["check", "--format", "xml"],
             &["run", "--manifest"],
             &["run", "-x", "--", "y"],
+            &["install"],
+            &["install", "/a", "/b"],
+            &["install", "--force", "/a"],
         ];
         for line in lines {
             let failure = parsed(line).unwrap_err();

@@ -4,6 +4,7 @@ mod check;
 mod dev;
 mod explain;
 pub mod init;
+mod install;
 mod open;
 mod pipeline;
 mod run;
@@ -29,6 +30,7 @@ pub fn run(command: Command, environ: &Environ, log: &Logger) -> Result<(), Fail
         Command::Check(flags, format) => check::run(flags, format, environ, log),
         Command::Explain(flags, format, names) => explain::run(flags, format, &names, environ, log),
         Command::Init(options) => init::run(&options, log),
+        Command::Install(directory) => install::run(&directory, log),
         Command::Help => print(cli::HELP, PATIENCE),
         Command::Version => print(concat!("cryokey ", env!("CARGO_PKG_VERSION"), "\n"), PATIENCE),
     }

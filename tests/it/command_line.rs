@@ -6,7 +6,7 @@ use crate::support::{Need, Outcome, REQUIRED, Test, canary, mode, require};
 
 #[test]
 fn k01_a_wrong_command_line_is_64_and_nothing_runs() {
-    let lines: [&[&str]; 13] = [
+    let lines: [&[&str]; 15] = [
         &[],
         &["--"],
         &["run"],
@@ -20,6 +20,8 @@ fn k01_a_wrong_command_line_is_64_and_nothing_runs() {
         &["check", "--format", "xml"],
         &["explain"],
         &["init", "--dev"],
+        &["install"],
+        &["install", "a", "b"],
     ];
     for line in lines {
         let outcome = Test::profile().command(line);

@@ -21,6 +21,7 @@ mod documents;
 mod files;
 mod inheritance;
 mod init;
+mod install;
 mod manifest;
 mod messages;
 mod modes;
