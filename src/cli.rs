@@ -12,7 +12,7 @@ use crate::suggest::did_you_mean;
 
 pub const HELP: &str = include_str!("cli/help.txt");
 
-pub const COMMANDS: [&str; 7] = ["run", "check", "explain", "init", "install", "help", "version"];
+pub const COMMANDS: [&str; 8] = ["run", "check", "explain", "export", "init", "install", "help", "version"];
 const OPTIONS: [&str; 13] = [
     "--compose",
     "--dev",
@@ -35,6 +35,8 @@ pub enum Command {
     Run(Flags, Vec<OsString>),
     Check(Flags, ReportFormat),
     Explain(Flags, ReportFormat, Vec<String>),
+    /// The file that gets the variables; `-` is standard output.
+    Export(Flags, PathBuf),
     Init(Init),
     /// The directory that gets a copy of cryokey.
     Install(PathBuf),
@@ -96,6 +98,7 @@ fn subcommand(command: &OsString, parser: Parser) -> Result<Command, Failure> {
         Some("run") => run(parser),
         Some("check") => check(parser),
         Some("explain") => explain(parser),
+        Some("export") => export(parser),
         Some("init") => init(parser),
         Some("install") => install(parser),
         Some("help") => Ok(Command::Help),
@@ -178,6 +181,25 @@ fn report(parser: &mut Parser) -> Result<(Flags, ReportFormat, Vec<String>), Fai
     Ok((flags, format, names))
 }
 
+fn export(mut parser: Parser) -> Result<Command, Failure> {
+    let (mut flags, mut has_format, mut output) = (Flags::default(), false, None);
+    while let Some(argument) = parser.next().map_err(|error| wrong(&error))? {
+        match argument {
+            Arg::Long("format") => has_format = env_file_format(&mut parser)?,
+            Arg::Long("output") => output = Some(path(&mut parser)?),
+            Arg::Long(name @ ("manifest" | "secrets-dir")) => {
+                let name = name.to_owned();
+                common(&name, &mut parser, &mut flags)?;
+            }
+            other => return Err(unexpected(&other)),
+        }
+    }
+    if !has_format {
+        return Err(usage("`export` needs `--format kube-env`"));
+    }
+    output.map(|output| Command::Export(flags, output)).ok_or_else(|| usage("`export` needs `--output FILE`"))
+}
+
 fn init(mut parser: Parser) -> Result<Command, Failure> {
     let mut init = Init::default();
     while let Some(argument) = parser.next().map_err(|error| wrong(&error))? {
@@ -235,6 +257,16 @@ fn report_format(parser: &mut Parser) -> Result<ReportFormat, Failure> {
     }
 }
 
+/// There is one; it must be named, so that another one can become the default.
+fn env_file_format(parser: &mut Parser) -> Result<bool, Failure> {
+    let value = parser.value().map_err(|error| wrong(&error))?;
+    if value == "kube-env" {
+        return Ok(true);
+    }
+    let typed = escaped(value.as_encoded_bytes());
+    Err(usage(&format!("invalid value `{typed}` for --format: use kube-env")))
+}
+
 fn unexpected(argument: &Arg<'_>) -> Failure {
     let typed = match argument {
         Arg::Long(name) => format!("--{name}"),
@@ -282,7 +314,7 @@ mod tests {
 
     #[test]
     fn k01_every_invalid_line_is_a_usage_error() {
-        let lines: [&[&str]; 14] = [
+        let lines: [&[&str]; 18] = [
             &[],
             &["--"],
             &["run"],
@@ -294,6 +326,10 @@ mod tests {
             &["check", "--format", "xml"],
             &["run", "--manifest"],
             &["run", "-x", "--", "y"],
+            &["export"],
+            &["export", "--output", "x"],
+            &["export", "--format", "kube-env"],
+            &["export", "--format", "json", "--output", "x"],
             &["install"],
             &["install", "/a", "/b"],
             &["install", "--force", "/a"],

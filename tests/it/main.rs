@@ -18,6 +18,7 @@ mod compile;
 mod delivery;
 mod development;
 mod documents;
+mod export;
 mod files;
 mod inheritance;
 mod init;
