@@ -37,21 +37,22 @@ impl Output {
             let place = Place::Pipe(config.start_timeout);
             return is_pipe().then(|| Self { place, shown: "standard output".into() }).ok_or_else(not_a_pipe);
         }
-        let refused = |why: String| refused(path, &why);
+        let shown = escaped_path(path);
+        let refused = |why: String| refused(&shown, &why);
         let failed = |errno| refused(write::why(errno));
         let (directory, name) = parts(path).ok_or_else(|| refused("it has no file name in UTF-8".into()))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(directory, flags, Mode::empty()).map_err(failed)?;
         match is_in_memory(&directory).map_err(failed)? {
             true => {}
-            false if config.allow_disk => log.tolerated(&on_disk(path)),
-            false => return Err(on_disk(path)),
+            false if config.allow_disk => log.tolerated(&on_disk(&shown)),
+            false => return Err(on_disk(&shown)),
         }
         match existing(&directory, name).map_err(failed)? {
             None | Some(FileType::RegularFile) => {}
             Some(_) => return Err(refused("it exists and is not a regular file".into())),
         }
-        Ok(Self { place: Place::File(directory, name.to_owned()), shown: escaped_path(path) })
+        Ok(Self { place: Place::File(directory, name.to_owned()), shown })
     }
 
     pub(super) fn is_file(&self) -> bool {
@@ -69,7 +70,7 @@ impl Output {
                 output::write_all(rustix::stdio::stdout(), text, *patience).map_err(unread)
             }
             Place::File(directory, name) => write::write(directory, name, text, MODE)
-                .map_err(|errno| refused(Path::new(&self.shown), &write::why(errno))),
+                .map_err(|errno| refused(&self.shown, &write::why(errno))),
         }
     }
 }
@@ -106,8 +107,8 @@ fn unread(errno: Errno) -> Problem {
     Problem::new(Reason::Io, "stdout", what, "check the program that reads the pipe")
 }
 
-fn refused(path: &Path, why: &str) -> Problem {
-    let (shown, uid) = (escaped_path(path), rustix::process::geteuid().as_raw());
+fn refused(shown: &str, why: &str) -> Problem {
+    let uid = rustix::process::geteuid().as_raw();
     let what = format!("{shown} cannot be written: {why}");
     let fix = format!(
         "give a file in a directory that uid {uid} can write to: an `emptyDir` with `medium: Memory`"
@@ -115,8 +116,7 @@ fn refused(path: &Path, why: &str) -> Problem {
     Problem::new(Reason::CannotCreate, shown, what, fix)
 }
 
-fn on_disk(path: &Path) -> Problem {
-    let shown = escaped_path(path);
+fn on_disk(shown: &str) -> Problem {
     let what = format!("{shown} is on a disk, and secrets would be written to it");
     let fix = format!(
         "give a file on a tmpfs: an `emptyDir` with `medium: Memory`; or allow a disk with {}=true",
