@@ -1,14 +1,15 @@
 #!/bin/sh
-# kube-apiserver from its Go module, once, into a directory that names its version. `go install` refuses the module for
-# its `replace` lines, so a module around it has the same ones.
+# kube-apiserver from its Go module, once, into a directory that names its version; the kubelet's parser of env files stays
+# in Go's module cache. `go install` refuses the module for its `replace` lines, so a module around it has the same ones.
 set -eu
 version=1.35.4
 directory=$1/kube-apiserver-$version
-[ -x "$directory/kube-apiserver" ] && exit
 command -v go >/dev/null || {
     echo "kube-apiserver is not built: it needs Go 1.25 or later" >&2
     exit
 }
+go mod download "k8s.io/kubernetes@v$version"
+[ -x "$directory/kube-apiserver" ] && exit
 echo "building kube-apiserver $version, once: takes 8 to 15 minutes"
 work=$directory.build
 rm -rf "$work"

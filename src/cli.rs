@@ -12,7 +12,7 @@ use crate::suggest::did_you_mean;
 
 pub const HELP: &str = include_str!("cli/help.txt");
 
-pub const COMMANDS: [&str; 6] = ["run", "check", "explain", "init", "help", "version"];
+pub const COMMANDS: [&str; 8] = ["run", "check", "explain", "export", "init", "install", "help", "version"];
 const OPTIONS: [&str; 13] = [
     "--compose",
     "--dev",
@@ -35,7 +35,11 @@ pub enum Command {
     Run(Flags, Vec<OsString>),
     Check(Flags, ReportFormat),
     Explain(Flags, ReportFormat, Vec<String>),
+    /// The file that gets the variables; `-` is standard output.
+    Export(Flags, PathBuf),
     Init(Init),
+    /// The directory that gets a copy of cryokey.
+    Install(PathBuf),
     Help,
     Version,
 }
@@ -94,7 +98,9 @@ fn subcommand(command: &OsString, parser: Parser) -> Result<Command, Failure> {
         Some("run") => run(parser),
         Some("check") => check(parser),
         Some("explain") => explain(parser),
+        Some("export") => export(parser),
         Some("init") => init(parser),
+        Some("install") => install(parser),
         Some("help") => Ok(Command::Help),
         Some("version") => Ok(Command::Version),
         _ => {
@@ -175,6 +181,25 @@ fn report(parser: &mut Parser) -> Result<(Flags, ReportFormat, Vec<String>), Fai
     Ok((flags, format, names))
 }
 
+fn export(mut parser: Parser) -> Result<Command, Failure> {
+    let (mut flags, mut has_format, mut output) = (Flags::default(), false, None);
+    while let Some(argument) = parser.next().map_err(|error| wrong(&error))? {
+        match argument {
+            Arg::Long("format") => has_format = env_file_format(&mut parser)?,
+            Arg::Long("output") => output = Some(path(&mut parser)?),
+            Arg::Long(name @ ("manifest" | "secrets-dir")) => {
+                let name = name.to_owned();
+                common(&name, &mut parser, &mut flags)?;
+            }
+            other => return Err(unexpected(&other)),
+        }
+    }
+    if !has_format {
+        return Err(usage("`export` needs `--format kube-env`"));
+    }
+    output.map(|output| Command::Export(flags, output)).ok_or_else(|| usage("`export` needs `--output FILE`"))
+}
+
 fn init(mut parser: Parser) -> Result<Command, Failure> {
     let mut init = Init::default();
     while let Some(argument) = parser.next().map_err(|error| wrong(&error))? {
@@ -189,6 +214,17 @@ fn init(mut parser: Parser) -> Result<Command, Failure> {
         }
     }
     Ok(Command::Init(init))
+}
+
+fn install(mut parser: Parser) -> Result<Command, Failure> {
+    let mut directory = None;
+    while let Some(argument) = parser.next().map_err(|error| wrong(&error))? {
+        match argument {
+            Arg::Value(value) if directory.is_none() => directory = Some(value.into()),
+            other => return Err(unexpected(&other)),
+        }
+    }
+    directory.map(Command::Install).ok_or_else(|| usage("`install` needs a directory"))
 }
 
 fn common(name: &str, parser: &mut Parser, flags: &mut Flags) -> Result<(), Failure> {
@@ -219,6 +255,16 @@ fn report_format(parser: &mut Parser) -> Result<ReportFormat, Failure> {
             escaped(value.as_encoded_bytes())
         ))),
     }
+}
+
+/// There is one; it must be named, so that another one can become the default.
+fn env_file_format(parser: &mut Parser) -> Result<bool, Failure> {
+    let value = parser.value().map_err(|error| wrong(&error))?;
+    if value == "kube-env" {
+        return Ok(true);
+    }
+    let typed = escaped(value.as_encoded_bytes());
+    Err(usage(&format!("invalid value `{typed}` for --format: use kube-env")))
 }
 
 fn unexpected(argument: &Arg<'_>) -> Failure {
@@ -268,7 +314,7 @@ mod tests {
 
     #[test]
     fn k01_every_invalid_line_is_a_usage_error() {
-        let lines: [&[&str]; 11] = [
+        let lines: [&[&str]; 18] = [
             &[],
             &["--"],
             &["run"],
@@ -280,6 +326,13 @@ mod tests {
             &["check", "--format", "xml"],
             &["run", "--manifest"],
             &["run", "-x", "--", "y"],
+            &["export"],
+            &["export", "--output", "x"],
+            &["export", "--format", "kube-env"],
+            &["export", "--format", "json", "--output", "x"],
+            &["install"],
+            &["install", "/a", "/b"],
+            &["install", "--force", "/a"],
         ];
         for line in lines {
             let failure = parsed(line).unwrap_err();

@@ -3,7 +3,9 @@
 mod check;
 mod dev;
 mod explain;
+mod export;
 pub mod init;
+mod install;
 mod open;
 mod pipeline;
 mod run;
@@ -28,13 +30,15 @@ pub fn run(command: Command, environ: &Environ, log: &Logger) -> Result<(), Fail
         }
         Command::Check(flags, format) => check::run(flags, format, environ, log),
         Command::Explain(flags, format, names) => explain::run(flags, format, &names, environ, log),
+        Command::Export(flags, path) => export::run(flags, &path, environ, log),
         Command::Init(options) => init::run(&options, log),
+        Command::Install(directory) => install::run(&directory, log),
         Command::Help => print(cli::HELP, PATIENCE),
         Command::Version => print(concat!("cryokey ", env!("CARGO_PKG_VERSION"), "\n"), PATIENCE),
     }
 }
 
-/// Only this function writes to stdout. Gives up when nothing could be written for this long.
+/// Writes to stdout; only `export` does that too. Gives up when nothing could be written for this long.
 fn print(text: &str, patience: Duration) -> Result<(), Failure> {
     output::write_all(rustix::stdio::stdout(), text.as_bytes(), patience).map_err(|error| {
         let what = format!("cannot write to standard output: {error}");

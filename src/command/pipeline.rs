@@ -1,9 +1,10 @@
-//! The steps that `run`, `check` and `explain` have in common.
+//! The steps that `run`, `export`, `check` and `explain` have in common.
 
 use std::time::Instant;
 
 use super::open::Opening;
 use crate::config::{Config, Flags, Notice, Selection};
+use crate::delivery::Delivery;
 use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem};
 use crate::escape::escaped_path;
@@ -14,6 +15,8 @@ use crate::plan::Plan;
 use crate::provider::Deadline;
 use crate::provider::vault::identity::SingleUse;
 use crate::resolve::{Resolution, resolve};
+use crate::rules;
+use crate::rules::rotation::Ages;
 
 /// Loads the configuration, and logs it.
 pub(super) fn configure(flags: Flags, environ: &Environ, log: &Logger) -> Result<Config, Failure> {
@@ -50,6 +53,37 @@ pub(super) fn read(config: &Config, environ: &Environ, single_use: SingleUse, lo
     resolution.notes.iter().for_each(|note| log.info(note));
     log.debug(format_args!("{} names looked up in {:?}", resolution.secrets.len(), start.elapsed()));
     resolution
+}
+
+/// Checks every rule, and logs the warnings and where each secret comes from.
+pub(super) fn judge(
+    resolution: &Resolution,
+    delivery: &Delivery<'_>,
+    config: &Config,
+    ages: Ages,
+    log: &Logger,
+) -> Result<(), Failure> {
+    let findings = rules::judge(resolution, delivery, config, ages);
+    findings.warnings.iter().for_each(|problem| log.tolerated(problem));
+    if !findings.errors.is_empty() {
+        return Err(refuse(findings.errors, config, log));
+    }
+    log_sources(resolution, ages, log);
+    Ok(())
+}
+
+/// One line per secret: name, source, version, age.
+fn log_sources(resolution: &Resolution, ages: Ages, log: &Logger) {
+    log.info_all(resolution.secrets.iter().filter_map(|resolved| {
+        let (tried, _) = resolved.found()?;
+        let name = &resolved.name;
+        if resolved.is_emptied() {
+            return Some(format!("{name}: empty in {}, so it is not set", tried.label()));
+        }
+        let version = resolved.version().map(|version| format!(", version {version}")).unwrap_or_default();
+        let age = ages.in_days(resolved).map(|days| format!(", {days} days old")).unwrap_or_default();
+        Some(format!("{name}: from {}{version}{age}", tried.label()))
+    }));
 }
 
 /// The failure for these errors. Without a manifest, their cause is often the built-in profile, so a warning names it.

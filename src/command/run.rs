@@ -16,8 +16,6 @@ use crate::escape::{escaped, escaped_path};
 use crate::logger::Logger;
 use crate::provider::session::Ending;
 use crate::provider::vault::identity::SingleUse;
-use crate::resolve::Resolution;
-use crate::rules;
 use crate::rules::rotation::Ages;
 
 /// Loads, checks and delivers secrets, then becomes the app. Returns only on failure.
@@ -41,12 +39,7 @@ pub(super) fn run(
     let sessions = std::mem::take(&mut resolution.sessions);
     let ages = Ages::new(&resolution, SystemTime::now());
     let delivery = Delivery::new(&resolution, &config, environ);
-    let findings = rules::judge(&resolution, &delivery, &config, ages);
-    findings.warnings.iter().for_each(|problem| log.tolerated(problem));
-    if !findings.errors.is_empty() {
-        return Err(pipeline::refuse(findings.errors, &config, log));
-    }
-    log_sources(&resolution, ages, log);
+    pipeline::judge(&resolution, &delivery, &config, ages, log)?;
 
     // From here on, every return drops `delivered`, which removes what was created; execve drops nothing.
     let signals = StopSignals::hold();
@@ -72,20 +65,6 @@ fn warn_about_root(log: &Logger) {
     if rustix::process::geteuid().is_root() {
         log.warn("the app will run as root; fix: set `USER` in the image, or `user:` in the Compose file");
     }
-}
-
-/// One line per secret: name, source, version, age.
-fn log_sources(resolution: &Resolution, ages: Ages, log: &Logger) {
-    log.info_all(resolution.secrets.iter().filter_map(|resolved| {
-        let (tried, _) = resolved.found()?;
-        let name = &resolved.name;
-        if resolved.is_emptied() {
-            return Some(format!("{name}: empty in {}, so it is not set", tried.label()));
-        }
-        let version = resolved.version().map(|version| format!(", version {version}")).unwrap_or_default();
-        let age = ages.in_days(resolved).map(|days| format!(", {days} days old")).unwrap_or_default();
-        Some(format!("{name}: from {}{version}{age}", tried.label()))
-    }));
 }
 
 fn log_delivery(delivered: &Delivered, log: &Logger) {

@@ -218,7 +218,7 @@ fn is_pseudo(file: &OwnedFd) -> Result<bool, Errno> {
 }
 
 /// Whether a file system is in memory: what is written to it never reaches a disk, except through swap.
-pub(super) fn is_in_memory(file: &OwnedFd) -> Result<bool, Errno> {
+pub fn is_in_memory(file: &OwnedFd) -> Result<bool, Errno> {
     let kind = rustix::fs::fstatfs(file)?.f_type;
     Ok(kind == TMPFS || kind == RAMFS)
 }

@@ -6,7 +6,7 @@ use crate::support::{Need, Outcome, REQUIRED, Test, canary, mode, require};
 
 #[test]
 fn k01_a_wrong_command_line_is_64_and_nothing_runs() {
-    let lines: [&[&str]; 13] = [
+    let lines: [&[&str]; 17] = [
         &[],
         &["--"],
         &["run"],
@@ -20,6 +20,10 @@ fn k01_a_wrong_command_line_is_64_and_nothing_runs() {
         &["check", "--format", "xml"],
         &["explain"],
         &["init", "--dev"],
+        &["install"],
+        &["export", "--format", "kube-env"],
+        &["export", "--output", "x"],
+        &["install", "a", "b"],
     ];
     for line in lines {
         let outcome = Test::profile().command(line);
