@@ -22,6 +22,7 @@ mod google_judge;
 mod google_judge_identity;
 mod google_protocol;
 mod kubernetes;
+mod kubernetes_config;
 mod round_trips;
 mod server;
 mod sign_in;
