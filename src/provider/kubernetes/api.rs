@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::cluster::{Cluster, is_name};
 use super::error::{Denial, KubernetesError, Nonsense, Reader};
-use super::kubeconfig::Credential;
+use super::kubeconfig::credential::Credential;
 use super::secret::Secret;
 use crate::provider::http::{self, Client, HttpError, HttpFault, Method, Request, Response};
 use crate::provider::json::Json;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::KubernetesError;
+use super::kubeconfig::credential::Credential;
 use super::kubeconfig::error::KubeconfigError;
-use super::kubeconfig::{Credential, User};
+use super::kubeconfig::user::User;
 use crate::escape::escaped_path;
 use crate::provider::bootstrap::read_line;
 use crate::provider::http::{self, Proxies};

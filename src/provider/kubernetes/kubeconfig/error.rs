@@ -1,6 +1,5 @@
 //! Why a kubeconfig cannot be used: a configuration error. Of the file, only names and keys are kept.
 
-use super::file::Section;
 use crate::escape::escaped;
 use crate::provider::tls::TlsSetupError;
 use crate::provider::{Cause, Kind, ProviderError};
@@ -80,6 +79,36 @@ pub enum KubeconfigError {
     NoToken,
     /// A certificate or key cannot be used.
     Tls(TlsSetupError),
+}
+
+/// A list of named entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Pairs of a cluster and a user.
+    Contexts,
+    /// API servers.
+    Clusters,
+    /// Identities.
+    Users,
+}
+
+impl Section {
+    /// The key of one entry.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Contexts => "context",
+            Self::Clusters => "cluster",
+            Self::Users => "user",
+        }
+    }
+
+    pub(super) fn list(self) -> &'static str {
+        match self {
+            Self::Contexts => "contexts",
+            Self::Clusters => "clusters",
+            Self::Users => "users",
+        }
+    }
 }
 
 impl KubeconfigError {

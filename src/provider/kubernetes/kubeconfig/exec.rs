@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::Server;
+use super::credential::{Credential, bearer};
 use super::error::KubeconfigError;
 use super::file::Entry;
-use super::user::{Credential, bearer};
+use super::server::Server;
 use crate::escape::escaped;
 use crate::provider::helper::{Helper, Variables};
 use crate::provider::json::Json;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
 
-use super::error::KubeconfigError;
+use super::error::{KubeconfigError, Section};
 use crate::escape::{escaped, escaped_path};
 use crate::provider::ProviderError;
 use crate::provider::files::error::FileError;
@@ -22,42 +22,12 @@ pub(super) struct Kubeconfig {
     root: Rc<Node>,
 }
 
-/// A list of named entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    /// Pairs of a cluster and a user.
-    Contexts,
-    /// API servers.
-    Clusters,
-    /// Identities.
-    Users,
-}
-
 /// A map in a kubeconfig.
 pub(super) struct Entry<'a> {
     node: &'a Node,
     /// The file, and what the entry is called there, escaped.
     pub(super) place: String,
     pub(super) directory: &'a Path,
-}
-
-impl Section {
-    /// The key of one entry.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::Contexts => "context",
-            Self::Clusters => "cluster",
-            Self::Users => "user",
-        }
-    }
-
-    fn list(self) -> &'static str {
-        match self {
-            Self::Contexts => "contexts",
-            Self::Clusters => "clusters",
-            Self::Users => "users",
-        }
-    }
 }
 
 impl Kubeconfig {

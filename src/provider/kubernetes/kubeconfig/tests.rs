@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::provider::Deadline;
+use crate::provider::tls::Trust;
 
 const CLUSTERS: &str = "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:6443'}}]\n";
 const CONTEXTS: &str = "contexts: [{name: x, context: {cluster: c, user: u}}]\n";
@@ -311,14 +312,19 @@ fn a_program_gets_its_arguments_and_variables_and_no_terminal() {
 fn a_program_gets_to_know_the_cluster_if_it_asks_for_it() {
     let of = |cluster: &str| {
         let home = Home::new();
-        let entry = exec("command: sh, provideClusterInfo: true");
+        let script = r#"printf "{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{\"token\":\"%s\"}}" "$(echo "$KUBERNETES_EXEC_INFO" | tr -d "\"{} ")""#;
+        let entry = exec(&format!("command: sh, args: [-c, '{script}'], provideClusterInfo: true"));
         let config = format!(
             "{CURRENT}clusters: [{{name: c, cluster: {cluster}}}]\n{CONTEXTS}users: [{{name: u, user: {entry}}}]\n"
         );
         home.write(".kube/config", config);
         home.cluster().map(Option::unwrap)
     };
-    assert!(of("{server: 'https://a', certificate-authority-data: YQ==}").is_ok());
+    let told =
+        token(&of("{server: 'https://a', certificate-authority-data: YQ==, tls-server-name: b}").unwrap());
+    let expected =
+        "cluster:certificate-authority-data:YQ==,server:https://a,tls-server-name:b,interactive:false";
+    assert!(told.as_ref().unwrap().as_ref().unwrap().contains(expected), "{told:?}");
     let told = refused(of("{server: 'https://a', extensions: [{name: a}]}"));
     assert!(told.contains("`extensions` of the cluster"), "{told}");
     let told = refused(of("{server: 'https://a', certificate-authority: absent}"));

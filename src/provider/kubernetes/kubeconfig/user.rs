@@ -1,16 +1,16 @@
 //! The user of a kubeconfig, and what proves who it is: a token, a program that prints one, a client certificate.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::Server;
+use super::credential::{Credential, bearer};
 use super::error::KubeconfigError;
 use super::exec::Program;
 use super::file::Entry;
+use super::server::Server;
 use crate::escape::escaped_path;
 use crate::provider::bootstrap::read_line;
 use crate::provider::helper::Variables;
-use crate::provider::tls::{Identity, Pem, PemText};
+use crate::provider::tls::Identity;
 use crate::provider::{Deadline, ProviderError};
 use crate::secret::Secret;
 
@@ -35,15 +35,6 @@ enum Token {
     File(PathBuf),
     /// It may print a client certificate too.
     Program(Box<Program>),
-}
-
-/// What is sent to the API server.
-#[derive(Debug, Default)]
-pub struct Credential {
-    /// The bearer token.
-    pub token: Option<Secret>,
-    /// The client certificate.
-    pub identity: Option<Identity>,
 }
 
 impl User {
@@ -134,12 +125,6 @@ impl Token {
     }
 }
 
-/// A token that can be sent in a header.
-pub(super) fn bearer(token: &str) -> Option<Secret> {
-    let is_legal = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    is_legal.then(|| Secret::new(token.as_bytes().to_vec()))
-}
-
 fn identity(user: &Entry<'_>) -> Result<Option<Identity>, ProviderError> {
     let certificate = user.pem("client-certificate", "client-certificate-data")?;
     let key = user.pem("client-key", "client-key-data")?;
@@ -150,17 +135,5 @@ fn identity(user: &Entry<'_>) -> Result<Option<Identity>, ProviderError> {
         }
         (Some(_), None) => Err(user.refuse(KubeconfigError::Absent { key: "client-key" })),
         (None, Some(_)) => Err(user.refuse(KubeconfigError::Absent { key: "client-certificate" })),
-    }
-}
-
-impl Credential {
-    /// The certificate and key that a program printed.
-    pub(super) fn printed(certificate: Secret, key: Secret) -> Identity {
-        let text = |text, named_by| Pem::Text(PemText { text: Arc::new(text), named_by });
-        Identity {
-            certificate: text(certificate, "clientCertificateData"),
-            key: text(key, "clientKeyData"),
-            named_by: "the client certificate and key",
-        }
     }
 }
