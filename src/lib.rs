@@ -31,6 +31,7 @@ pub mod ssh_key;
 pub mod suggest;
 pub mod syntax;
 pub mod system;
+pub mod yaml;
 
 #[cfg(test)]
 mod schema;

@@ -114,8 +114,10 @@ settings! {
     external: Vec<Source> as Providers = Vec::new(), variable "EXTERNAL_SECRET_PROVIDER";
     /// The Kubernetes Secrets to read, separated by commas; later ones override.
     kubernetes_secrets: Vec<String> as List = Vec::new(), variable "K8S_SECRET_NAME";
-    /// The namespace of these Secrets; by default that of the pod.
+    /// The namespace of these Secrets; by default that of the pod, or of the kubeconfig's context.
     kubernetes_namespace: Option<String> as Text = None, variable "K8S_SECRET_NAMESPACE";
+    /// Outside a pod: the kubeconfigs to sign in with, separated by colons; by default `~/.kube/config`.
+    kubeconfig: Option<PathBuf> as Path = None, variable "KUBECONFIG";
     /// The host of the Kubernetes API server, which Kubernetes sets in each pod.
     kubernetes_host: Option<String> as Text = None, variable "KUBERNETES_SERVICE_HOST";
     /// Its port; by default 443.

@@ -36,8 +36,10 @@ pub type Variables = Vec<(&'static OsStr, &'static OsStr)>;
 pub struct Helper {
     /// The program, followed by its arguments, which may contain secrets.
     pub words: Vec<String>,
-    /// The whole environment of the program.
+    /// The part of cryokey's environment that the program inherits.
     pub environment: Variables,
+    /// Variables in addition, which override those. Their values may be secret.
+    pub more: Vec<(String, String)>,
 }
 
 impl Helper {
@@ -65,6 +67,7 @@ impl Helper {
         )]
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(self.environment.iter().copied()).process_group(0);
+        command.envs(self.more.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     }
@@ -252,7 +255,7 @@ mod tests {
 
     fn helper(words: &[&str]) -> Helper {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
-        Helper { words, environment: vec![("PATH".as_ref(), "/usr/bin:/bin".as_ref())] }
+        Helper { words, environment: vec![("PATH".as_ref(), "/usr/bin:/bin".as_ref())], more: Vec::new() }
     }
 
     fn script(text: &str) -> Helper {
@@ -326,6 +329,10 @@ mod tests {
     #[test]
     fn a_program_gets_the_variables_that_are_given_and_no_others() {
         assert_eq!(&helper(&["env"]).run(soon()).unwrap()[..], b"PATH=/usr/bin:/bin\n");
+        let more = vec![("PATH".to_owned(), "/bin".to_owned()), ("A".to_owned(), "canary".to_owned())];
+        let helper = Helper { more, ..helper(&["/usr/bin/env"]) };
+        assert_eq!(&helper.run(soon()).unwrap()[..], b"A=canary\nPATH=/bin\n");
+        assert!(!format!("{helper:?}").contains("canary"));
         assert!(may_know(b"HOME") && may_know(b"AWS_PROFILE") && may_know(b"\xff"));
         for name in
             ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "VAULT_TOKEN", "BAO_TOKEN", "IDENTITY_HEADER"]

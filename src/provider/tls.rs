@@ -11,10 +11,10 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
-use zeroize::Zeroizing;
 
 use crate::environ::Environ;
 use crate::escape::escaped;
+use crate::secret::Secret;
 use crate::system::read::{self, ReadError};
 
 /// More files than this in one directory of certificates are a wrong directory.
@@ -33,15 +33,35 @@ pub enum Trust {
         /// The variable or key that named them, for messages.
         named_by: &'static str,
     },
+    /// Those in this text, and no others.
+    Text(PemText),
+}
+
+/// Where something in PEM form is.
+#[derive(Debug, Clone)]
+pub enum Pem {
+    /// In a file.
+    File(PathBuf),
+    /// In a text that has been read already.
+    Text(PemText),
+}
+
+/// A text in PEM form, which may contain a private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PemText {
+    /// The text.
+    pub text: Arc<Secret>,
+    /// The key that held it, for messages.
+    pub named_by: &'static str,
 }
 
 /// The certificate and key that cryokey presents to a server that asks for them.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// PEM: the certificate, then those that lead to its root.
-    pub certificate: PathBuf,
+    pub certificate: Pem,
     /// PEM: PKCS #8, PKCS #1 or SEC 1, without a passphrase.
-    pub key: PathBuf,
+    pub key: Pem,
     /// The variable or key that named them, for messages.
     pub named_by: &'static str,
 }
@@ -54,6 +74,13 @@ pub enum TlsSetupError {
         /// The file or directory.
         path: PathBuf,
         /// The variable or key that named it.
+        named_by: &'static str,
+        /// Why it cannot be used.
+        fault: TlsFileFault,
+    },
+    /// A text that TLS was told to use cannot be used.
+    Text {
+        /// The key that held it.
         named_by: &'static str,
         /// Why it cannot be used.
         fault: TlsFileFault,
@@ -108,6 +135,10 @@ impl Trust {
                     add(&mut roots, path).map_err(|fault| unusable(path, named_by, fault))?;
                 }
             }
+            Self::Text(pem) => {
+                let PemText { text, named_by } = pem;
+                add_all(&mut roots, text).map_err(|fault| TlsSetupError::Text { named_by, fault })?;
+            }
         }
         Ok(roots)
     }
@@ -120,12 +151,12 @@ fn directories(list: &[u8]) -> Vec<PathBuf> {
 }
 
 fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsFileFault> {
-    if path.is_dir() { add_directory(roots, path) } else { add_file(roots, path) }
+    if path.is_dir() { add_directory(roots, path) } else { add_all(roots, &read_file(path)?) }
 }
 
-/// The operator named this file, so every certificate in it counts.
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsFileFault> {
-    for certificate in certificates(path)? {
+/// The operator named this PEM, so every certificate in it counts.
+fn add_all(roots: &mut RootCertStore, pem: &Secret) -> Result<(), TlsFileFault> {
+    for certificate in certificates(pem)? {
         roots.add(certificate).map_err(|_| TlsFileFault::BadCertificate)?;
     }
     Ok(())
@@ -139,15 +170,19 @@ fn add_directory(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsFileFa
     };
     let before = roots.len();
     for entry in path.read_dir().map_err(unreadable)?.take(MOST_FILES) {
-        let found = certificates(&entry.map_err(unreadable)?.path()).unwrap_or_default();
+        let path = entry.map_err(unreadable)?.path();
+        let found = read_file(&path).and_then(|pem| certificates(&pem)).unwrap_or_default();
         roots.add_parsable_certificates(found);
     }
     if roots.len() == before { Err(TlsFileFault::NoCertificate) } else { Ok(()) }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileFault> {
-    let (pem, _) = read::read_path(path).map_err(TlsFileFault::Unreadable)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+fn read_file(path: &Path) -> Result<Secret, TlsFileFault> {
+    read::read_path(path).map(|(pem, _)| Secret::new(pem)).map_err(TlsFileFault::Unreadable)
+}
+
+fn certificates(pem: &Secret) -> Result<Vec<CertificateDer<'static>>, TlsFileFault> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose()).collect();
     match found {
         Ok(found) if found.is_empty() => Err(TlsFileFault::NoCertificate),
         Ok(found) => Ok(found),
@@ -169,10 +204,10 @@ pub fn client_config(trust: &Trust, identity: Option<&Identity>) -> Result<Arc<C
     let Some(identity) = identity else {
         return Ok(Arc::new(builder.with_no_client_auth()));
     };
-    let bad_certificate = |fault| unusable(&identity.certificate, identity.named_by, fault);
-    let bad_key = |fault| unusable(&identity.key, identity.named_by, fault);
-    let chain = certificates(&identity.certificate).map_err(bad_certificate)?;
-    let key = private_key(&identity.key).map_err(bad_key)?;
+    let bad_certificate = |fault| identity.certificate.unusable(identity.named_by, fault);
+    let bad_key = |fault| identity.key.unusable(identity.named_by, fault);
+    let chain = identity.certificate.read().and_then(|pem| certificates(&pem)).map_err(bad_certificate)?;
+    let key = identity.key.read().and_then(|pem| private_key(&pem)).map_err(bad_key)?;
     // This also compares the two: a key of another certificate is refused here, not in a handshake.
     let config = builder.with_client_auth_cert(chain, key).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => bad_key(TlsFileFault::KeyMismatch),
@@ -182,13 +217,35 @@ pub fn client_config(trust: &Trust, identity: Option<&Identity>) -> Result<Arc<C
     Ok(Arc::new(config))
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFileFault> {
-    let (pem, _) = read::read_path(path).map_err(TlsFileFault::Unreadable)?;
-    let pem = Zeroizing::new(pem);
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+fn private_key(pem: &Secret) -> Result<PrivateKeyDer<'static>, TlsFileFault> {
+    PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsFileFault::NoKey,
         _ => TlsFileFault::BadKey,
     })
+}
+
+impl Pem {
+    /// The text.
+    pub fn read(&self) -> Result<Secret, TlsFileFault> {
+        match self {
+            Self::File(path) => read_file(path),
+            Self::Text(pem) => Ok(pem.text.duplicate()),
+        }
+    }
+
+    /// `named_by` is what named the file.
+    fn unusable(&self, named_by: &'static str, fault: TlsFileFault) -> TlsSetupError {
+        match self {
+            Self::File(path) => unusable(path, named_by, fault),
+            Self::Text(PemText { named_by, .. }) => TlsSetupError::Text { named_by, fault },
+        }
+    }
+}
+
+impl From<PathBuf> for Pem {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
 }
 
 impl fmt::Display for TlsSetupError {
@@ -197,6 +254,7 @@ impl fmt::Display for TlsSetupError {
             Self::File { path, named_by, fault } => {
                 write!(formatter, "{named_by}: {} {fault}", escaped(path.as_os_str().as_bytes()))
             }
+            Self::Text { named_by, fault } => write!(formatter, "{named_by} {fault}"),
             Self::Library => formatter.write_str("TLS cannot be set up: a bug in cryokey"),
         }
     }

@@ -23,6 +23,7 @@ mod google_judge;
 mod google_judge_identity;
 mod google_protocol;
 mod kubernetes;
+mod kubernetes_config;
 mod kubernetes_examples;
 mod kubernetes_faults;
 mod round_trips;

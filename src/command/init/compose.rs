@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::yaml::{Node, NotYaml};
 use crate::environ::variable;
 use crate::provider::Source;
 use crate::setting::{SECRETS_DIR, VARIABLE};
+use crate::yaml::{Node, NotYaml};
 
 /// A parsed Compose file.
 #[derive(Debug)]

@@ -8,7 +8,6 @@ mod kind;
 mod offers;
 mod text;
 mod variants;
-mod yaml;
 
 use std::fs;
 use std::io::Read as _;

@@ -103,8 +103,8 @@ fn vault_identity(config: &Config) -> Result<Option<Identity>, SetupError> {
     match (&config.vault_client_certificate, &config.vault_client_key) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => Ok(Some(Identity {
-            certificate: certificate.clone(),
-            key: key.clone(),
+            certificate: certificate.clone().into(),
+            key: key.clone().into(),
             named_by: VARIABLE.vault_client_certificate,
         })),
         _ => Err(SetupError::HalfAnIdentity),

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use super::cluster::Cluster;
-use super::error::{Denial, KubernetesError, Nonsense};
+use super::cluster::{Cluster, is_name};
+use super::error::{Denial, KubernetesError, Nonsense, Reader};
+use super::kubeconfig::credential::Credential;
 use super::secret::Secret;
 use crate::provider::http::{self, Client, HttpError, HttpFault, Method, Request, Response};
 use crate::provider::json::Json;
@@ -15,19 +16,23 @@ use crate::secret::Secret as Bytes;
 /// In bytes. A Secret has at most 1 MiB; Base64, managed fields and annotations add to that.
 const BODY_LIMIT: usize = 8 << 20;
 
-/// The API server, with the token for it.
+/// The API server, with the token for it, if there is one.
 pub struct Api {
     cluster: Cluster,
     client: Client,
-    token: Mutex<Bytes>,
+    token: Mutex<Option<Bytes>>,
 }
 
 impl Api {
-    /// Reads the files of the service account.
-    pub fn sign_in(cluster: Cluster, settings: &http::Settings) -> Result<Self, ProviderError> {
-        let client = Client::new(cluster.http(settings));
-        let client = client.map_err(|error| KubernetesError::Tls(error).at("Kubernetes"))?;
-        let token = cluster.token()?.secret().duplicate();
+    /// Reads the files of the service account, or obtains the credential of the user.
+    pub fn sign_in(
+        cluster: Cluster,
+        settings: &http::Settings,
+        deadline: Deadline,
+    ) -> Result<Self, ProviderError> {
+        let Credential { token, identity } = cluster.account.sign_in(deadline)?;
+        let client = Client::new(cluster.http(settings, identity));
+        let client = client.map_err(|error| cluster.account.tls_error(error))?;
         Ok(Self { cluster, client, token: Mutex::new(token) })
     }
 
@@ -42,7 +47,7 @@ impl Api {
             };
             match response.status() {
                 200..=299 => Secret::parse(response.body(), namespace, name),
-                401 => Err(KubernetesError::Refused),
+                401 => Err(KubernetesError::Refused { who: self.cluster.account.label() }),
                 status => Err(failure(response, status, namespace, name)),
             }
         })
@@ -52,23 +57,24 @@ impl Api {
         let url = format!("{}/api/v1/namespaces/{namespace}/secrets/{name}", self.cluster.url);
         let bearer = {
             let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-            [b"Bearer ", token.expose()].concat()
+            token.as_ref().map(|token| [b"Bearer ", token.expose()].concat())
         };
         let request = Request::new(Method::Get, &url)
-            .and_then(|request| request.header("authorization", bearer))
-            .and_then(|request| request.header("accept", "application/json"));
+            .and_then(|request| request.header("accept", "application/json"))
+            .and_then(|request| match bearer {
+                Some(bearer) => request.header("authorization", bearer),
+                None => Ok(request),
+            });
         let request = request.map_err(KubernetesError::Http)?.body_limit(BODY_LIMIT);
         self.client.send(&request, deadline).map_err(KubernetesError::Http)
     }
 
     /// Reads the token again. The old one stays if the file cannot be read.
     fn has_new_token(&self) -> bool {
-        let Ok(read) = self.cluster.token() else { return false };
+        let Some(read) = self.cluster.account.token_again() else { return false };
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = *token != *read.secret();
-        if is_new {
-            *token = read.secret().duplicate();
-        }
+        let is_new = token.as_ref() != Some(&read);
+        *token = Some(read);
         is_new
     }
 }
@@ -102,18 +108,23 @@ fn of_status(body: &[u8], status: u16, namespace: &str, name: &str) -> Option<Ku
         (403, "Forbidden") => KubernetesError::Denied(Denial {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            account: account(&text("message").unwrap_or_default()),
+            reader: reader(&text("message").unwrap_or_default()),
         }),
         (_, reason) => KubernetesError::Invalid { reason: shown(reason) },
     })
 }
 
-/// The service account in `… is forbidden: User "system:serviceaccount:NAMESPACE:NAME" cannot …`.
-fn account(message: &str) -> Option<String> {
-    let account = message.split_once("system:serviceaccount:")?.1.split('"').next()?;
-    let (namespace, name) = account.split_once(':')?;
-    let is_legal = super::cluster::is_name(namespace) && super::cluster::is_name(name);
-    is_legal.then(|| account.to_owned())
+/// The user in `… is forbidden: User "NAME" cannot get resource "secrets" …`. Anything that does not look like the name of
+/// one could be a value.
+fn reader(message: &str) -> Option<Reader> {
+    let (name, _) = message.split_once(" is forbidden: User \"")?.1.split_once("\" cannot ")?;
+    if let Some(account) = name.strip_prefix("system:serviceaccount:") {
+        let (namespace, name) = account.split_once(':')?;
+        return (is_name(namespace) && is_name(name)).then(|| Reader::ServiceAccount(account.to_owned()));
+    }
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:@/".contains(&byte);
+    let is_name = (1..=128).contains(&name.len()) && name.bytes().all(is_legal);
+    is_name.then(|| Reader::User(name.to_owned()))
 }
 
 /// A reason. Anything that does not look like one could be a value.
@@ -137,11 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn a_status_tells_absent_from_denied_and_names_the_account() {
+    fn a_status_tells_absent_from_denied_and_names_the_user() {
         assert_eq!(told(r#"{"kind":"Status","reason":"NotFound"}"#, 404), Some(KubernetesError::Absent));
         let denied = r#"{"kind":"Status","reason":"Forbidden","message":"secrets \"app\" is forbidden: User \"system:serviceaccount:prod:web\" cannot get"}"#;
         let Some(KubernetesError::Denied(denial)) = told(denied, 403) else { panic!() };
-        assert_eq!(denial.account.as_deref(), Some("prod:web"));
+        assert_eq!(denial.reader, Some(Reader::ServiceAccount("prod:web".to_owned())));
+        let of = |name| reader(&format!("secrets \"app\" is forbidden: User \"{name}\" cannot get"));
+        assert_eq!(of("jane@example.com"), Some(Reader::User("jane@example.com".to_owned())));
+        for odd in ["", "a b", "$(x)", "system:serviceaccount:a/b:c", &"a".repeat(129)] {
+            assert_eq!(of(odd), None, "{odd}");
+        }
         let odd = told(r#"{"kind":"Status","reason":"canary <b>"}"#, 400);
         assert_eq!(odd, Some(KubernetesError::Invalid { reason: "an unknown reason".to_owned() }));
     }
@@ -157,6 +173,5 @@ mod tests {
             let error = told(&format!(r#"{{"kind":"Status","reason":"{reason}"}}"#), status);
             assert_eq!(error, Some(KubernetesError::Invalid { reason: reason.to_owned() }), "with {status}");
         }
-        assert_eq!(account("User \"system:serviceaccount:a/b:c\""), None);
     }
 }

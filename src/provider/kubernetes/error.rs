@@ -14,10 +14,13 @@ pub enum KubernetesError {
     Http(HttpError),
     /// TLS could not be set up.
     Tls(TlsSetupError),
-    /// The service account may not read the Secret.
+    /// cryokey may not read the Secret.
     Denied(Denial),
-    /// The API server rejected the token.
-    Refused,
+    /// The API server rejected the token or the certificate.
+    Refused {
+        /// The account, escaped.
+        who: String,
+    },
     /// The Secret does not exist.
     Absent,
     /// The value of a key is not Base64.
@@ -27,7 +30,7 @@ pub enum KubernetesError {
         /// The number of keys.
         count: usize,
     },
-    /// cryokey does not run in a pod.
+    /// cryokey does not run in a pod, and there is no kubeconfig.
     NoCluster,
     /// A file of the service account is empty.
     EmptyToken,
@@ -44,15 +47,24 @@ pub enum KubernetesError {
     TimedOut,
 }
 
-/// A permission that a service account lacks.
+/// A permission that cryokey lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     /// The namespace of the Secret.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The service account, as `namespace:name`, if the API server named it.
-    pub account: Option<String>,
+    /// Who lacks it, if the API server named it.
+    pub reader: Option<Reader>,
+}
+
+/// Who may be allowed to read a Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reader {
+    /// A service account, as `namespace:name`.
+    ServiceAccount(String),
+    /// A user.
+    User(String),
 }
 
 /// What is wrong with a response.
@@ -95,7 +107,7 @@ impl Cause for KubernetesError {
     fn kind(&self) -> Kind {
         match self {
             Self::Http(error) => error.kind(),
-            Self::Denied(_) | Self::Refused => Kind::Denied,
+            Self::Denied(_) | Self::Refused { .. } => Kind::Denied,
             Self::Absent => Kind::NotFound,
             Self::NotBase64 => Kind::Invalid,
             Self::Nonsense(_) => Kind::Nonsense,
@@ -114,14 +126,20 @@ impl Cause for KubernetesError {
             Self::Http(error) => error.what(place),
             Self::Tls(error) => error.to_string(),
             Self::Denied(denial) => {
-                let who = denial.account.as_deref().unwrap_or("of this pod");
-                format!("{place}: the service account {who} may not read this Secret")
+                let who = match &denial.reader {
+                    Some(Reader::ServiceAccount(name)) => format!("the service account {name}"),
+                    Some(Reader::User(name)) => format!("the user {name}"),
+                    None => "cryokey's account".to_owned(),
+                };
+                format!("{place}: {who} may not read this Secret")
             }
-            Self::Refused => format!("{place}: the API server rejects the token of the service account"),
+            Self::Refused { who } => format!("{place}: the API server rejects {who}"),
             Self::Absent => format!("{place}: the Secret does not exist"),
             Self::NotBase64 => format!("{place} is not valid Base64"),
             Self::ManyKeys { count } => format!("{place} has {count} keys, and the reference names none"),
-            Self::NoCluster => "KUBERNETES_SERVICE_HOST is not set, so this is not a pod".into(),
+            Self::NoCluster => {
+                "KUBERNETES_SERVICE_HOST is not set, so this is not a pod, and there is no kubeconfig".into()
+            }
             Self::EmptyToken => format!("{place} is empty"),
             Self::Name => format!("`{place}` is not the name of a Secret or a namespace"),
             Self::Invalid { reason } => format!("{place}: the API server rejected the request ({reason})"),
@@ -134,20 +152,27 @@ impl Cause for KubernetesError {
         match self {
             Self::Denied(denial) => denial.grant(),
             Self::Http(HttpError { fault: HttpFault::Tls(TlsFault::UnknownIssuer), .. }) => {
-                "mount the cluster's CA as ca.crt of the service account, as Kubernetes does by itself".into()
+                "mount the cluster's CA as ca.crt of the service account, as Kubernetes does by itself, or correct \
+                 certificate-authority-data in the kubeconfig"
+                    .into()
             }
             Self::Http(error) => error.fix(),
-            Self::Tls(_) | Self::EmptyToken | Self::NoCluster => {
+            Self::Tls(_) | Self::EmptyToken => {
                 "run in a pod whose `automountServiceAccountToken` is not false, or mount the Secret as a volume".into()
             }
-            Self::Refused => "check that the service account still exists, and restart the pod".into(),
+            Self::NoCluster => "run in a pod whose `automountServiceAccountToken` is not false, mount the Secret as a \
+                                volume, or set KUBECONFIG for development"
+                .into(),
+            Self::Refused { .. } => "check that the service account still exists, and restart the pod; outside a pod, sign \
+                                     in again, so that kubectl works"
+                .into(),
             Self::Absent => "create it, or correct K8S_SECRET_NAME, K8S_SECRET_NAMESPACE or the reference".into(),
             Self::NotBase64 => "write the value again, by `kubectl create secret` or `stringData`".into(),
             Self::ManyKeys { .. } => "name one of them, as in k8s:NAMESPACE/NAME#KEY".into(),
             Self::Name => "use lower-case letters, digits, `-` and `.`".into(),
             Self::Invalid { .. } => "correct K8S_SECRET_NAME, K8S_SECRET_NAMESPACE or the reference".into(),
             Self::Nonsense(_) => {
-                "check that KUBERNETES_SERVICE_HOST is the API server, and not a gateway in between".into()
+                "check that its address is that of the API server, and not of a gateway in between".into()
             }
             Self::TimedOut => "check the API server and the network in between, or raise CRYOKEY_START_TIMEOUT".into(),
         }
@@ -157,11 +182,15 @@ impl Cause for KubernetesError {
 impl Denial {
     /// The commands that create the Role and the `RoleBinding`.
     fn grant(&self) -> String {
-        let Self { namespace, name, account } = self;
-        let account = account.as_deref().unwrap_or("NAMESPACE:SERVICE_ACCOUNT");
+        let Self { namespace, name, reader } = self;
+        let subject = match reader {
+            Some(Reader::ServiceAccount(name)) => format!("serviceaccount={name}"),
+            Some(Reader::User(name)) => format!("user={name}"),
+            None => "serviceaccount=NAMESPACE:SERVICE_ACCOUNT".to_owned(),
+        };
         format!(
             "kubectl -n {namespace} create role read-{name} --verb=get --resource=secrets --resource-name={name} && kubectl \
-             -n {namespace} create rolebinding read-{name} --role=read-{name} --serviceaccount={account}"
+             -n {namespace} create rolebinding read-{name} --role=read-{name} --{subject}"
         )
     }
 }

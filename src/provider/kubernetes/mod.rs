@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cluster;
 pub mod error;
+pub mod kubeconfig;
 pub mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,7 @@ pub struct Settings {
     pub cluster: Result<Cluster, ProviderError>,
     /// The settings of the HTTP client.
     pub http: http::Settings,
-    /// The namespace of the Secrets; `None` stands for that of the pod.
+    /// The namespace of the Secrets; `None` stands for that of the pod or of the context.
     pub namespace: Option<String>,
     /// The Secrets whose keys become secrets of the app. Later ones override earlier ones.
     pub names: Vec<String>,
@@ -74,7 +75,7 @@ impl Kubernetes {
 impl Provider for Kubernetes {
     fn read(&self, request: &Request, deadline: Deadline) -> Result<Answer, ProviderError> {
         let cluster = self.0.cluster.as_ref().map_err(Clone::clone)?.clone();
-        let own = self.0.namespace.clone().map_or_else(|| cluster.namespace(), Ok)?;
+        let own = self.0.namespace.clone().map_or_else(|| cluster.account.namespace(), Ok)?;
         let scope = self.scope(&request.names, &own);
         let references: Vec<(Place, &Key, Want)> =
             request.keys.iter().map(|(key, want)| (place_of(key, &own), key, *want)).collect();
@@ -84,8 +85,8 @@ impl Provider for Kubernetes {
         if places.is_empty() {
             return Ok(answer);
         }
-        let api = Api::sign_in(cluster, &self.0.http)?;
-        answer.notes.push("sign-in at Kubernetes: the service account of this pod".to_owned());
+        answer.notes.push(format!("sign-in at Kubernetes: {}", cluster.account.label()));
+        let api = Api::sign_in(cluster, &self.0.http, deadline)?;
         let known = self.read_all(api, places, deadline);
         answer
             .found
@@ -95,8 +96,11 @@ impl Provider for Kubernetes {
     }
 
     fn access(&self) -> Option<Access> {
-        let endpoint = self.0.cluster.as_ref().ok().map(|cluster| cluster.url.clone());
-        Some(Access { endpoint, sign_in: Some("the service account of this pod".to_owned()) })
+        let cluster = self.0.cluster.as_ref().ok();
+        Some(Access {
+            endpoint: cluster.map(|cluster| cluster.url.clone()),
+            sign_in: cluster.map(|cluster| cluster.account.label()),
+        })
     }
 }
 

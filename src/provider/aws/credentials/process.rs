@@ -27,7 +27,7 @@ impl Helper {
         }
         let wrong = ProfileError::Value { key: KEY, expected: "a command line: a quotation mark is missing" };
         let words = split(line).ok_or_else(|| wrong.at(said.shown()))?;
-        let program = helper::Helper { words, environment: environment.clone() };
+        let program = helper::Helper { words, environment: environment.clone(), more: Vec::new() };
         Ok(Some(Self { profile: said.shown(), program }))
     }
 
@@ -161,7 +161,7 @@ mod tests {
     fn script(text: &str) -> Helper {
         let words = ["sh", "-c", text].map(str::to_owned).to_vec();
         let environment = vec![("PATH".as_ref(), "/usr/bin:/bin".as_ref())];
-        Helper { profile: "a".into(), program: helper::Helper { words, environment } }
+        Helper { profile: "a".into(), program: helper::Helper { words, environment, more: Vec::new() } }
     }
 
     fn soon() -> Deadline {

@@ -28,7 +28,7 @@ impl AzureCli {
             words.extend(["--tenant", tenant.text()]);
         }
         let words = words.into_iter().map(str::to_owned).collect();
-        let helper = Helper { words, environment: self.environment.clone() };
+        let helper = Helper { words, environment: self.environment.clone(), more: Vec::new() };
         let output = helper.run(deadline).map_err(|error| ProviderError::new(PLACE, error))?;
         access_token(&output).ok_or_else(|| IdentityError::NoToken.at(PLACE))
     }

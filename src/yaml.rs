@@ -1,9 +1,14 @@
-//! YAML as a tree, with anchors, aliases and merge keys (`<<`) resolved. The size limit applies to the expanded tree.
+//! YAML as a tree, with anchors, aliases and merge keys (`<<`) resolved. The size limit applies to the expanded tree. Its
+//! texts can be secret: they are wiped when dropped, and no `Debug` shows them. What remains unwiped: a text in quotes or
+//! of several lines passes through buffers of the parser.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
+use zeroize::Zeroizing;
 
 /// The maximum nesting depth.
 const DEEPEST: usize = 64;
@@ -12,32 +17,34 @@ const DEEPEST: usize = 64;
 const MOST_NODES: usize = 50_000;
 
 /// Why a document was rejected.
-#[derive(Debug)]
-pub(super) enum NotYaml {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotYaml {
     /// Invalid YAML, with line and column.
     Syntax(usize, usize),
     /// The nesting exceeds the limit.
     TooDeep,
     /// The size exceeds the limit, with aliases expanded.
     TooLarge,
+    /// There is more than one document, or a map has a key twice.
+    Ambiguous,
 }
 
 impl NotYaml {
     /// The error as part of a message about this file.
     #[must_use]
-    pub(super) fn what(&self, file: &str) -> String {
+    pub fn what(&self, file: &str) -> String {
         match self {
             Self::Syntax(line, column) => format!("{file}:{line}:{column}: this is not YAML"),
             Self::TooDeep => format!("{file} is nested deeper than {DEEPEST} levels"),
             Self::TooLarge => format!("{file} has more than {MOST_NODES} values, with aliases expanded"),
+            Self::Ambiguous => format!("{file} has more than one document, or a key twice in one place"),
         }
     }
 }
 
-/// A YAML value, reduced to what `init` needs. Aliased values are shared, not copied.
-#[derive(Debug)]
-pub(super) enum Node {
-    Scalar(String),
+/// A YAML value, reduced to what Compose files and kubeconfigs need. Aliased values are shared, not copied.
+pub enum Node {
+    Scalar(Zeroizing<String>),
     List(Vec<Rc<Self>>),
     Map(BTreeMap<String, Rc<Self>>),
     /// A value tagged `!reset`; maps drop it.
@@ -48,28 +55,36 @@ pub(super) enum Node {
 
 impl Node {
     /// Parses the first document, and reports whether more follow.
-    pub(super) fn parse(text: &str) -> Result<(Rc<Self>, bool), NotYaml> {
-        let mut reader = Reader { events: Parser::new_from_str(text), anchors: HashMap::new(), count: 0 };
+    pub fn parse(text: &str) -> Result<(Rc<Self>, bool), NotYaml> {
+        let mut reader = Reader::new(text);
         let document = reader.document()?;
         let has_more = reader.has_more()?;
         Ok((document, has_more))
     }
 
-    pub(super) fn entry(&self, key: &str) -> Option<&Self> {
+    /// Parses the only document, whose maps must not have a key twice.
+    pub fn parse_strictly(text: &str) -> Result<Rc<Self>, NotYaml> {
+        let mut reader = Reader::new(text);
+        let document = reader.document()?;
+        if reader.has_more()? || reader.has_repetition { Err(NotYaml::Ambiguous) } else { Ok(document) }
+    }
+
+    pub fn entry(&self, key: &str) -> Option<&Self> {
         if let Self::Map(entries) = self { entries.get(key).map(Rc::as_ref) } else { None }
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
         let entries = if let Self::Map(entries) = self { Some(entries) } else { None };
         entries.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_ref()))
     }
 
-    pub(super) fn items(&self) -> impl Iterator<Item = &Self> {
+    pub fn items(&self) -> impl Iterator<Item = &Self> {
         let items = if let Self::List(items) = self { items.as_slice() } else { &[] };
         items.iter().map(Rc::as_ref)
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
         if let Self::Scalar(text) = self { Some(text) } else { None }
     }
 }
@@ -80,9 +95,16 @@ struct Reader<'a> {
     anchors: HashMap<usize, (Rc<Node>, usize)>,
     /// The number of nodes so far, with aliases expanded.
     count: usize,
+    /// Whether a map has a key twice.
+    has_repetition: bool,
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        let events = Parser::new_from_str(text);
+        Self { events, anchors: HashMap::new(), count: 0, has_repetition: false }
+    }
+
     fn document(&mut self) -> Result<Rc<Node>, NotYaml> {
         loop {
             match self.next()? {
@@ -151,7 +173,10 @@ impl<'a> Reader<'a> {
             let value = self.node(event, depth + 1)?;
             match key.text() {
                 _ if is_merge => merged.push(value),
-                Some(key) => drop(entries.entry(key.to_owned()).or_insert(value)),
+                Some(key) => match entries.entry(key.to_owned()) {
+                    Entry::Vacant(entry) => drop(entry.insert(value)),
+                    Entry::Occupied(_) => self.has_repetition = true,
+                },
                 None => {}
             }
         }
@@ -176,6 +201,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+impl fmt::Debug for Node {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Node(hidden)")
+    }
+}
+
 impl Node {
     fn shared_entries(&self) -> impl Iterator<Item = (&String, &Rc<Self>)> {
         let entries = if let Self::Map(entries) = self { Some(entries) } else { None };
@@ -193,7 +224,7 @@ fn is_reset(event: &Event<'_>) -> bool {
 
 fn scalar(text: String, style: ScalarStyle) -> Node {
     let is_null = style == ScalarStyle::Plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL");
-    if is_null { Node::Other } else { Node::Scalar(text) }
+    if is_null { Node::Other } else { Node::Scalar(Zeroizing::new(text)) }
 }
 
 #[cfg(test)]
@@ -235,6 +266,19 @@ mod tests {
         let keys: Vec<&str> = root.entry("c").unwrap().entries().map(|(key, _)| key).collect();
         assert_eq!(keys, ["w"]);
         assert_eq!(at("x: !override 2\n", &["x"]).unwrap(), "2");
+    }
+
+    #[test]
+    fn a_strict_reader_refuses_what_two_readers_could_read_differently() {
+        for text in ["a: 1\na: 2\n", "a: 1\n---\nb: 1\n", "a: [{b: 1, 'b': 2}]\n"] {
+            assert_eq!(Node::parse_strictly(text).unwrap_err(), NotYaml::Ambiguous, "{text}");
+        }
+        assert!(Node::parse_strictly("a: 1\nb: {a: 1}\n").is_ok());
+    }
+
+    #[test]
+    fn debug_shows_no_text() {
+        assert!(!format!("{:?}", Node::parse("a: canary\n").unwrap()).contains("canary"));
     }
 
     #[test]
