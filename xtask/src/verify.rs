@@ -25,7 +25,7 @@ pub(crate) fn verify(minutes: u64) -> Result {
     let mut report = Report::default();
     report
         .long_step("kill sweep and swaps", "builds the tests, then about two minutes", || long_tests(&shell));
-    report.long_step("starts at once", "under a minute", || storm(&shell));
+    report.long_step("starts at once", "under three minutes", || storm(&shell));
     report.long_step("remote tests on HashiCorp Vault", "about a minute", || hashicorp(&shell));
     report.long_step("Miri on crates/init", "builds it first", || miri(&shell));
     fuzz(&shell, &mut report, minutes)?;
@@ -47,7 +47,10 @@ fn long_tests(shell: &Shell) -> Result<String> {
 
 /// The long form of the remote tests that have one.
 fn storm(shell: &Shell) -> Result<String> {
-    let line = cmd!(shell, "cargo test --locked --manifest-path e2e/Cargo.toml --test remote -- verify_");
+    let line = cmd!(
+        shell,
+        "cargo test --locked --manifest-path e2e/Cargo.toml --test remote -- verify_ --test-threads 1"
+    );
     let line = line.env("CRYOKEY_VERIFY", "1").env("CRYOKEY_BINARY", release(shell)?);
     Ok(Tally::read(&run(line)?).verdict()?)
 }
