@@ -68,7 +68,7 @@ fn e08_a_token_that_is_empty_missing_or_rejected_ends_the_start() {
     let empty = scene.sandbox().file(&path, "\n").start();
     empty.refused(78, "resolve", "API_TOKEN", "configuration").says("token is empty");
     let foreign = scene.sandbox().file(&path, "header.claims.signature").start();
-    foreign.refused(77, "resolve", "API_TOKEN", "denied").says("rejects the token of the service account");
+    foreign.refused(77, "resolve", "API_TOKEN", "denied").says("rejects the service account of this pod");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::{functions, read, root, rows, sources};
 const TABLE: &str = "docs/providers/sign-in.tsv";
 const INDEX: &str = "docs/providers/README.md";
 const PAGES: [&str; 7] = ["files", "kubernetes-volumes", "vault", "aws", "azure", "google", "kubernetes"];
+const KINDS: [&str; 4] = ["real server", "other emulator", "own emulator", "documentation"];
 const SECTIONS: [&str; 7] = [
     "What it reads",
     "Signing in",
@@ -97,23 +98,44 @@ fn a_test_is_found_by_its_path_and_nothing_else_is_taken_for_one() {
 
 #[test]
 fn the_documentation_s_table_of_sign_ins_is_that_of_the_list() {
-    const BEGIN: &str = "<!-- made by CRYOKEY_BLESS=1 cargo test --test it documents -->\n";
-    const END: &str = "<!-- end -->\n";
-    let text = read(INDEX);
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let head = "| source | sign-in | verified by | test |\n|---|---|---|---|\n";
     let row = |[provider, sign_in, how, test]: [String; 4]| {
         let test = if test == "-" { "none".to_owned() } else { format!("`{test}`") };
         format!("| {provider} | {sign_in} | {how} | {test} |\n")
     };
     let rows: String = verified().into_iter().map(row).collect();
-    let expected = format!("{before}{BEGIN}\n{head}{rows}\n{END}{after}");
+    assert_made(INDEX, &format!("| source | sign-in | verified by | test |\n|---|---|---|---|\n{rows}"));
+}
+
+#[test]
+fn the_readme_s_summary_of_sign_ins_is_that_of_the_list() {
+    let ways = verified();
+    let mut providers: Vec<&String> = ways.iter().map(|[provider, ..]| provider).collect();
+    providers.dedup();
+    let row = |provider: &&String| {
+        let of_it = || ways.iter().filter(|way| way[0] == **provider);
+        let by = |kind: &&str| of_it().filter(|way| way[2].starts_with(*kind)).count();
+        let counts = KINDS.iter().map(|kind| by(kind).to_string()).collect::<Vec<_>>().join(" | ");
+        assert_eq!(KINDS.iter().map(by).sum::<usize>(), of_it().count(), "{provider}");
+        format!("| {provider} | {counts} |\n")
+    };
+    let rows: String = providers.iter().map(row).collect();
+    let head = format!("| ways to sign in | {} |\n|{}\n", KINDS.join(" | "), "---|".repeat(KINDS.len() + 1));
+    assert_made("README.md", &format!("{head}{rows}"));
+}
+
+/// Whether the part of the document that is made from the list is this table; or makes it so.
+fn assert_made(document: &str, table: &str) {
+    const BEGIN: &str = "<!-- made by CRYOKEY_BLESS=1 cargo test --test it documents -->\n";
+    const END: &str = "<!-- end -->\n";
+    let text = read(document);
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let expected = format!("{before}{BEGIN}\n{table}\n{END}{after}");
     if std::env::var_os("CRYOKEY_BLESS").is_some() {
-        fs::write(root().join(INDEX), &expected).unwrap();
+        fs::write(root().join(document), &expected).unwrap();
     }
     assert!(
-        read(INDEX) == expected,
-        "{INDEX} is out of date: CRYOKEY_BLESS=1 cargo test --test it documents"
+        read(document) == expected,
+        "{document} is out of date: CRYOKEY_BLESS=1 cargo test --test it documents"
     );
 }
