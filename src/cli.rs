@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
@@ -9,30 +10,34 @@ use crate::config::Flags;
 use crate::error::{Failure, Phase, Problem, Reason};
 use crate::escape::escaped;
 use crate::suggest::did_you_mean;
+use crate::syntax::{Syntax as _, TimeSpan};
 
 pub const HELP: &str = include_str!("cli/help.txt");
 
 pub const COMMANDS: [&str; 8] = ["run", "check", "explain", "export", "init", "install", "help", "version"];
-const OPTIONS: [&str; 13] = [
+const OPTIONS: [&str; 16] = [
     "--compose",
     "--dev",
     "--env-example",
     "--exec",
     "--force",
     "--format",
+    "--grace",
     "--help",
+    "--linger",
     "--manifest",
     "--output",
     "--run-dir",
     "--secrets-dir",
     "--service",
+    "--supervise",
     "--version",
 ];
 
 #[derive(Debug)]
 pub enum Command {
     /// The app and its arguments.
-    Run(Flags, Vec<OsString>),
+    Run(Flags, Option<Mode>, Vec<OsString>),
     Check(Flags, ReportFormat),
     Explain(Flags, ReportFormat, Vec<String>),
     /// The file that gets the variables; `-` is standard output.
@@ -42,6 +47,15 @@ pub enum Command {
     Install(PathBuf),
     Help,
     Version,
+}
+
+/// What becomes of cryokey's process once the secrets are delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It becomes the app.
+    Exec,
+    /// It stays as the app's parent.
+    Supervise,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -112,7 +126,7 @@ fn subcommand(command: &OsString, parser: Parser) -> Result<Command, Failure> {
 }
 
 fn run(mut parser: Parser) -> Result<Command, Failure> {
-    let mut flags = Flags::default();
+    let (mut flags, mut mode) = (Flags::default(), None);
     let mut command = Vec::new();
     loop {
         // What follows `--` belongs to the app, even if it looks like an option of cryokey.
@@ -125,8 +139,10 @@ fn run(mut parser: Parser) -> Result<Command, Failure> {
         }
         match parser.next().map_err(|error| wrong(&error))? {
             None => break,
-            Some(Arg::Long("exec")) => {}
-            Some(Arg::Long("supervise")) => return Err(usage("the supervising mode does not exist yet")),
+            Some(Arg::Long("exec")) => mode = Some(Mode::Exec),
+            Some(Arg::Long("supervise")) => mode = Some(Mode::Supervise),
+            Some(Arg::Long("grace")) => flags.settings.grace = Some(time_span("--grace", &mut parser)?),
+            Some(Arg::Long("linger")) => flags.settings.linger = Some(time_span("--linger", &mut parser)?),
             Some(Arg::Long("dev")) => flags.dev = true,
             Some(Arg::Long("run-dir")) => flags.settings.run_dir = Some(path(&mut parser)?),
             Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Command::Help),
@@ -145,7 +161,7 @@ fn run(mut parser: Parser) -> Result<Command, Failure> {
     if command.is_empty() {
         return Err(usage("no app was given; write its command line after `--`"));
     }
-    Ok(Command::Run(flags, command))
+    Ok(Command::Run(flags, mode, command))
 }
 
 fn check(mut parser: Parser) -> Result<Command, Failure> {
@@ -241,6 +257,13 @@ fn path(parser: &mut Parser) -> Result<PathBuf, Failure> {
     parser.value().map(PathBuf::from).map_err(|error| wrong(&error))
 }
 
+fn time_span(option: &str, parser: &mut Parser) -> Result<Duration, Failure> {
+    let typed = text(parser)?;
+    TimeSpan::from_text(&typed).ok_or_else(|| {
+        usage(&format!("invalid value `{}` for {option}: use {}", escaped(&typed), TimeSpan::usage()))
+    })
+}
+
 fn text(parser: &mut Parser) -> Result<String, Failure> {
     parser.value().map(|value| value.to_string_lossy().into_owned()).map_err(|error| wrong(&error))
 }
@@ -299,7 +322,7 @@ mod tests {
 
     fn app(line: &[&str]) -> Vec<OsString> {
         match parsed(line) {
-            Ok(Command::Run(_, command)) => command,
+            Ok(Command::Run(.., command)) => command,
             other => panic!("{other:?}"),
         }
     }
@@ -314,7 +337,7 @@ mod tests {
 
     #[test]
     fn k01_every_invalid_line_is_a_usage_error() {
-        let lines: [&[&str]; 18] = [
+        let lines: [&[&str]; 20] = [
             &[],
             &["--"],
             &["run"],
@@ -326,6 +349,8 @@ mod tests {
             &["check", "--format", "xml"],
             &["run", "--manifest"],
             &["run", "-x", "--", "y"],
+            &["run", "--grace", "8", "--", "y"],
+            &["run", "--linger", "--", "y"],
             &["export"],
             &["export", "--output", "x"],
             &["export", "--format", "kube-env"],
@@ -342,6 +367,17 @@ mod tests {
     }
 
     #[test]
+    fn the_mode_is_the_one_that_was_named_last() {
+        let mode = |line: &[&str]| match parsed(line) {
+            Ok(Command::Run(_, mode, _)) => mode,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(mode(&["run", "--", "--exec"]), None);
+        assert_eq!(mode(&["run", "--exec", "--", "x"]), Some(Mode::Exec));
+        assert_eq!(mode(&["run", "--exec", "--supervise", "--", "x"]), Some(Mode::Supervise));
+    }
+
+    #[test]
     fn a_misspelt_option_is_reported_with_a_suggestion() {
         let failure = parsed(&["run", "--manifset", "x", "--", "y"]).unwrap_err();
         assert!(failure.problems[0].what.contains("did you mean `--manifest`"), "{}", failure.problems[0]);
@@ -352,7 +388,7 @@ mod tests {
         use std::os::unix::ffi::OsStringExt as _;
         let odd = OsString::from_vec(vec![b'a', 0xff]);
         let line = ["run".into(), "--".into(), "app".into(), odd.clone()];
-        assert!(matches!(parse(line), Ok(Command::Run(_, command)) if command[1] == odd));
+        assert!(matches!(parse(line), Ok(Command::Run(.., command)) if command[1] == odd));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! cryokey: collects an app's secrets, checks them, delivers them, and becomes the app.
+//! cryokey: collects an app's secrets, checks them, delivers them, and starts the app.
 //!
 //! `ARCHITECTURE.md` shows how the modules fit together. They are public for the tests and fuzz targets only; the
 //! product is the binary, and this library has no stable interface.
@@ -55,7 +55,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure { phase: Phase::Configure, problems })
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             log.failure(&failure);
             ExitCode::from(failure.exit().code())

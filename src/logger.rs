@@ -86,6 +86,13 @@ impl Logger {
         (logger, problems)
     }
 
+    /// A log that drops a line rather than wait for a reader.
+    #[must_use]
+    pub fn without_patience(&self) -> Self {
+        let is_reported = Cell::new(self.is_reported.get());
+        Self { level: self.level, is_json: self.is_json, waited: Cell::new(PATIENCE), is_reported }
+    }
+
     /// Pass `format_args!`, not `format!`: a line below the level is then never formatted.
     pub fn info(&self, message: impl Display) {
         self.write(Level::Info, message, None);

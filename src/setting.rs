@@ -90,6 +90,11 @@ settings! {
     allow_plain_env: bool as Boolean = false, variable "CRYOKEY_ALLOW_PLAIN_ENV", key "allow_plain_env";
     /// Names of `CRYOKEY_…` and consumed `NAME_FILE` variables that the app keeps; by default it gets none of them.
     keep_env: Vec<String> as List = Vec::new(), variable "CRYOKEY_KEEP_ENV", key "keep_env";
+    /// How long after the first TERM the app is killed, if it has not ended; by default it is not. Only where cryokey
+    /// supervises.
+    grace: Option<Duration> as TimeSpan = None, variable "CRYOKEY_GRACE";
+    /// How long what the app leaves behind may take to end, before it is killed. Only where cryokey supervises.
+    linger: Duration as TimeSpan = Duration::from_secs(1), variable "CRYOKEY_LINGER";
     /// How many requests are sent to a remote source at once.
     max_requests: u64 as Integer<1, 256> = 32, variable "CRYOKEY_MAX_REQUESTS", key "max_requests";
     /// What the names of secret files may begin with, such as `cryoprotect_`.

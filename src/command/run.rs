@@ -1,30 +1,31 @@
-//! `cryokey run`, from the configuration to execve.
+//! `cryokey run`, from the configuration to the start of the app.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::time::SystemTime;
 
-use init::{ExecError, Launch, StopSignals};
+use init::{Courier, Launch, Policy, StopSignals};
 
+use super::not_started::{not_started, stopped};
 use super::{dev, pipeline};
-use crate::cli::COMMANDS;
 use crate::config::Flags;
-use crate::delivery::{Delivered, Delivery};
+use crate::delivery::{Delivered, Delivery, Owner};
 use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem, Reason};
-use crate::escape::{escaped, escaped_path};
+use crate::escape::escaped_path;
 use crate::logger::Logger;
 use crate::provider::session::Ending;
 use crate::provider::vault::identity::SingleUse;
 use crate::rules::rotation::Ages;
 
-/// Loads, checks and delivers secrets, then becomes the app. Returns only on failure.
+/// Loads, checks and delivers secrets, then becomes the app or hands it over to init. Returns only in the latter case, or
+/// on failure.
 pub(super) fn run(
     flags: Flags,
     command: &[OsString],
     environ: &Environ,
+    owner: Owner<'_>,
     log: &Logger,
-) -> Result<Infallible, Failure> {
+) -> Result<(), Failure> {
     let is_development = flags.dev;
     let config = pipeline::configure(flags, environ, log)?;
     warn_about_root(log);
@@ -41,20 +42,48 @@ pub(super) fn run(
     let delivery = Delivery::new(&resolution, &config, environ);
     pipeline::judge(&resolution, &delivery, &config, ages, log)?;
 
-    // From here on, every return drops `delivered`, which removes what was created; execve drops nothing.
+    // From here on, every failure drops `delivered`, which removes what was created; execve drops nothing.
     let signals = StopSignals::hold();
     let ending = Ending::begin(sessions);
-    let delivered = delivery.deliver().map_err(cannot_deliver)?;
+    let delivered = delivery.deliver(owner).map_err(cannot_deliver)?;
     let launch = delivery.launch(command, &delivered).map_err(cannot_deliver)?;
     log_delivery(&delivered, log);
-    for error in ending.wait() {
+    for error in ending.wait(|| signals.pending().is_some()) {
         log.warn(format_args!("{error}; fix: {}", error.fix()));
     }
-    let error = init::exec(&launch, &signals);
-    Err(match error.reason {
+    match owner {
+        Owner::ThisProcess => Err(become_app(&launch, &signals)),
+        Owner::Init(courier) => {
+            let policy = Policy { grace: config.grace, linger: config.linger };
+            hand_over(courier, &launch, policy, delivered, &signals)
+        }
+    }
+}
+
+fn become_app(launch: &Launch, signals: &StopSignals) -> Failure {
+    let error = init::exec(launch, signals);
+    match error.reason {
         init::Reason::Stopped(signal) => stopped(signal),
-        _ => not_started(&launch, &error),
-    })
+        _ => not_started(launch, &error),
+    }
+}
+
+fn hand_over(
+    courier: &Courier,
+    launch: &Launch,
+    policy: Policy,
+    delivered: Delivered,
+    signals: &StopSignals,
+) -> Result<(), Failure> {
+    if let Some(signal) = signals.pending() {
+        return Err(stopped(signal));
+    }
+    courier.hand_over(launch, policy, &delivered.memory_files).map_err(|errno| {
+        let what = format!("the app cannot be handed over to init: {errno}");
+        Failure::one(Phase::Deliver, Problem::new(Reason::Resource, "init", what, "raise the memory limit"))
+    })?;
+    delivered.keep();
+    Ok(())
 }
 
 fn cannot_deliver(problem: Problem) -> Failure {
@@ -72,72 +101,5 @@ fn log_delivery(delivered: &Delivered, log: &Logger) {
     delivered.notes.iter().for_each(|note| log.info(note));
     for (name, path) in &delivered.file_variables {
         log.info(format_args!("{name}={}", escaped_path(path)));
-    }
-}
-
-fn stopped(signal: u8) -> Failure {
-    let what = format!("stopped by signal {signal} before the app was started");
-    let problem =
-        Problem::new(Reason::Stopped(signal), "-", what, "none needed; start it again if you want it to run");
-    Failure::one(Phase::Deliver, problem)
-}
-
-fn not_started(launch: &Launch, error: &ExecError) -> Failure {
-    let (why, mut fix) = exec_message::of(&error.reason);
-    let program = escaped(launch.program().as_encoded_bytes());
-    if error.reason == init::Reason::NotFound && COMMANDS.contains(&program.as_str()) {
-        fix = format!(
-            "`{program}` is a command of cryokey: `docker compose run --entrypoint cryokey SERVICE {program}`"
-        );
-    }
-    let path = escaped_path(&error.path);
-    let reason = if error.exit_code() == 127 { Reason::NotFound } else { Reason::CannotExecute };
-    let found = if path == program { String::new() } else { format!(" ({path})") };
-    let what = format!("the app `{program}`{found} cannot be started: {why}");
-    Failure::one(Phase::Exec, Problem::new(reason, program, what, fix))
-}
-
-/// Why a program cannot be executed, and how to fix it.
-mod exec_message {
-    use init::Reason;
-
-    use crate::escape::escaped;
-
-    pub(super) fn of(reason: &Reason) -> (String, String) {
-        let (why, fix) = parts(reason);
-        (why, fix.into())
-    }
-
-    fn parts(reason: &Reason) -> (String, &'static str) {
-        match reason {
-            Reason::Directory => ("it is a directory".into(), "give the path of the program in it"),
-            Reason::Denied => ("permission denied".into(), "make it executable for this user: `chmod a+rx`"),
-            Reason::Format => (
-                "it is neither a program for this machine nor a script that begins with `#!`".into(),
-                "build it for this architecture, or begin the script with `#!/bin/sh`",
-            ),
-            Reason::Loop => ("its symbolic links form a loop".into(), "correct the links"),
-            Reason::MissingInterpreter(Some(interpreter)) => (
-                format!("its interpreter `{}` does not exist", escaped(interpreter.as_encoded_bytes())),
-                "install the interpreter; a `\\u{d}` at its end means that the script uses CRLF newlines",
-            ),
-            Reason::MissingInterpreter(None) => (
-                "the loader that it is linked against does not exist".into(),
-                "link it statically, or use a base image with its C library",
-            ),
-            Reason::Stopped(signal) => (format!("signal {signal} arrived"), "none needed"),
-            Reason::NoExecMount => {
-                ("its file system is mounted noexec".into(), "put it on another file system")
-            }
-            Reason::NotADirectory => ("a part of its path is not a directory".into(), "correct the path"),
-            Reason::NotFound => ("it does not exist".into(), "correct the name, or PATH, or install it"),
-            Reason::TooBig => (
-                "arguments and environment are larger than the kernel accepts".into(),
-                "deliver the largest secrets as files: `deliver = \"file\"`",
-            ),
-            Reason::Other(kind, errno) => {
-                (format!("{kind} (error {errno})"), "check the file and its file system")
-            }
-        }
     }
 }

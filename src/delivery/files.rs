@@ -3,14 +3,14 @@
 //! A directory is preferred because its paths name the same file in every process. `/proc/self/fd/N` depends on the
 //! process that opens it.
 
-use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::{Errno, FdFlags};
 
 use super::made::{Made, Thing};
-use super::{Delivered, stale};
+use super::{Delivered, Owner, stale};
 use crate::config::Config;
 use crate::environ::{Environ, variable};
 use crate::error::{Problem, Reason};
@@ -64,12 +64,15 @@ pub(super) fn deliver(
     secrets: &[Accepted<'_>],
     place: &Place,
     config: &Config,
+    owner: Owner<'_>,
 ) -> Result<Delivered, Problem> {
     match place {
         _ if secrets.is_empty() => Ok(Delivered::default()),
         Place::Memory => all_in_memory(secrets),
-        Place::Named(run_dir) => in_directory(secrets, run_dir, config),
-        Place::Usual(run_dir) => in_directory(secrets, run_dir, config).or_else(|_| all_in_memory(secrets)),
+        Place::Named(run_dir) => in_directory(secrets, run_dir, config, owner),
+        Place::Usual(run_dir) => {
+            in_directory(secrets, run_dir, config, owner).or_else(|_| all_in_memory(secrets))
+        }
     }
 }
 
@@ -109,17 +112,11 @@ fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
 }
 
 fn all_in_memory(secrets: &[Accepted<'_>]) -> Result<Delivered, Problem> {
-    let file_variables = secrets.iter().map(in_memory).collect::<Result<_, _>>()?;
-    Ok(Delivered { file_variables, ..Delivered::default() })
-}
-
-fn in_memory(secret: &Accepted<'_>) -> Result<(String, PathBuf), Problem> {
-    let name = secret.name.as_str();
-    let file = memory_file(secret)?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    // It stays open for the app; execve closes all other descriptors of cryokey.
-    let _ = file.into_raw_fd();
-    Ok((file_variables::of(name), path))
+    let memory_files = secrets.iter().map(memory_file).collect::<Result<Vec<_>, _>>()?;
+    let path = |file: &OwnedFd| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let variables = secrets.iter().map(|secret| file_variables::of(secret.name.as_str()));
+    let file_variables = variables.zip(memory_files.iter().map(path)).collect();
+    Ok(Delivered { file_variables, memory_files, ..Delivered::default() })
 }
 
 fn memory_file(secret: &Accepted<'_>) -> Result<OwnedFd, Problem> {
@@ -157,18 +154,23 @@ fn numbered(file: &OwnedFd) -> Result<OwnedFd, Errno> {
     Ok(high)
 }
 
-fn in_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<Delivered, Problem> {
+fn in_directory(
+    secrets: &[Accepted<'_>],
+    run_dir: &Path,
+    config: &Config,
+    owner: Owner<'_>,
+) -> Result<Delivered, Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let (parent, warning) = open_run_dir(secrets, run_dir, config)?;
     stale::remove_all(&parent);
-    let (name, directory) = make_directory(&parent).map_err(refused)?;
+    let (name, directory) = make_directory(&parent, owner).map_err(refused)?;
     let path = run_dir.join(&name);
     let mut delivered = Delivered {
         warnings: warning.into_iter().collect(),
         made: Made::one(Thing::DeliveryDirectory(parent, name)),
         ..Delivered::default()
     };
-    stale::sign(&directory).map_err(refused)?;
+    stale::sign(&directory, owner.pid()).map_err(refused)?;
     for secret in secrets {
         let name = secret.name.as_str();
         write::write(&directory, name, secret.value.secret.expose(), 0o400).map_err(refused)?;
@@ -196,8 +198,9 @@ fn open_run_dir(
     }
 }
 
-fn make_directory(parent: &OwnedFd) -> Result<(String, OwnedFd), Errno> {
+fn make_directory(parent: &OwnedFd, owner: Owner<'_>) -> Result<(String, OwnedFd), Errno> {
     let name = stale::directory_prefix() + &write::random_suffix()?;
+    owner.announce(parent, &name)?;
     rustix::fs::mkdirat(parent, &name, Mode::RWXU)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(parent, &name, flags, Mode::empty())?;

@@ -10,7 +10,12 @@ mod stale;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
+
+use init::{Courier, Directory};
+use rustix::io::Errno;
+use rustix::process::Pid;
 
 use crate::config::Config;
 use crate::environ::{Entry as Inherited, Environ, variable};
@@ -43,6 +48,15 @@ pub struct Delivery<'a> {
     file_variables: BTreeSet<String>,
 }
 
+/// The process for which secrets are delivered.
+#[derive(Debug, Clone, Copy)]
+pub enum Owner<'a> {
+    /// This one, which becomes the app.
+    ThisProcess,
+    /// Init, which starts the app and stays.
+    Init(&'a Courier),
+}
+
 /// What was delivered outside the environment. Dropping this removes the files again, so a failed startup leaves nothing
 /// behind; after `execve`, nothing is dropped.
 #[derive(Debug, Default)]
@@ -51,6 +65,8 @@ pub struct Delivered {
     pub warnings: Vec<Problem>,
     /// For the log.
     pub notes: Vec<String>,
+    /// Open for the app, under numbers that `file_variables` name.
+    pub memory_files: Vec<OwnedFd>,
     made: Made,
 }
 
@@ -116,8 +132,8 @@ impl<'a> Delivery<'a> {
     }
 
     /// Writes the files and keys. If that fails, those already written are removed.
-    pub fn deliver(&self) -> Result<Delivered, Problem> {
-        let mut delivered = files::deliver(&self.files, &self.place(), self.config)?;
+    pub fn deliver(&self, owner: Owner<'_>) -> Result<Delivered, Problem> {
+        let mut delivered = files::deliver(&self.files, &self.place(), self.config, owner)?;
         delivered.add(ssh::deliver(&self.usable_keys(), &self.key_rules, self.config, &self.home)?);
         delivered.warnings.extend(self.overridden());
         delivered.notes.extend(self.removed_note());
@@ -149,7 +165,36 @@ impl<'a> Delivery<'a> {
     }
 }
 
+/// Removes the directory in which files were delivered. Its parent may belong to another user: then what is in it is
+/// removed.
+pub fn remove((parent, name): &Directory) {
+    // The app has ended, and nobody waits for this.
+    let _ = stale::remove(parent, name);
+}
+
+impl Owner<'_> {
+    fn pid(self) -> Pid {
+        match self {
+            Self::ThisProcess => rustix::process::getpid(),
+            Self::Init(courier) => courier.init(),
+        }
+    }
+
+    /// Tells of a directory before it is made.
+    fn announce(self, parent: &OwnedFd, name: &str) -> Result<(), Errno> {
+        match self {
+            Self::ThisProcess => Ok(()),
+            Self::Init(courier) => courier.announce(parent.as_fd(), name),
+        }
+    }
+}
+
 impl Delivered {
+    /// Leaves everything to the process that it is for.
+    pub fn keep(self) {
+        std::mem::forget(self.made);
+    }
+
     fn add(&mut self, other: Self) {
         self.file_variables.extend(other.file_variables);
         self.warnings.extend(other.warnings);

@@ -39,8 +39,8 @@ pub(super) fn directory_prefix() -> String {
 
 /// Records the process for which the directory is created. Without /proc nothing is recorded, and the directory is never
 /// removed.
-pub(super) fn sign(directory: &OwnedFd) -> Result<(), Errno> {
-    match owner("self") {
+pub(super) fn sign(directory: &OwnedFd, process: Pid) -> Result<(), Errno> {
+    match owner(&process.as_raw_nonzero().to_string()) {
         Ok(Some(owner)) => write::write(directory, OWNER, owner.as_bytes(), 0o400),
         Ok(None) | Err(_) => Ok(()),
     }

@@ -1,7 +1,7 @@
 //! What is left to do at a provider once everything has been read: to give back what signing in gave.
 
 use std::fmt;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -66,27 +66,41 @@ impl Ending {
         Self { outcomes, open, deadline }
     }
 
-    /// Waits for the end, and tells what could not be ended.
+    /// Waits for the end, unless it is told to stop, and tells what could not be ended.
     #[must_use]
-    pub fn wait(mut self) -> Vec<ProviderError> {
-        self.collect()
+    pub fn wait(mut self, is_stopped: impl Fn() -> bool) -> Vec<ProviderError> {
+        self.collect(is_stopped)
     }
 
-    fn collect(&mut self) -> Vec<ProviderError> {
+    fn collect(&mut self, is_stopped: impl Fn() -> bool) -> Vec<ProviderError> {
         let mut errors = Vec::new();
         for _ in 0..std::mem::take(&mut self.open) {
-            match self.outcomes.recv_timeout(self.deadline.with_grace().remaining()) {
+            match self.next(&is_stopped) {
                 Ok(outcome) => errors.extend(outcome.err()),
+                Err(_) if is_stopped() => return errors,
                 Err(_) => errors.push(ProviderError::new("a session", Unended)),
             }
         }
         errors
     }
+
+    fn next(&self, is_stopped: impl Fn() -> bool) -> Result<Result<(), ProviderError>, RecvTimeoutError> {
+        let limit = self.deadline.with_grace();
+        loop {
+            match self.outcomes.recv_timeout(limit.remaining().min(LOOK)) {
+                Err(RecvTimeoutError::Timeout) if !limit.remaining().is_zero() && !is_stopped() => {}
+                other => return other,
+            }
+        }
+    }
 }
+
+/// How often it is looked whether to stop.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.collect();
+        self.collect(|| false);
     }
 }
 
@@ -130,7 +144,7 @@ mod tests {
         drop(counted(&count, Ok(())));
         assert_eq!(count.load(Ordering::SeqCst), 1);
         let failed = Err(ProviderError::new("vault", Unended));
-        let errors = Ending::begin(vec![counted(&count, Ok(())), counted(&count, failed)]).wait();
+        let errors = Ending::begin(vec![counted(&count, Ok(())), counted(&count, failed)]).wait(|| false);
         assert_eq!((count.load(Ordering::SeqCst), errors.len()), (3, 1));
     }
 
@@ -148,8 +162,19 @@ mod tests {
             thread::sleep(Duration::from_mins(1));
             Ok(())
         });
-        let errors = Ending::begin(vec![hangs]).wait();
+        let errors = Ending::begin(vec![hangs]).wait(|| false);
         assert_eq!(errors.len(), 1);
         assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn whoever_is_to_stop_does_not_wait_for_a_session_that_hangs() {
+        let started = Instant::now();
+        let hangs = Session::new(|_| {
+            thread::sleep(Duration::from_secs(5));
+            Ok(())
+        });
+        assert!(Ending::begin(vec![hangs]).wait(|| true).is_empty());
+        assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
     }
 }

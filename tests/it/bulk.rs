@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cryokey::config::{Config, Flags};
-use cryokey::delivery::Delivery;
+use cryokey::delivery::{Delivery, Owner};
 use cryokey::environ::Environ;
 use cryokey::plan::Plan;
 use cryokey::provider::{Deadline, Source};
@@ -47,7 +47,7 @@ impl Outcome {
     /// The line about what the app does not inherit.
     fn removed(&self) -> String {
         let delivery = Delivery::new(&self.resolution, &self.config, &self.environ);
-        delivery.deliver().unwrap().notes.concat()
+        delivery.deliver(Owner::ThisProcess).unwrap().notes.concat()
     }
 
     /// What the app gets.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::launch::Launch;
 use crate::stop::StopSignals;
-use crate::{search, signals, startup};
+use crate::{signals, startup};
 
 /// The kernel reads no more of a script than this (`BINPRM_BUF_SIZE`).
 const SCRIPT_LINE: u64 = 256;
@@ -59,28 +59,84 @@ impl ExecError {
 #[must_use]
 pub fn exec(launch: &Launch, held: &StopSignals) -> ExecError {
     startup::restore();
-    let error = try_each(launch, held);
+    let outcome = try_each(launch, || held.pending());
     signals::ignore_those_of_writes();
-    error
+    match outcome {
+        Outcome::Failed(failure) => explain(launch, failure),
+        Outcome::Stopped(signal) => {
+            ExecError { path: launch.program().into(), reason: Reason::Stopped(signal) }
+        }
+    }
+}
+
+/// Becomes the app in a process that was made for it. What fails is for `explain`, in the parent.
+pub(crate) fn exec_in_child(launch: &Launch) -> Failure {
+    startup::restore();
+    match try_each(launch, || None) {
+        Outcome::Failed(failure) => failure,
+        Outcome::Stopped(_) => Failure::NOWHERE,
+    }
+}
+
+/// Which candidate could not be executed, by its position, and the error of execve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failure {
+    candidate: u32,
+    errno: i32,
+}
+
+impl Failure {
+    /// No candidate exists.
+    const NOWHERE: Self = Self { candidate: u32::MAX, errno: libc::ENOENT };
+
+    pub(crate) const SIZE: usize = 8;
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::SIZE] {
+        (u64::from(self.candidate) << 32 | u64::from(self.errno.cast_unsigned())).to_le_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
+        let [errno, candidate] = [0, 32].map(|shift| {
+            u32::try_from(u64::from_le_bytes(bytes) >> shift & u64::from(u32::MAX)).unwrap_or(u32::MAX)
+        });
+        Self { candidate, errno: errno.cast_signed() }
+    }
+}
+
+enum Outcome {
+    Failed(Failure),
+    /// A stop signal arrived before it was tried.
+    Stopped(u8),
 }
 
 /// As `execvp` does: if a file is missing, the next directory is searched; a denial is reported only if no other
 /// directory has the program; any other error ends the search.
-fn try_each(launch: &Launch, held: &StopSignals) -> ExecError {
+fn try_each(launch: &Launch, stop: impl Fn() -> Option<u8>) -> Outcome {
     let mut forbidden = None;
-    for path in search::candidates(launch.program(), launch.variable("PATH")) {
-        if let Some(signal) = held.pending() {
-            return ExecError { path: launch.program().into(), reason: Reason::Stopped(signal) };
+    for (candidate, path) in (0..).zip(launch.candidates()) {
+        if let Some(signal) = stop() {
+            return Outcome::Stopped(signal);
         }
-        let errno = execve(&path, launch);
-        match errno {
+        let failure = Failure { candidate, errno: execve(&path, launch) };
+        match failure.errno {
             libc::ENOENT if !exists(&path) => {}
             libc::ENOTDIR if !launch.program().as_bytes().contains(&b'/') => {}
-            libc::EACCES => forbidden = forbidden.or(Some(explain(&path, errno))),
-            _ => return explain(&path, errno),
+            libc::EACCES => forbidden = forbidden.or(Some(failure)),
+            _ => return Outcome::Failed(failure),
         }
     }
-    forbidden.unwrap_or_else(|| ExecError { path: launch.program().into(), reason: Reason::NotFound })
+    Outcome::Failed(forbidden.unwrap_or(Failure::NOWHERE))
+}
+
+pub(crate) fn explain(launch: &Launch, failure: Failure) -> ExecError {
+    let candidate = usize::try_from(failure.candidate).ok();
+    match candidate.and_then(|candidate| launch.candidates().into_iter().nth(candidate)) {
+        None => ExecError { path: launch.program().into(), reason: Reason::NotFound },
+        Some(path) => {
+            let path = as_path(&path);
+            ExecError { path: path.to_owned(), reason: reason(path, failure.errno) }
+        }
+    }
 }
 
 fn execve(path: &CStr, launch: &Launch) -> i32 {
@@ -102,11 +158,6 @@ fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
 
 fn exists(path: &CStr) -> bool {
     as_path(path).symlink_metadata().is_ok()
-}
-
-fn explain(path: &CStr, errno: i32) -> ExecError {
-    let path = as_path(path);
-    ExecError { path: path.to_owned(), reason: reason(path, errno) }
 }
 
 fn reason(path: &Path, errno: i32) -> Reason {
@@ -150,6 +201,13 @@ fn as_path(path: &CStr) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_passes_through_bytes() {
+        for failure in [Failure::NOWHERE, Failure { candidate: 3, errno: libc::EACCES }] {
+            assert_eq!(Failure::from_bytes(failure.to_bytes()), failure);
+        }
+    }
 
     #[test]
     fn the_pointers_end_with_null_and_lead_to_the_strings() {

@@ -6,14 +6,26 @@
 //! and pointers that execve gets, the search. Miri lacks the system calls for signals, descriptors, prctl,
 //! statvfs and execve; each has one block with its argument, and the black-box tests of the workspace run it.
 
+mod app;
+mod children;
 mod exec;
+mod exit;
+mod handover;
+mod harden;
 mod launch;
+mod machine;
 mod search;
 mod signals;
 mod startup;
 mod stop;
+mod supervise;
+mod terminal;
 
 pub use exec::{ExecError, Reason, exec};
+pub use exit::Exit;
+pub use handover::{Courier, Directory};
 pub use launch::{Launch, NulInside};
+pub use machine::Policy;
 pub use startup::{environment, is_pid_1};
-pub use stop::StopSignals;
+pub use stop::{StopSignals, obey_signals};
+pub use supervise::{Ended, Ending, Told, supervise};

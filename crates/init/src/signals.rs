@@ -4,10 +4,17 @@
 //! mask that it would have had without cryokey.
 
 use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::machine::Signal;
 
 /// The kernel's signal set is 64 bits wide on every architecture that cryokey is built for.
 const SET_SIZE: usize = size_of::<u64>();
+
+/// Of KILL and STOP, the kernel takes no notice.
+pub(crate) const ALL: u64 = u64::MAX;
 
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
 
@@ -16,12 +23,16 @@ static INHERITED_MASK: AtomicU64 = AtomicU64::new(0);
 const OF_WRITES: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 static WERE_DEFAULT: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
+/// If it was ignored, the kernel would not keep the status of children.
+static IGNORED_CHILDREN: AtomicBool = AtomicBool::new(false);
+
 /// Must run before the Rust runtime, which ignores SIGPIPE.
 pub(crate) fn note_inherited() {
     INHERITED_MASK.store(mask(), Ordering::Relaxed);
     for (signal, was_default) in OF_WRITES.into_iter().zip(&WERE_DEFAULT) {
         was_default.store(disposition(signal) == libc::SIG_DFL, Ordering::Relaxed);
     }
+    IGNORED_CHILDREN.store(disposition(libc::SIGCHLD) == libc::SIG_IGN, Ordering::Relaxed);
 }
 
 pub(crate) fn restore_dispositions() {
@@ -30,6 +41,14 @@ pub(crate) fn restore_dispositions() {
             set_disposition(signal, libc::SIG_DFL);
         }
     }
+    if IGNORED_CHILDREN.load(Ordering::Relaxed) {
+        set_disposition(libc::SIGCHLD, libc::SIG_IGN);
+    }
+}
+
+/// Who has children needs the default: where the signal is ignored, the kernel drops their status.
+pub(crate) fn keep_status_of_children() {
+    set_disposition(libc::SIGCHLD, libc::SIG_DFL);
 }
 
 /// The signals that were blocked when the process was started; the app inherits them.
@@ -85,6 +104,90 @@ pub(crate) fn ignore_those_of_writes() {
 /// Runs the handler when the signal arrives. The handler must be async-signal-safe.
 pub(crate) fn handle(signal: c_int, handler: extern "C" fn(c_int)) {
     set_disposition(signal, handler as libc::sighandler_t);
+}
+
+/// Sends a signal, with the value that came with it. An app that has just ended is no error.
+pub(crate) fn send(process: c_int, signal: Signal) {
+    let number = c_int::from(signal.number);
+    // SAFETY: takes no pointer, or one to a `siginfo_t` of the kernel's size whose fields are set as `sigqueue(3)` does.
+    unsafe {
+        match signal.value {
+            None => libc::kill(process, number),
+            Some(value) => {
+                let info = QueuedInfo::new(number, value);
+                libc::syscall(libc::SYS_rt_sigqueueinfo, process, number, &raw const info);
+                0
+            }
+        };
+    }
+}
+
+/// `siginfo_t` of a queued signal as 64-bit kernels lay it out (sigaction(2), `SI_QUEUE`).
+#[repr(C)]
+struct QueuedInfo {
+    number: c_int,
+    errno: c_int,
+    code: c_int,
+    padding: c_int,
+    pid: c_int,
+    uid: u32,
+    value: usize,
+    rest: [u64; 12],
+}
+
+const _: () = assert!(size_of::<QueuedInfo>() == size_of::<libc::siginfo_t>());
+
+impl QueuedInfo {
+    fn new(number: c_int, value: usize) -> Self {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        let uid = rustix::process::getuid().as_raw();
+        Self { number, errno: 0, code: libc::SI_QUEUE, padding: 0, pid, uid, value, rest: [0; 12] }
+    }
+}
+
+/// Signals as input. They must be blocked, else the kernel acts on them first.
+#[derive(Debug)]
+pub(crate) struct SignalFd(OwnedFd);
+
+impl SignalFd {
+    pub(crate) fn new(watched: u64) -> io::Result<Self> {
+        // SAFETY: the kernel returns a new descriptor, or an error.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(signalfd(-1, watched)?) }))
+    }
+
+    /// Watches other signals from now on. Those that are pending already are read too.
+    pub(crate) fn watch(&self, watched: u64) {
+        // An open signalfd takes any mask.
+        let _ = signalfd(self.0.as_raw_fd(), watched);
+    }
+
+    /// The next signal, without waiting.
+    pub(crate) fn next(&self) -> Option<Signal> {
+        // SAFETY: plain data, for which zero is a valid value, and a buffer of its size.
+        let (info, size) = unsafe {
+            let mut info = std::mem::zeroed::<libc::signalfd_siginfo>();
+            let size = libc::read(self.0.as_raw_fd(), (&raw mut info).cast(), size_of_val(&info));
+            (info, size)
+        };
+        let number = u8::try_from(info.ssi_signo).ok().filter(|_| size > 0)?;
+        let is_queued = info.ssi_code == libc::SI_QUEUE;
+        let value = usize::try_from(info.ssi_ptr).ok().filter(|_| is_queued);
+        Some(Signal { number, value })
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The raw call, because the C library's keeps signals 32 to 34 to itself.
+fn signalfd(descriptor: c_int, watched: u64) -> io::Result<c_int> {
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the set is as large as the size given.
+    let made = unsafe { libc::syscall(libc::SYS_signalfd4, descriptor, &raw const watched, SET_SIZE, flags) };
+    c_int::try_from(made).ok().filter(|made| *made >= 0).ok_or_else(io::Error::last_os_error)
 }
 
 fn set_disposition(signal: c_int, action: libc::sighandler_t) {

@@ -6,8 +6,9 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{signals, stop};
+use crate::signals;
 
+static IS_PID_1: AtomicBool = AtomicBool::new(false);
 static WAS_CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
 // Miri would run it, but lacks the signal mask and prctl.
@@ -24,15 +25,18 @@ extern "C" fn note() {
         was_closed.store(is_closed(descriptor), Ordering::Relaxed);
     }
     refuse_to_be_read();
-    if is_pid_1() {
-        stop::obey_signals();
+    if std::process::id() == 1 {
+        IS_PID_1.store(true, Ordering::Relaxed);
+        // The kernel drops what arrives at PID 1 without a handler, unless it is blocked.
+        signals::set_mask(signals::ALL);
     }
 }
 
-/// PID 1 of a namespace has no default signal actions. It also means a container, not a developer's shell.
+/// Whether cryokey was started as PID 1, also in its courier. PID 1 of a namespace has no default signal actions. It also
+/// means a container, not a developer's shell.
 #[must_use]
 pub fn is_pid_1() -> bool {
-    std::process::id() == 1
+    IS_PID_1.load(Ordering::Relaxed)
 }
 
 /// The environment strings exactly as the kernel passed them, in their original memory, including those without `=`,

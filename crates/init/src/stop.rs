@@ -1,22 +1,31 @@
 //! Signals that stop the process before the app is started.
 //!
 //! PID 1 has no default actions, so it needs a handler for TERM; any other process is terminated by the kernel. While
-//! files are being delivered, the signals are blocked, so that what was written can be removed first.
+//! files are being delivered, the signals are blocked, so that what was written can be removed first. Init, which
+//! supervises, reads them instead (`supervise`).
 
 use std::ffi::c_int;
 
 use crate::signals::{self, bit};
+use crate::startup;
 
 const OBEYED: [c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
-/// Makes PID 1 exit on the signals that terminate any other process. Ignored signals stay ignored. execve restores the
-/// default action, so the app does not notice.
-pub(crate) fn obey_signals() {
-    for signal in OBEYED {
-        if signals::disposition(signal) == libc::SIG_DFL {
+/// For a process that does not supervise: signals act on it. PID 1 exits on those that terminate any other process;
+/// ignored ones stay ignored. execve restores the default action, so the app does not notice.
+pub fn obey_signals() {
+    if startup::is_pid_1() {
+        for signal in OBEYED.into_iter().filter(|signal| signals::disposition(*signal) == libc::SIG_DFL) {
             signals::handle(signal, end);
         }
     }
+    signals::set_mask(signals::inherited_mask());
+}
+
+/// The signals that end cryokey before the app runs: those that were neither blocked nor ignored when it was started.
+pub(crate) fn obeyed() -> u64 {
+    let is_obeyed = |signal: &c_int| signals::disposition(*signal) != libc::SIG_IGN;
+    OBEYED.into_iter().filter(is_obeyed).map(bit).fold(0, |all, bit| all | bit) & !signals::inherited_mask()
 }
 
 extern "C" fn end(signal: c_int) {

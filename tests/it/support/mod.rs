@@ -273,6 +273,11 @@ impl Test {
         self.finish(self.spawn(app), false)
     }
 
+    /// Starts an app in each mode: cryokey becomes it, or stays as its parent.
+    pub(crate) fn run_in_both_modes(&self, app: &[&str]) -> [Outcome; 2] {
+        ["--exec", "--supervise"].map(|mode| self.finish(self.spawn_with(&[mode], app), false))
+    }
+
     /// Starts an app that is a shell script.
     pub(crate) fn shell(&self, script: &str) -> Outcome {
         self.run(["/bin/sh", "-c", script])
@@ -280,8 +285,12 @@ impl Test {
 
     /// Starts an app, and does not wait for its end.
     pub(crate) fn spawn<T: AsRef<OsStr>>(&self, app: impl IntoIterator<Item = T>) -> Running {
+        self.spawn_with(&[], app)
+    }
+
+    fn spawn_with<T: AsRef<OsStr>>(&self, options: &[&str], app: impl IntoIterator<Item = T>) -> Running {
         let mut words: Vec<OsString> = vec!["run".into()];
-        words.extend(self.options.iter().cloned());
+        words.extend(self.options.iter().cloned().chain(options.iter().map(Into::into)));
         words.push("--".into());
         words.extend(app.into_iter().map(|word| word.as_ref().to_owned()));
         self.launch(&words)

@@ -1,0 +1,308 @@
+//! `cryokey run` as init: a courier collects the secrets and ends, then the app runs as a child. One loop waits for
+//! signals, the courier's messages and time; `machine` decides what each means.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Rlimit, Signal as Known, kill_process, kill_process_group};
+
+use crate::app::{self, App, Outcome, Surroundings};
+use crate::children::{self, Change};
+use crate::exec::{self, ExecError};
+use crate::exit::Exit;
+use crate::handover::{self, Courier, Directory, Inbox};
+use crate::launch::Launch;
+use crate::machine::{self, Effect, End, Event, State, step};
+use crate::signals::{self, SignalFd};
+use crate::terminal::Terminal;
+use crate::{harden, startup, stop};
+
+/// So many children are buried before signals are looked at again.
+const CHILDREN_AT_ONCE: usize = 64;
+
+/// What is left of the app when init ends.
+#[derive(Debug)]
+pub struct Ended {
+    pub outcome: Ending,
+    /// The directory in which files were delivered, to be removed.
+    pub directory: Option<Directory>,
+}
+
+/// How the app, or the attempt to start it, ended.
+#[derive(Debug)]
+pub enum Ending {
+    App(Exit),
+    /// execve failed.
+    NotStarted(Launch, ExecError),
+    /// The courier ended with this code, and has said why.
+    NotPrepared(u8),
+    /// The courier was killed by this signal.
+    CourierKilled(u8),
+    /// The courier ended as if all were well, without a launch.
+    NoLaunch,
+    /// A stop signal arrived before the app ran.
+    Stopped(u8),
+    /// The kernel has no process, or no descriptor, for this.
+    NoProcess(io::Error),
+}
+
+/// What init does by itself, to be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The app was killed, because it did not end within the grace.
+    KilledApp,
+    /// What the app left behind was killed, because it did not end within the linger.
+    KilledRest,
+}
+
+/// Runs `prepare` in a process of its own, then the app that it hands over, until that has ended. `tell` must not block.
+/// The caller makes no threads, and does not look at the environment or the arguments again.
+pub fn supervise(prepare: impl FnOnce(&Courier) -> u8, tell: &mut dyn FnMut(Told)) -> Ended {
+    match Init::begin(prepare) {
+        Ok(mut init) => init.run(tell),
+        Err(error) => Ended { outcome: Ending::NoProcess(error), directory: None },
+    }
+}
+
+struct Init {
+    state: State,
+    started: Instant,
+    signals: SignalFd,
+    courier: Pid,
+    inbox: Option<Inbox>,
+    directory: Option<Directory>,
+    launch: Option<Launch>,
+    app: Option<App>,
+    not_started: Option<ExecError>,
+    no_process: Option<io::Error>,
+    terminal: Option<Terminal>,
+    core_limit: Rlimit,
+    /// Children are left that may have ended.
+    is_behind: bool,
+}
+
+impl Init {
+    fn begin(prepare: impl FnOnce(&Courier) -> u8) -> io::Result<Self> {
+        signals::set_mask(signals::ALL);
+        signals::keep_status_of_children();
+        let signals = SignalFd::new(stop::obeyed() | signals::bit(libc::SIGCHLD))?;
+        let core_limit = harden::allow_no_core();
+        let (inbox, courier) = handover::pair()?;
+        if !startup::is_pid_1() {
+            // Without it, orphans go to another process, and nothing else is lost.
+            let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+        }
+        let Some(process) = app::fork()? else {
+            drop((inbox, signals));
+            signals::set_mask(signals::inherited_mask());
+            app::exit_at_once(prepare(&courier));
+        };
+        drop(courier);
+        // SAFETY: one thread, and nothing here reads the strings again: the launch has its own.
+        unsafe { harden::erase_start_strings() };
+        Ok(Self {
+            state: State::Preparing,
+            started: Instant::now(),
+            signals,
+            courier: process,
+            inbox: Some(inbox),
+            directory: None,
+            launch: None,
+            app: None,
+            not_started: None,
+            no_process: None,
+            terminal: Terminal::of_foreground(),
+            core_limit,
+            is_behind: false,
+        })
+    }
+
+    fn run(&mut self, tell: &mut dyn FnMut(Told)) -> Ended {
+        loop {
+            if let State::Ended(end) = self.state {
+                return self.end(end);
+            }
+            self.wait();
+            self.take_in_messages();
+            self.look_whether_the_app_runs();
+            self.read_signals(tell);
+            self.bury(tell);
+            self.handle(Event::Time, tell);
+        }
+    }
+
+    /// Until something happens or is due.
+    fn wait(&self) {
+        let left = machine::due(self.state).map(|due| due.saturating_sub(self.started.elapsed()));
+        let left = left.filter(|_| !self.is_behind).or(self.is_behind.then_some(Duration::ZERO));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let messages = self.inbox.as_ref().map(Inbox::socket);
+        let outcome = self.app.as_ref().and_then(App::outcome);
+        let others = [messages, outcome];
+        let mut watched = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        watched.extend(others.iter().flatten().map(|other| PollFd::new(other, PollFlags::IN)));
+        // Interrupted or not, what has happened is looked at.
+        let _ = poll(&mut watched, timeout.as_ref());
+    }
+
+    fn handle(&mut self, event: Event, tell: &mut dyn FnMut(Told)) {
+        let (state, effect) = step(self.state, event, self.started.elapsed());
+        self.state = state;
+        if let Some(effect) = effect {
+            self.carry_out(effect, tell);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, tell: &mut dyn FnMut(Told)) {
+        match effect {
+            Effect::StopCourier => kill(self.courier, Known::TERM),
+            Effect::KillCourier => kill(self.courier, Known::KILL),
+            Effect::StartApp => self.start_app(tell),
+            Effect::Forward(signal) => self.app.iter().for_each(|app| app.send(signal)),
+            Effect::KillApp => {
+                self.app.iter().for_each(|app| kill(app.process, Known::KILL));
+                tell(Told::KilledApp);
+            }
+            Effect::EndRest => {
+                self.signal_rest(Known::TERM);
+                // A stopped process does not end before it is continued.
+                self.signal_rest(Known::CONT);
+            }
+            Effect::KillRest => {
+                self.signal_rest(Known::KILL);
+                tell(Told::KilledRest);
+            }
+        }
+    }
+
+    fn signal_rest(&self, signal: Known) {
+        self.app.iter().for_each(|app| children::signal_rest(app.process, signal));
+    }
+
+    fn start_app(&mut self, tell: &mut dyn FnMut(Told)) {
+        let (Some(launch), Some(inbox)) = (&self.launch, self.inbox.take()) else { return };
+        let surroundings = Surroundings {
+            files: &inbox.files,
+            core_limit: self.core_limit,
+            terminal: self.terminal.as_ref(),
+        };
+        match App::start(launch, &surroundings) {
+            Ok(app) => self.app = Some(app),
+            Err(error) => self.no_process = Some(error),
+        }
+        self.signals.watch(signals::ALL);
+        if self.no_process.is_some() {
+            self.handle(Event::NotStarted, tell);
+        }
+    }
+
+    /// While the courier runs; what it has sent before its end is read before that is noticed.
+    fn take_in_messages(&mut self) {
+        if let Some(inbox) = &mut self.inbox {
+            inbox.receive();
+            self.directory = inbox.directory.take().or(self.directory.take());
+        }
+    }
+
+    /// As soon as it does, the launch is wiped.
+    fn look_whether_the_app_runs(&mut self) {
+        let Some(app) = &mut self.app else { return };
+        match app.take_outcome() {
+            None => {}
+            Some(Outcome::Runs) => self.launch = None,
+            Some(Outcome::Failed(failure)) => {
+                self.not_started = self.launch.as_ref().map(|launch| exec::explain(launch, failure));
+            }
+        }
+    }
+
+    fn read_signals(&mut self, tell: &mut dyn FnMut(Told)) {
+        while let Some(signal) = self.signals.next() {
+            if i32::from(signal.number) != libc::SIGCHLD {
+                self.handle(Event::Signal(signal), tell);
+            }
+        }
+    }
+
+    /// Not only after SIGCHLD: of many that arrive at once, one is left.
+    fn bury(&mut self, tell: &mut dyn FnMut(Told)) {
+        self.is_behind = false;
+        for _ in 0..CHILDREN_AT_ONCE {
+            match children::next_change() {
+                Change::None => return,
+                Change::Alone => return self.handle(Event::Alone, tell),
+                Change::Ended(child, exit) => self.ended(child, exit, tell),
+                Change::Stopped(child, signal) => self.stopped(child, signal),
+            }
+        }
+        // More may wait, and their SIGCHLD has been read.
+        self.is_behind = true;
+    }
+
+    fn ended(&mut self, child: Pid, exit: Exit, tell: &mut dyn FnMut(Told)) {
+        if child == self.courier && self.app.is_none() {
+            self.take_in_messages();
+            let event = self.prepared(exit);
+            self.handle(event, tell);
+        } else if self.app.as_ref().is_some_and(|app| app.process == child) {
+            self.look_whether_the_app_runs();
+            let event = if self.not_started.is_some() { Event::NotStarted } else { Event::AppEnded(exit) };
+            self.handle(event, tell);
+        }
+    }
+
+    fn prepared(&mut self, exit: Exit) -> Event {
+        let launch = self.inbox.as_ref().and_then(Inbox::launch).filter(|_| exit == Exit::Code(0));
+        match launch {
+            None => Event::NotPrepared(exit),
+            Some((launch, policy)) => {
+                self.launch = Some(launch);
+                Event::Prepared(policy)
+            }
+        }
+    }
+
+    /// Ctrl-Z stops the app's group. The shell that waits for cryokey has to see that, so cryokey stops too, until the
+    /// shell continues it. PID 1 cannot stop, and has no shell.
+    fn stopped(&self, child: Pid, signal: i32) {
+        let is_job_control = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal);
+        let is_app = self.app.as_ref().is_some_and(|app| app.process == child);
+        let Some(terminal) = &self.terminal else { return };
+        if startup::is_pid_1() || !is_app || !is_job_control {
+            return;
+        }
+        terminal.take_back();
+        let _ = kill_process(rustix::process::getpid(), Known::STOP);
+        if terminal.is_own() {
+            terminal.give_to(child);
+        }
+        let _ = kill_process_group(child, Known::CONT);
+    }
+
+    fn end(&mut self, end: End) -> Ended {
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back();
+        }
+        Ended { outcome: self.ending(end), directory: self.directory.take() }
+    }
+
+    fn ending(&mut self, end: End) -> Ending {
+        match end {
+            End::App(exit) => Ending::App(exit),
+            End::Stopped(signal) => Ending::Stopped(signal),
+            End::NotPrepared(Exit::Code(0)) => Ending::NoLaunch,
+            End::NotPrepared(Exit::Code(code)) => Ending::NotPrepared(code),
+            End::NotPrepared(Exit::Signal(signal)) => Ending::CourierKilled(signal),
+            End::NotStarted => match (self.launch.take(), self.not_started.take(), self.no_process.take()) {
+                (Some(launch), Some(error), _) => Ending::NotStarted(launch, error),
+                (.., error) => Ending::NoProcess(error.unwrap_or_else(|| io::ErrorKind::Other.into())),
+            },
+        }
+    }
+}
+
+/// One that has ended is not buried yet, so its number is still its own.
+fn kill(process: Pid, signal: Known) {
+    let _ = kill_process(process, signal);
+}

@@ -1,0 +1,87 @@
+//! `cryokey run` as init: what the process that stays says and returns. What it does is in `crates/init`.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use init::{Courier, Ending, Exit, Told};
+
+use super::not_started::{not_started, stopped};
+use super::run::run as prepare;
+use crate::config::Flags;
+use crate::delivery::{self, Owner};
+use crate::environ::Environ;
+use crate::error::{Failure, Phase, Problem, Reason};
+use crate::logger::Logger;
+use crate::system::memory;
+
+const KILL: u8 = 9;
+
+/// Prepares the app in a courier, runs it, and returns its exit code.
+pub(super) fn run(
+    flags: Flags,
+    command: &[OsString],
+    environ: &Environ,
+    log: &Logger,
+) -> Result<ExitCode, Failure> {
+    let killed_before = memory::processes_killed();
+    let courier = |courier: &Courier| match prepare(flags, command, environ, Owner::Init(courier), log) {
+        Ok(()) => 0,
+        Err(failure) => {
+            log.failure(&failure);
+            failure.exit().code()
+        }
+    };
+    let own_log = log.without_patience();
+    let ended = init::supervise(courier, &mut |told| own_log.warn(text(told)));
+    ended.directory.iter().for_each(delivery::remove);
+    match ended.outcome {
+        Ending::App(exit) => {
+            if exit == Exit::Signal(KILL) && memory::processes_killed() > killed_before {
+                own_log.warn("the kernel has killed the app: out of memory; fix: raise the memory limit of the container");
+            }
+            Ok(ExitCode::from(exit.code()))
+        }
+        Ending::NotPrepared(code) => Ok(ExitCode::from(code)),
+        Ending::NotStarted(launch, error) => Err(not_started(&launch, &error)),
+        Ending::Stopped(signal) => Err(stopped(signal)),
+        Ending::CourierKilled(signal) => Err(courier_killed(signal)),
+        Ending::NoLaunch => Err(no_launch()),
+        Ending::NoProcess(error) => Err(no_process(&error)),
+    }
+}
+
+fn text(told: Told) -> &'static str {
+    match told {
+        Told::KilledApp => {
+            "the app did not end within the grace after TERM, so it was killed; fix: let it end on TERM, or raise \
+             CRYOKEY_GRACE"
+        }
+        Told::KilledRest => {
+            "processes that the app left behind did not end within the linger, so they were killed; fix: let the app \
+             wait for them, or raise CRYOKEY_LINGER"
+        }
+    }
+}
+
+fn courier_killed(signal: u8) -> Failure {
+    let what = format!("the process that collects the secrets was killed by signal {signal}");
+    let (reason, fix) = match signal {
+        KILL => (Reason::Resource, "if that was for lack of memory, raise the memory limit of the container"),
+        _ => (Reason::Bug, "report this line; it contains no secret value"),
+    };
+    Failure::one(Phase::Resolve, Problem::new(reason, "cryokey", what, fix))
+}
+
+fn no_launch() -> Failure {
+    let what = "the process that collects the secrets ended without handing over the app";
+    let fix = "report this line; it contains no secret value";
+    Failure::one(Phase::Deliver, Problem::new(Reason::Bug, "cryokey", what, fix))
+}
+
+fn no_process(error: &io::Error) -> Failure {
+    let what = format!("the kernel gives cryokey no process or descriptor: {}", error.kind());
+    let fix = "raise the limit of processes (`pids_limit`, `ulimits: nproc`) and of open files, or use `--exec`, which \
+               needs no process";
+    Failure::one(Phase::Exec, Problem::new(Reason::Resource, "cryokey", what, fix))
+}
