@@ -4,7 +4,7 @@
 //!
 //! `cargo +nightly miri test -p init` checks what handles memory: the walk over the environment's array, the strings
 //! and pointers that execve gets, the search. Miri lacks the system calls for signals, descriptors, prctl,
-//! statvfs and execve; each has one block with its argument, and the black-box tests of the workspace run it.
+//! statvfs, users and execve; each has one block with its argument, and the black-box tests of the workspace run it.
 
 mod exec;
 mod launch;
@@ -12,8 +12,10 @@ mod search;
 mod signals;
 mod startup;
 mod stop;
+mod user;
 
 pub use exec::{ExecError, Reason, exec};
 pub use launch::{Launch, NulInside};
 pub use startup::{environment, is_pid_1};
 pub use stop::StopSignals;
+pub use user::{User, UserError, become_user};
