@@ -17,6 +17,7 @@ use crate::logger::Logger;
 use crate::provider::session::Ending;
 use crate::provider::vault::identity::SingleUse;
 use crate::rules::rotation::Ages;
+use crate::run_as::RunAs;
 
 /// Loads, checks and delivers secrets, then becomes the app. Returns only on failure.
 pub(super) fn run(
@@ -27,7 +28,10 @@ pub(super) fn run(
 ) -> Result<Infallible, Failure> {
     let is_development = flags.dev;
     let config = pipeline::configure(flags, environ, log)?;
-    warn_about_root(log);
+    let run_as = RunAs::decide(&config)?;
+    if run_as.is_root() {
+        warn_about_root(log);
+    }
     if is_development {
         dev::admit(&config)?;
         dev::make_way(&config, environ, log);
@@ -38,14 +42,16 @@ pub(super) fn run(
     }
     let sessions = std::mem::take(&mut resolution.sessions);
     let ages = Ages::new(&resolution, SystemTime::now());
-    let delivery = Delivery::new(&resolution, &config, environ);
+    let delivery = Delivery::new(&resolution, &config, environ, &run_as);
     pipeline::judge(&resolution, &delivery, &config, ages, log)?;
 
     // From here on, every return drops `delivered`, which removes what was created; execve drops nothing.
     let signals = StopSignals::hold();
     let ending = Ending::begin(sessions);
-    let delivered = delivery.deliver().map_err(cannot_deliver)?;
+    let mut delivered = delivery.deliver_files().map_err(cannot_deliver)?;
     let launch = delivery.launch(command, &delivered).map_err(cannot_deliver)?;
+    become_user(&run_as, &delivered).map_err(cannot_deliver)?;
+    delivery.deliver_keys(&mut delivered).map_err(cannot_deliver)?;
     log_delivery(&delivered, log);
     for error in ending.wait() {
         log.warn(format_args!("{error}; fix: {}", error.fix()));
@@ -57,14 +63,23 @@ pub(super) fn run(
     })
 }
 
+/// Hands over what the app needs, and becomes its user: from here on, cryokey can do no more than the app. What it was
+/// given before stays so, even if the app is not started.
+fn become_user(run_as: &RunAs, delivered: &Delivered) -> Result<(), Problem> {
+    delivered.give_directory(run_as)?;
+    run_as.give_streams();
+    run_as.become_user()
+}
+
 fn cannot_deliver(problem: Problem) -> Failure {
     Failure::one(Phase::Deliver, problem)
 }
 
 fn warn_about_root(log: &Logger) {
-    if rustix::process::geteuid().is_root() {
-        log.warn("the app will run as root; fix: set `USER` in the image, or `user:` in the Compose file");
-    }
+    log.warn(
+        "the app will run as root; fix: set `USER` in the image, `user:` in the Compose file, or `user` in [process] of \
+         the manifest",
+    );
 }
 
 fn log_delivery(delivered: &Delivered, log: &Logger) {
