@@ -241,16 +241,20 @@ fn possible(user: &init::User) -> Result<(), Problem> {
     uid.or(gid.map(|gid| ("gid", *gid))).map_or(Ok(()), |(kind, id)| Err(unmapped(kind, id)))
 }
 
-/// Whether an id exists in this user namespace (`user_namespaces(7)`); `None`: it cannot be determined.
+/// Whether an id exists in this user namespace; `None`: it cannot be determined.
 fn is_mapped(map: &str, id: u32) -> Option<bool> {
     let (text, _) = read::read_path(Path::new(map)).ok()?;
-    let text = String::from_utf8(text).ok()?;
+    Some(is_in_map(&String::from_utf8(text).ok()?, id))
+}
+
+/// Each line has the first id inside the namespace, the first one outside, and their number (`user_namespaces(7)`).
+fn is_in_map(text: &str, id: u32) -> bool {
     let contains = |line: &str| -> Option<bool> {
         let mut numbers = line.split_whitespace().map(str::parse::<u64>);
         let (first, count) = (numbers.next()?.ok()?, numbers.nth(1)?.ok()?);
         Some((first..first.saturating_add(count)).contains(&u64::from(id)))
     };
-    Some(text.lines().any(|line| contains(line).unwrap_or_default()))
+    text.lines().any(|line| contains(line).unwrap_or_default())
 }
 
 fn unreadable(path: &str, error: ReadError) -> Problem {
@@ -313,4 +317,37 @@ fn cannot_become(user: &init::User, error: UserError) -> Problem {
         user.uid
     );
     Problem::new(Reason::Denied, USER, what, fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_mapped_if_a_line_covers_it() {
+        let map = "         0     100000      65536\n     70000       5          1\n";
+        let mapped: Vec<u32> = [0, 65_535, 65_536, 70_000, 70_001, u32::MAX - 1]
+            .into_iter()
+            .filter(|id| is_in_map(map, *id))
+            .collect();
+        assert_eq!(mapped, [0, 65_535, 70_000]);
+        assert!(is_in_map("0 0 4294967295\n", u32::MAX - 1) && !is_in_map("", 0) && !is_in_map("x y z", 0));
+    }
+
+    #[test]
+    fn a_directory_can_be_entered_by_its_owner_its_group_or_all_as_its_mode_says() {
+        let mut state = rustix::fs::stat("/").unwrap();
+        (state.st_uid, state.st_gid) = (1, 2);
+        let can_enter = |uid, groups: &[u32], mode| {
+            let user = init::User { uid, gid: 9, groups: groups.to_vec() };
+            let selected = Selected { user, home: "/".into(), account_home: None };
+            let run_as = RunAs { selected: Some(selected), is_change: true };
+            let mut state = state;
+            state.st_mode = mode;
+            run_as.can_enter(&state)
+        };
+        assert!(can_enter(1, &[], 0o100) && !can_enter(1, &[2], 0o011));
+        assert!(can_enter(3, &[2], 0o010) && !can_enter(3, &[2], 0o101));
+        assert!(can_enter(3, &[], 0o001) && !can_enter(3, &[], 0o110));
+    }
 }

@@ -400,6 +400,18 @@ fn a_missing_capability_is_named_by_run_and_check() {
 }
 
 #[test]
+fn an_id_that_does_not_exist_in_the_user_namespace_is_named_by_run_and_check() {
+    if !require(Need::Root) {
+        return;
+    }
+    // As in a rootless container: only root exists.
+    let test = user(TOKEN).secret("TOKEN", canary()).through(["unshare", "--user", "--map-root-user"]);
+    let says = "uid 10001 does not exist in this user namespace";
+    test.start().refused(77, "configure", "process.user", "denied").says(says);
+    test.command(["check"]).refused(77, "configure", "process.user", "denied").says(says);
+}
+
+#[test]
 fn a_file_of_another_user_that_root_cannot_read_names_the_capability() {
     if !require(Need::Root) {
         return;
