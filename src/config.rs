@@ -127,6 +127,8 @@ fn development() -> Layer {
         secrets_dir: Some(DEVELOPMENT_DIRECTORY.into()),
         // On a developer's machine, a variable is as good as a generated file.
         allow_plain_env: Some(true),
+        // A developer's machine need not have the app's user.
+        user_if_root: Some(true),
         ..Layer::default()
     }
 }

@@ -25,6 +25,7 @@ pub mod provider;
 pub mod report;
 pub mod resolve;
 pub mod rules;
+pub mod run_as;
 pub mod secret;
 pub mod setting;
 pub mod ssh_key;

@@ -16,7 +16,7 @@ use crate::provider::reference::Reference;
 use crate::secret::Newline;
 use crate::setting::Layer;
 use crate::syntax::{AbsolutePath, Boolean, Choice, Days, Integer};
-use reader::{Document, Table};
+use reader::{Document, Settings, Table};
 
 /// The versions of the manifest format that are supported.
 pub const VERSIONS: std::ops::RangeInclusive<u64> = 1..=1;
@@ -182,10 +182,17 @@ fn read(root: &Table<'_>) -> Manifest {
     Manifest {
         secrets,
         required_variables: root.table("env").map(|table| required_variables(&table)).unwrap_or_default(),
-        settings: Layer::read(root),
+        settings: settings(root),
         environments,
         colors,
     }
+}
+
+fn settings(root: &Table<'_>) -> Layer {
+    let process = root.table("process");
+    let layer = Layer::read(&Settings { root, process: process.as_ref() });
+    process.iter().for_each(Table::finish);
+    layer
 }
 
 fn version(root: &Table<'_>) {
@@ -375,6 +382,12 @@ mod tests {
         let mut schema = properties(&schemars::schema_for!(schema::File));
         schema.sort();
         assert_eq!(schema, root.asked().into_iter().collect::<Vec<_>>());
+        let process = document.root();
+        Layer::read(&Settings { root: &document.root(), process: Some(&process) });
+        let in_table = schemars::schema_for!(schema::File).as_value()["properties"]["process"].clone();
+        let mut schema = properties(&in_table.try_into().unwrap());
+        schema.sort();
+        assert_eq!(schema, process.asked().into_iter().collect::<Vec<_>>());
         let table = document.root();
         secret(&table);
         let mut schema = properties(&schemars::schema_for!(SecretRule));

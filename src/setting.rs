@@ -10,12 +10,13 @@ use crate::provider::http::AllowHttp;
 use crate::provider::vault::identity::Auth;
 use crate::provider::{Providers, Source};
 use crate::syntax::{AbsolutePath, Boolean, Choice, Integer, List, Path, Syntax, Text, TimeSpan};
+use crate::system::account_name::{AccountName, UserName};
 
 /// Where orchestrators mount secrets.
 pub const SECRETS_DIR: &str = "/run/secrets";
 
 /// Turns rows of `name: type as syntax = default, variable, key` into the types below. `or` names a variable that is read
-/// where the first is not set: one that others gave that meaning.
+/// where the first is not set: one that others gave that meaning. A key with a dot is in a table: `process.user`.
 macro_rules! settings {
     ($(
         $(#[doc = $doc:literal])+
@@ -92,9 +93,9 @@ settings! {
     keep_env: Vec<String> as List = Vec::new(), variable "CRYOKEY_KEEP_ENV", key "keep_env";
     /// How long after the first TERM the app is killed, if it has not ended; by default it is not. Only where cryokey
     /// supervises.
-    grace: Option<Duration> as TimeSpan = None, variable "CRYOKEY_GRACE";
+    grace: Option<Duration> as TimeSpan = None, variable "CRYOKEY_GRACE", key "process.grace";
     /// How long what the app leaves behind may take to end, before it is killed. Only where cryokey supervises.
-    linger: Duration as TimeSpan = Duration::from_secs(1), variable "CRYOKEY_LINGER";
+    linger: Duration as TimeSpan = Duration::from_secs(1), variable "CRYOKEY_LINGER", key "process.linger";
     /// How many requests are sent to a remote source at once.
     max_requests: u64 as Integer<1, 256> = 32, variable "CRYOKEY_MAX_REQUESTS", key "max_requests";
     /// What the names of secret files may begin with, such as `cryoprotect_`.
@@ -105,6 +106,16 @@ settings! {
     /// Where files are delivered: a directory on a tmpfs, absolute in the manifest. Without it, the first writable tmpfs
     /// of `$XDG_RUNTIME_DIR`, `/run` and `/dev/shm`; if there is none, in-memory files.
     run_dir: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_RUN_DIR", key "run_dir";
+    /// The user that the app runs as, if cryokey is started as root: a name or a number, or both ids such as `1000:1000` or
+    /// `app:www`.
+    user: Option<UserName> as UserName = None, variable "CRYOKEY_USER", key "process.user";
+    /// The group of that user: a name or a number. By default that of the user in `/etc/passwd`, else 0.
+    group: Option<AccountName> as AccountName = None, variable "CRYOKEY_GROUP", key "process.group";
+    /// HOME of that user, an absolute path. By default the home directory in `/etc/passwd`, else `/`.
+    home: Option<PathBuf> as AbsolutePath = None, variable "CRYOKEY_HOME", key "process.home";
+    /// If cryokey is not started as root, the app runs as cryokey's own user, whatever `user` says. Always true with
+    /// `--dev`.
+    user_if_root: bool as Boolean = false, variable "CRYOKEY_USER_IF_ROOT", key "process.user_if_root";
     /// Where secret files are; `./.secrets` with `--dev`, whatever the variable and the manifest say.
     secrets_dir: PathBuf as Path = SECRETS_DIR.into(), variable "CRYOKEY_SECRETS_DIR", key "secrets_dir";
     /// How long reading the secrets may take.
@@ -290,8 +301,20 @@ impl schemars::JsonSchema for Layer {
             let Some(key) = row.key else { continue };
             let mut schema = row.schema;
             schema["description"] = row.meaning.into();
-            properties.insert(key.to_owned(), schema);
+            match key.split_once('.') {
+                Some((table, key)) => {
+                    let table = properties.entry(table).or_insert_with(table_schema);
+                    table["properties"][key] = schema;
+                }
+                None => drop(properties.insert(key.to_owned(), schema)),
+            }
         }
         schemars::json_schema!({ "type": "object", "properties": properties })
     }
+}
+
+/// The schema of a table of settings, still empty.
+#[cfg(test)]
+fn table_schema() -> serde_json::Value {
+    serde_json::json!({ "type": "object", "additionalProperties": false, "properties": {} })
 }

@@ -13,6 +13,7 @@ use crate::provider::vault::identity::SingleUse;
 use crate::report::{self, Report};
 use crate::rules;
 use crate::rules::rotation::Ages;
+use crate::run_as::RunAs;
 
 /// Reports on every declared secret, and exits as `run` would.
 pub(super) fn run(
@@ -22,9 +23,10 @@ pub(super) fn run(
     log: &Logger,
 ) -> Result<(), Failure> {
     let config = pipeline::configure(flags, environ, log)?;
+    let run_as = RunAs::decide(&config)?;
     let resolution = pipeline::read(&config, environ, SingleUse::Kept, log);
     let ages = Ages::new(&resolution, SystemTime::now());
-    let delivery = Delivery::new(&resolution, &config, environ);
+    let delivery = Delivery::new(&resolution, &config, environ, &run_as);
     let mut findings = rules::judge(&resolution, &delivery, &config, ages);
     if findings.errors.is_empty() {
         findings.errors.extend(delivery.obstacles());

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::cli::{self, Command, Mode};
-use crate::delivery::Owner;
+use crate::delivery::Starter;
 use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem, Reason};
 use crate::logger::Logger;
@@ -43,7 +43,7 @@ fn supervises(mode: Option<Mode>) -> bool {
 /// In this process, without a child that stays.
 fn alone(command: Command, environ: &Environ, log: &Logger) -> Result<(), Failure> {
     match command {
-        Command::Run(flags, _, app) => run::run(flags, &app, environ, Owner::ThisProcess, log),
+        Command::Run(flags, _, app) => run::run(flags, &app, environ, Starter::ThisProcess, log),
         Command::Check(flags, format) => check::run(flags, format, environ, log),
         Command::Explain(flags, format, names) => explain::run(flags, format, &names, environ, log),
         Command::Export(flags, path) => export::run(flags, &path, environ, log),

@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::time::SystemTime;
 
-use init::{Courier, Launch, Policy, StopSignals};
+use init::{Courier, Handover, Launch, Policy, StopSignals};
 
 use super::not_started::{not_started, stopped};
 use super::{dev, pipeline};
 use crate::config::Flags;
-use crate::delivery::{Delivered, Delivery, Owner};
+use crate::delivery::{Delivered, Delivery, Starter};
 use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem, Reason};
 use crate::escape::escaped_path;
@@ -16,6 +16,7 @@ use crate::logger::Logger;
 use crate::provider::session::Ending;
 use crate::provider::vault::identity::SingleUse;
 use crate::rules::rotation::Ages;
+use crate::run_as::RunAs;
 
 /// Loads, checks and delivers secrets, then becomes the app or hands it over to init. Returns only in the latter case, or
 /// on failure.
@@ -23,12 +24,15 @@ pub(super) fn run(
     flags: Flags,
     command: &[OsString],
     environ: &Environ,
-    owner: Owner<'_>,
+    starter: Starter<'_>,
     log: &Logger,
 ) -> Result<(), Failure> {
     let is_development = flags.dev;
     let config = pipeline::configure(flags, environ, log)?;
-    warn_about_root(log);
+    let run_as = RunAs::decide(&config)?;
+    if run_as.is_root() {
+        warn_about_root(log);
+    }
     if is_development {
         dev::admit(&config)?;
         dev::make_way(&config, environ, log);
@@ -39,23 +43,26 @@ pub(super) fn run(
     }
     let sessions = std::mem::take(&mut resolution.sessions);
     let ages = Ages::new(&resolution, SystemTime::now());
-    let delivery = Delivery::new(&resolution, &config, environ);
+    let delivery = Delivery::new(&resolution, &config, environ, &run_as);
     pipeline::judge(&resolution, &delivery, &config, ages, log)?;
 
     // From here on, every failure drops `delivered`, which removes what was created; execve drops nothing.
     let signals = StopSignals::hold();
     let ending = Ending::begin(sessions);
-    let delivered = delivery.deliver(owner).map_err(cannot_deliver)?;
+    let mut delivered = delivery.deliver_files(starter).map_err(cannot_deliver)?;
     let launch = delivery.launch(command, &delivered).map_err(cannot_deliver)?;
+    become_user(&run_as, &delivered).map_err(cannot_deliver)?;
+    delivery.deliver_keys(&mut delivered).map_err(cannot_deliver)?;
     log_delivery(&delivered, log);
     for error in ending.wait(|| signals.pending().is_some()) {
         log.warn(format_args!("{error}; fix: {}", error.fix()));
     }
-    match owner {
-        Owner::ThisProcess => Err(become_app(&launch, &signals)),
-        Owner::Init(courier) => {
+    match starter {
+        Starter::ThisProcess => Err(become_app(&launch, &signals)),
+        Starter::Init(courier) => {
             let policy = Policy { grace: config.grace, linger: config.linger };
-            hand_over(courier, &launch, policy, delivered, &signals)
+            let handover = Handover { launch, policy, user: run_as.change().cloned() };
+            hand_over(courier, &handover, delivered, &signals)
         }
     }
 }
@@ -70,15 +77,14 @@ fn become_app(launch: &Launch, signals: &StopSignals) -> Failure {
 
 fn hand_over(
     courier: &Courier,
-    launch: &Launch,
-    policy: Policy,
+    handover: &Handover,
     delivered: Delivered,
     signals: &StopSignals,
 ) -> Result<(), Failure> {
     if let Some(signal) = signals.pending() {
         return Err(stopped(signal));
     }
-    courier.hand_over(launch, policy, &delivered.memory_files).map_err(|errno| {
+    courier.hand_over(handover, &delivered.memory_files).map_err(|errno| {
         let what = format!("the app cannot be handed over to init: {errno}");
         Failure::one(Phase::Deliver, Problem::new(Reason::Resource, "init", what, "raise the memory limit"))
     })?;
@@ -86,14 +92,23 @@ fn hand_over(
     Ok(())
 }
 
+/// Hands over what the app needs, and becomes its user: from here on, cryokey can do no more than the app. What it was
+/// given before stays so, even if the app is not started.
+fn become_user(run_as: &RunAs, delivered: &Delivered) -> Result<(), Problem> {
+    delivered.give_directory(run_as)?;
+    run_as.give_streams();
+    run_as.become_user()
+}
+
 fn cannot_deliver(problem: Problem) -> Failure {
     Failure::one(Phase::Deliver, problem)
 }
 
 fn warn_about_root(log: &Logger) {
-    if rustix::process::geteuid().is_root() {
-        log.warn("the app will run as root; fix: set `USER` in the image, or `user:` in the Compose file");
-    }
+    log.warn(
+        "the app will run as root; fix: set `USER` in the image, `user:` in the Compose file, or `user` in [process] of \
+         the manifest",
+    );
 }
 
 fn log_delivery(delivered: &Delivered, log: &Logger) {

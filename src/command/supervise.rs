@@ -9,10 +9,11 @@ use init::{Courier, Ending, Exit, Told};
 use super::not_started::{not_started, stopped};
 use super::run::run as prepare;
 use crate::config::Flags;
-use crate::delivery::{self, Owner};
+use crate::delivery::{self, Starter};
 use crate::environ::Environ;
 use crate::error::{Failure, Phase, Problem, Reason};
 use crate::logger::Logger;
+use crate::run_as::cannot_become;
 use crate::system::memory;
 
 const KILL: u8 = 9;
@@ -25,7 +26,7 @@ pub(super) fn run(
     log: &Logger,
 ) -> Result<ExitCode, Failure> {
     let killed_before = memory::processes_killed();
-    let courier = |courier: &Courier| match prepare(flags, command, environ, Owner::Init(courier), log) {
+    let courier = |courier: &Courier| match prepare(flags, command, environ, Starter::Init(courier), log) {
         Ok(()) => 0,
         Err(failure) => {
             log.failure(&failure);
@@ -47,6 +48,7 @@ pub(super) fn run(
         Ending::Stopped(signal) => Err(stopped(signal)),
         Ending::CourierKilled(signal) => Err(courier_killed(signal)),
         Ending::NoLaunch => Err(no_launch()),
+        Ending::NotTheUser(user, error) => Err(Failure::one(Phase::Exec, cannot_become(&user, error))),
         Ending::NoProcess(error) => Err(no_process(&error)),
     }
 }

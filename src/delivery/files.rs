@@ -5,12 +5,13 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use rustix::fs::{Access, AtFlags, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{Access, AtFlags, MemfdFlags, Mode, OFlags, SealFlags, Stat};
 use rustix::io::{Errno, FdFlags};
 
 use super::made::{Made, Thing};
-use super::{Delivered, Owner, stale};
+use super::{Delivered, Starter, stale};
 use crate::config::Config;
 use crate::environ::{Environ, variable};
 use crate::error::{Problem, Reason};
@@ -18,8 +19,9 @@ use crate::escape::escaped_path;
 use crate::provider::file_variables;
 use crate::provider::files::is_open_to_all;
 use crate::resolve::Accepted;
+use crate::run_as::RunAs;
 use crate::setting::VARIABLE;
-use crate::system::write;
+use crate::system::write::{self, Owner};
 
 /// `f_type` of in-memory file systems (statfs(2)).
 const TMPFS: i64 = 0x0102_1994;
@@ -43,35 +45,39 @@ pub enum Place {
 
 impl Place {
     #[must_use]
-    pub fn new(config: &Config, environ: &Environ) -> Self {
+    pub fn new(config: &Config, environ: &Environ, run_as: &RunAs) -> Self {
         if let Some(named) = &config.run_dir {
             return Self::Named(named.clone());
         }
         let of_session = environ.path(variable::XDG_RUNTIME_DIR).filter(|path| path.is_absolute());
         let usual = of_session.into_iter().chain(["/run".into(), "/dev/shm".into()]);
-        usual.into_iter().find(|path| will_do(path)).map_or(Self::Memory, Self::Usual)
+        usual.into_iter().find(|path| will_do(path, run_as)).map_or(Self::Memory, Self::Usual)
     }
 }
 
-/// Whether a directory is in memory, writable, and safe from other users who can write to it.
-fn will_do(path: &Path) -> bool {
+/// Whether a directory is in memory, writable, safe from other users who can write to it, and open to the app's user.
+fn will_do(path: &Path, run_as: &RunAs) -> bool {
     let Ok(directory) = open(path) else { return false };
-    let is_safe = rustix::fs::fstat(&directory).is_ok_and(|stat| !is_open_to_all(stat.st_mode));
-    is_safe && is_in_memory(&directory).unwrap_or(false) && can_write(&directory).is_ok()
+    let is_fit = |stat: Stat| !is_open_to_all(stat.st_mode) && run_as.can_enter(&stat);
+    rustix::fs::fstat(&directory).is_ok_and(is_fit)
+        && is_in_memory(&directory).unwrap_or(false)
+        && can_write(&directory).is_ok()
 }
 
 pub(super) fn deliver(
     secrets: &[Accepted<'_>],
     place: &Place,
     config: &Config,
-    owner: Owner<'_>,
+    run_as: &RunAs,
+    starter: Starter<'_>,
 ) -> Result<Delivered, Problem> {
+    let in_memory = || all_in_memory(secrets, run_as.owner());
     match place {
         _ if secrets.is_empty() => Ok(Delivered::default()),
-        Place::Memory => all_in_memory(secrets),
-        Place::Named(run_dir) => in_directory(secrets, run_dir, config, owner),
+        Place::Memory => in_memory(),
+        Place::Named(run_dir) => in_directory(secrets, run_dir, config, run_as, starter),
         Place::Usual(run_dir) => {
-            in_directory(secrets, run_dir, config, owner).or_else(|_| all_in_memory(secrets))
+            in_directory(secrets, run_dir, config, run_as, starter).or_else(|_| in_memory())
         }
     }
 }
@@ -82,49 +88,54 @@ pub(super) fn check(
     secrets: &[Accepted<'_>],
     place: &Place,
     config: &Config,
+    run_as: &RunAs,
 ) -> Result<Vec<OwnedFd>, Problem> {
-    let in_memory = || secrets.iter().map(memory_file).collect();
+    let in_memory = || secrets.iter().map(|secret| memory_file(secret, run_as.owner())).collect();
     match place {
         _ if secrets.is_empty() => Ok(Vec::new()),
         Place::Memory => in_memory(),
-        Place::Named(run_dir) => Ok(vec![check_directory(secrets, run_dir, config)?]),
-        Place::Usual(run_dir) => {
-            check_directory(secrets, run_dir, config).map_or_else(|_| in_memory(), |held| Ok(vec![held]))
-        }
+        Place::Named(run_dir) => check_directory(secrets, run_dir, config, run_as),
+        Place::Usual(run_dir) => check_directory(secrets, run_dir, config, run_as).or_else(|_| in_memory()),
     }
 }
 
-fn check_directory(secrets: &[Accepted<'_>], run_dir: &Path, config: &Config) -> Result<OwnedFd, Problem> {
+fn check_directory(
+    secrets: &[Accepted<'_>],
+    run_dir: &Path,
+    config: &Config,
+    run_as: &RunAs,
+) -> Result<Vec<OwnedFd>, Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
-    let (parent, _) = open_run_dir(secrets, run_dir, config)?;
-    // Beside it, delivering opens a directory and a file.
-    let held: [Result<OwnedFd, Errno>; 2] =
-        std::array::from_fn(|_| rustix::io::fcntl_dupfd_cloexec(&parent, 0));
-    held.iter().try_for_each(|held| held.as_ref().map(drop).map_err(|errno| refused(*errno)))?;
+    let (parent, _) = open_run_dir(secrets, run_dir, config, run_as)?;
+    // Beside it, delivering opens a directory and a file; a directory that is given away stays open.
+    let duplicate = || rustix::io::fcntl_dupfd_cloexec(&parent, 0).map_err(refused);
+    let (directory, file) = (duplicate()?, duplicate()?);
+    drop(file);
     can_write(&parent).map_err(refused)?;
     let sizes = secrets.iter().map(|secret| secret.value.secret.expose().len());
     write::within_limit(sizes.max().unwrap_or_default().max(stale::LONGEST_OWNER)).map_err(refused)?;
-    Ok(parent)
+    Ok(std::iter::once(parent).chain(run_as.owner().map(|_| directory)).collect())
 }
 
 fn names(secrets: &[Accepted<'_>]) -> Vec<String> {
     secrets.iter().map(|secret| secret.name.to_string()).collect()
 }
 
-fn all_in_memory(secrets: &[Accepted<'_>]) -> Result<Delivered, Problem> {
-    let memory_files = secrets.iter().map(memory_file).collect::<Result<Vec<_>, _>>()?;
+fn all_in_memory(secrets: &[Accepted<'_>], owner: Option<Owner>) -> Result<Delivered, Problem> {
+    let made = secrets.iter().map(|secret| memory_file(secret, owner));
+    let memory_files = made.collect::<Result<Vec<_>, _>>()?;
     let path = |file: &OwnedFd| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     let variables = secrets.iter().map(|secret| file_variables::of(secret.name.as_str()));
     let file_variables = variables.zip(memory_files.iter().map(path)).collect();
     Ok(Delivered { file_variables, memory_files, ..Delivered::default() })
 }
 
-fn memory_file(secret: &Accepted<'_>) -> Result<OwnedFd, Problem> {
+fn memory_file(secret: &Accepted<'_>, owner: Option<Owner>) -> Result<OwnedFd, Problem> {
     let name = secret.name.as_str();
-    sealed(name, secret.value.secret.expose()).map_err(|errno| memory_refused(name, errno))
+    sealed(name, secret.value.secret.expose(), owner).map_err(|errno| memory_refused(name, errno))
 }
 
-fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
+fn sealed(name: &str, bytes: &[u8], owner: Option<Owner>) -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
     let label = format!("cryokey:{name}");
     let file = match rustix::fs::memfd_create(&label, flags | MemfdFlags::NOEXEC_SEAL) {
@@ -134,6 +145,7 @@ fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
     };
     write::write_all(&file, bytes)?;
     rustix::fs::fchmod(&file, Mode::RUSR)?;
+    owner.map_or(Ok(()), |owner| owner.give(&file))?;
     rustix::fs::fcntl_add_seals(
         &file,
         SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
@@ -158,22 +170,28 @@ fn in_directory(
     secrets: &[Accepted<'_>],
     run_dir: &Path,
     config: &Config,
-    owner: Owner<'_>,
+    run_as: &RunAs,
+    starter: Starter<'_>,
 ) -> Result<Delivered, Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
-    let (parent, warning) = open_run_dir(secrets, run_dir, config)?;
-    stale::remove_all(&parent);
-    let (name, directory) = make_directory(&parent, owner).map_err(refused)?;
+    let (parent, warning) = open_run_dir(secrets, run_dir, config, run_as)?;
+    let owner = run_as.owner();
+    stale::remove_all(&parent, owner);
+    let (name, directory) = make_directory(&parent, run_as.uid(), starter).map_err(refused)?;
     let path = run_dir.join(&name);
+    let directory = Rc::new(directory);
     let mut delivered = Delivered {
         warnings: warning.into_iter().collect(),
         made: Made::one(Thing::DeliveryDirectory(parent, name)),
         ..Delivered::default()
     };
-    stale::sign(&directory, owner.pid()).map_err(refused)?;
+    if owner.is_some() {
+        delivered.made.push(Thing::Given(Rc::clone(&directory)));
+    }
+    stale::sign(&directory, owner, starter.pid()).map_err(refused)?;
     for secret in secrets {
         let name = secret.name.as_str();
-        write::write(&directory, name, secret.value.secret.expose(), 0o400).map_err(refused)?;
+        write::write_for(owner, &directory, name, secret.value.secret.expose(), 0o400).map_err(refused)?;
         delivered.file_variables.push((file_variables::of(name), path.join(name)));
     }
     rustix::fs::fchmod(&directory, Mode::RUSR | Mode::XUSR).map_err(refused)?;
@@ -185,9 +203,14 @@ fn open_run_dir(
     secrets: &[Accepted<'_>],
     run_dir: &Path,
     config: &Config,
+    run_as: &RunAs,
 ) -> Result<(OwnedFd, Option<Problem>), Problem> {
     let refused = |errno| directory_refused(run_dir, errno, names(secrets));
     let parent = open(run_dir).map_err(refused)?;
+    let state = rustix::fs::fstat(&parent).map_err(refused)?;
+    if !run_as.can_enter(&state) {
+        return Err(closed(run_dir, &state, run_as.uid(), names(secrets)));
+    }
     if is_pseudo(&parent).map_err(refused)? {
         return Err(refused(Errno::PERM));
     }
@@ -198,9 +221,10 @@ fn open_run_dir(
     }
 }
 
-fn make_directory(parent: &OwnedFd, owner: Owner<'_>) -> Result<(String, OwnedFd), Errno> {
-    let name = stale::directory_prefix() + &write::random_suffix()?;
-    owner.announce(parent, &name)?;
+/// The directory is given to the app's user, after whom it is called, when it is complete.
+fn make_directory(parent: &OwnedFd, uid: u32, starter: Starter<'_>) -> Result<(String, OwnedFd), Errno> {
+    let name = stale::directory_prefix(uid) + &write::random_suffix()?;
+    starter.announce(parent, &name)?;
     rustix::fs::mkdirat(parent, &name, Mode::RWXU)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(parent, &name, flags, Mode::empty())?;
@@ -240,6 +264,28 @@ fn directory_refused(run_dir: &Path, errno: Errno, names: Vec<String>) -> Proble
             VARIABLE.run_dir
         ),
     }
+}
+
+fn closed(run_dir: &Path, state: &Stat, uid: u32, names: Vec<String>) -> Problem {
+    let path = escaped_path(run_dir);
+    Problem {
+        reason: Reason::CannotCreate,
+        what: format!(
+            "files cannot be delivered to {path}: the app's uid {uid} cannot enter it, its owner is uid {}, its mode {:04o} \
+             (for {})",
+            state.st_uid,
+            state.st_mode & 0o7777,
+            names.join(", ")
+        ),
+        names,
+        fix: format!("let that uid enter it, for example `--tmpfs {path}:mode=0755`"),
+    }
+}
+
+pub(super) fn cannot_give(uid: u32, errno: Errno) -> Problem {
+    let what =
+        format!("the directory of the delivered files cannot be given to uid {uid}: {}", write::why(errno));
+    Problem::new(Reason::CannotCreate, "process.user", what, "mount a tmpfs as run directory")
 }
 
 fn on_disk(run_dir: &Path, names: Vec<String>) -> Problem {

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use init::Launch;
 
 use super::{Delivered, Delivery};
+use crate::environ::variable as environment;
 use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 use crate::resolve::Accepted;
@@ -31,6 +32,10 @@ pub(super) fn launch(
     let mut launch = Launch::new(program, arguments).map_err(|_| nul("the command"))?;
     for entry in delivery.inherited() {
         launch.inherit(entry.string());
+    }
+    if let Some(home) = delivery.run_as.home().filter(|_| delivery.is_home(environment::HOME)) {
+        let entry = [environment::HOME.as_bytes(), b"=", home.as_os_str().as_encoded_bytes()].concat();
+        launch.push_environment(entry).map_err(|_| nul(environment::HOME))?;
     }
     for (name, secret) in &delivery.variables {
         launch.push_environment(variable(name, secret)).map_err(|_| nul(name))?;

@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::{note, stale};
-use crate::system::write;
+use crate::system::write::{self, Owner};
 
 /// What was changed. Dropping this undoes it, the last change first; after `execve`, nothing is dropped.
 #[derive(Debug, Default)]
@@ -17,6 +18,9 @@ pub(super) struct Made(Vec<Thing>);
 pub(super) enum Thing {
     /// The directory it is in, and its name. Removed with its content.
     DeliveryDirectory(OwnedFd, String),
+    /// A delivery directory that is given to the app's user. Root takes it back before it is removed: without
+    /// `CAP_DAC_OVERRIDE`, it could not empty it.
+    Given(Rc<OwnedFd>),
     /// Removed only if it is empty: another process may have written to it since.
     Directory(PathBuf),
     /// A file that did not exist before.
@@ -44,6 +48,14 @@ impl Made {
         self.0.push(thing);
     }
 
+    /// Gives the delivery directory, which is complete, to the user of the files in it.
+    pub(super) fn give_directory(&self, owner: Owner) -> Result<(), Errno> {
+        self.0.iter().try_for_each(|thing| match thing {
+            Thing::Given(directory) => owner.give(directory),
+            _ => Ok(()),
+        })
+    }
+
     pub(super) fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }
@@ -55,6 +67,9 @@ impl Drop for Made {
             // An error here is not reported: the failure that led here is.
             let _ = match thing {
                 Thing::DeliveryDirectory(run_dir, name) => stale::remove(&run_dir, &name).map_err(Into::into),
+                Thing::Given(directory) => {
+                    rustix::fs::fchown(&directory, Some(rustix::process::geteuid()), None).map_err(Into::into)
+                }
                 Thing::Directory(path) => std::fs::remove_dir(path),
                 Thing::File(path) => std::fs::remove_file(path),
                 Thing::Former(file) => file.write().map_err(Into::into),
@@ -65,7 +80,7 @@ impl Drop for Made {
 }
 
 impl Former {
-    fn write(&self) -> Result<(), rustix::io::Errno> {
+    fn write(&self) -> Result<(), Errno> {
         write::write(&self.directory, &self.name, &self.content, self.mode)?;
         note::write(&self.directory, &self.name)
     }

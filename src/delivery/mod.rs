@@ -24,6 +24,7 @@ use crate::manifest::{Deliver, SecretRule};
 use crate::name::EnvName;
 use crate::provider::{Source, file_variables};
 use crate::resolve::{Accepted, Fate, Resolution, Resolved};
+use crate::run_as::RunAs;
 use crate::ssh_key::{Key, NotAKey};
 use crate::system::accounts::{self, Home};
 use files::Place;
@@ -34,6 +35,9 @@ use made::Made;
 pub struct Delivery<'a> {
     config: &'a Config,
     environ: &'a Environ,
+    run_as: &'a RunAs,
+    /// Where files go.
+    place: Place,
     variables: BTreeMap<&'a str, Accepted<'a>>,
     files: Vec<Accepted<'a>>,
     /// Each with its parsed key, or why it is not one.
@@ -48,9 +52,9 @@ pub struct Delivery<'a> {
     file_variables: BTreeSet<String>,
 }
 
-/// The process for which secrets are delivered.
+/// Which process starts the app, and outlives it if it does not become it.
 #[derive(Debug, Clone, Copy)]
-pub enum Owner<'a> {
+pub enum Starter<'a> {
     /// This one, which becomes the app.
     ThisProcess,
     /// Init, which starts the app and stays.
@@ -72,7 +76,12 @@ pub struct Delivered {
 
 impl<'a> Delivery<'a> {
     #[must_use]
-    pub fn new(resolution: &'a Resolution, config: &'a Config, environ: &'a Environ) -> Self {
+    pub fn new(
+        resolution: &'a Resolution,
+        config: &'a Config,
+        environ: &'a Environ,
+        run_as: &'a RunAs,
+    ) -> Self {
         let accepted: Vec<Accepted<'_>> = resolution.accepted().collect();
         let delivered_as = |one, other| {
             let is_meant = move |secret: &Accepted<'_>| [one, other].contains(&secret.rule.deliver);
@@ -88,10 +97,12 @@ impl<'a> Delivery<'a> {
         Self {
             config,
             environ,
+            run_as,
+            place: Place::new(config, environ, run_as),
             variables: variables.map(|it| (it.name.as_str(), it)).collect(),
             file_variables: files.iter().map(|it| file_variables::of(it.name.as_str())).collect(),
             files,
-            home: if key_rules.is_empty() { Home::default() } else { accounts::home(environ) },
+            home: if key_rules.is_empty() { Home::default() } else { home(run_as, environ) },
             keys,
             key_rules,
             removed: removed(resolution, config, environ),
@@ -102,8 +113,9 @@ impl<'a> Delivery<'a> {
     #[must_use]
     pub fn sets(&self, name: &str) -> bool {
         let inherits = |name: &str| !self.removed.contains(name) && self.environ.set(name).is_some();
-        let is_delivered =
-            |name: &str| self.variables.contains_key(name) || self.file_variables.contains(name);
+        let is_delivered = |name: &str| {
+            self.variables.contains_key(name) || self.file_variables.contains(name) || self.is_home(name)
+        };
         let has = |name: &str| is_delivered(name) || inherits(name);
         has(name) || has(&file_variables::of(name))
     }
@@ -111,7 +123,8 @@ impl<'a> Delivery<'a> {
     /// The value of a variable that the app inherits unchanged.
     #[must_use]
     pub fn inherited_value(&self, name: &str) -> Option<&[u8]> {
-        self.environ.set(name).filter(|_| !self.removed.contains(name) && !self.variables.contains_key(name))
+        let is_replaced = self.variables.contains_key(name) || self.is_home(name);
+        self.environ.set(name).filter(|_| !self.removed.contains(name) && !is_replaced)
     }
 
     /// Why a secret to be delivered as an SSH key is not one.
@@ -121,23 +134,29 @@ impl<'a> Delivery<'a> {
         key.and_then(|(_, key)| key.as_ref().err().copied())
     }
 
-    /// What would make delivery fail, as far as that can be checked without writing.
+    /// What would make delivery fail, as far as that can be checked without writing. For that, it becomes the app's
+    /// user, as `run` does: only that user can say where keys can be placed.
     #[must_use]
     pub fn obstacles(&self) -> Vec<Problem> {
         let launch = self.launch(&["app".into()], &Delivered::default()).err();
         // Held meanwhile: a limit of open files counts them too.
-        let files = files::check(&self.files, &self.place(), self.config);
+        let files = files::check(&self.files, &self.place, self.config, self.run_as);
+        let user = self.run_as.become_user();
         let keys = ssh::check(&self.usable_keys(), &self.home);
-        launch.into_iter().chain(files.err()).chain(keys).collect()
+        launch.into_iter().chain(files.err()).chain(user.err()).chain(keys).collect()
     }
 
-    /// Writes the files and keys. If that fails, those already written are removed.
-    pub fn deliver(&self, owner: Owner<'_>) -> Result<Delivered, Problem> {
-        let mut delivered = files::deliver(&self.files, &self.place(), self.config, owner)?;
+    /// Writes the files. If that fails, those already written are removed.
+    pub fn deliver_files(&self, starter: Starter<'_>) -> Result<Delivered, Problem> {
+        files::deliver(&self.files, &self.place, self.config, self.run_as, starter)
+    }
+
+    /// Writes the SSH keys, as the app's user. If that fails, those already written are removed.
+    pub fn deliver_keys(&self, delivered: &mut Delivered) -> Result<(), Problem> {
         delivered.add(ssh::deliver(&self.usable_keys(), &self.key_rules, self.config, &self.home)?);
         delivered.warnings.extend(self.overridden());
         delivered.notes.extend(self.removed_note());
-        Ok(delivered)
+        Ok(())
     }
 
     /// Builds the arguments and environment of the app. `Err`: they are larger than the kernel allows.
@@ -147,8 +166,19 @@ impl<'a> Delivery<'a> {
 
     /// Where files go.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place::new(self.config, self.environ)
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whom the app runs as.
+    #[must_use]
+    pub fn run_as(&self) -> &RunAs {
+        self.run_as
+    }
+
+    /// Whether this is HOME, and the app gets that of another user than cryokey's. A secret of that name overrides it.
+    fn is_home(&self, name: &str) -> bool {
+        name == variable::HOME && self.run_as.home().is_some() && !self.variables.contains_key(name)
     }
 
     fn usable_keys(&self) -> Vec<(Accepted<'_>, &Key)> {
@@ -158,7 +188,8 @@ impl<'a> Delivery<'a> {
     fn inherited(&self) -> impl Iterator<Item = &Inherited> {
         let stays = |entry: &&Inherited| {
             let Ok(name) = std::str::from_utf8(entry.name()) else { return true };
-            let is_replaced = self.variables.contains_key(name) || self.file_variables.contains(name);
+            let is_replaced =
+                self.variables.contains_key(name) || self.file_variables.contains(name) || self.is_home(name);
             !is_replaced && !self.removed.contains(name)
         };
         self.environ.entries().filter(stays)
@@ -172,7 +203,7 @@ pub fn remove((parent, name): &Directory) {
     let _ = stale::remove(parent, name);
 }
 
-impl Owner<'_> {
+impl Starter<'_> {
     fn pid(self) -> Pid {
         match self {
             Self::ThisProcess => rustix::process::getpid(),
@@ -195,11 +226,27 @@ impl Delivered {
         std::mem::forget(self.made);
     }
 
+    /// Gives the directory of the delivered files to the app's user: the last step before cryokey becomes that user.
+    pub fn give_directory(&self, run_as: &RunAs) -> Result<(), Problem> {
+        let given = run_as.owner().map_or(Ok(()), |owner| self.made.give_directory(owner));
+        given.map_err(|errno| files::cannot_give(run_as.uid(), errno))
+    }
+
     fn add(&mut self, other: Self) {
         self.file_variables.extend(other.file_variables);
         self.warnings.extend(other.warnings);
         self.notes.extend(other.notes);
         self.made.append(other.made);
+    }
+}
+
+/// The home directory of the app's user.
+fn home(run_as: &RunAs, environ: &Environ) -> Home {
+    match run_as.selected() {
+        Some(selected) => {
+            Home { variable: Some(selected.home.clone()), account: selected.account_home.clone() }
+        }
+        None => accounts::home(environ),
     }
 }
 

@@ -15,7 +15,7 @@ use rustix::path::Arg;
 use rustix::process::{Pid, test_kill_process};
 
 use crate::system::read::{self, ReadError};
-use crate::system::write;
+use crate::system::write::{self, Owner};
 
 const OWNER: &str = ".owner";
 
@@ -32,30 +32,34 @@ const DIRECTORY: OFlags =
 /// Three numbers and their names.
 pub(super) const LONGEST_OWNER: usize = 64;
 
-/// The names of this user's delivery directories begin with this.
-pub(super) fn directory_prefix() -> String {
-    format!("cryokey-{}-", rustix::process::geteuid().as_raw())
+/// The names of a user's delivery directories begin with this. Until it is complete, a directory belongs to cryokey's own
+/// user.
+pub(super) fn directory_prefix(uid: u32) -> String {
+    format!("cryokey-{uid}-")
 }
 
 /// Records the process for which the directory is created. Without /proc nothing is recorded, and the directory is never
 /// removed.
-pub(super) fn sign(directory: &OwnedFd, process: Pid) -> Result<(), Errno> {
+pub(super) fn sign(directory: &OwnedFd, reader: Option<Owner>, process: Pid) -> Result<(), Errno> {
     match owner(&process.as_raw_nonzero().to_string()) {
-        Ok(Some(owner)) => write::write(directory, OWNER, owner.as_bytes(), 0o400),
+        Ok(Some(owner)) => write::write_for(reader, directory, OWNER, owner.as_bytes(), 0o400),
         Ok(None) | Err(_) => Ok(()),
     }
 }
 
-/// Removes the stale directories of this user in a directory, as many as can be examined within the limits. The next
-/// startup continues.
-pub(super) fn remove_all(run_dir: &OwnedFd) {
+/// Removes the stale directories of this user in a directory, and those of the app's user, as many as can be examined
+/// within the limits. The next startup continues. Root without `CAP_DAC_OVERRIDE` cannot look into those of others, so
+/// they stay.
+pub(super) fn remove_all(run_dir: &OwnedFd, app: Option<Owner>) {
     let started = Instant::now();
     let Ok(entries) = list(run_dir) else { return };
-    let prefix = directory_prefix();
-    let has_own_name = |name: &CString| name.as_bytes().starts_with(prefix.as_bytes());
+    let uids: Vec<u32> = [own_uid()].into_iter().chain(app.map(|app| app.uid)).collect();
+    let prefixes: Vec<String> = uids.iter().map(|uid| directory_prefix(*uid)).collect();
+    let has_own_name =
+        |name: &CString| prefixes.iter().any(|prefix| name.as_bytes().starts_with(prefix.as_bytes()));
     let in_time = entries.take_while(|_| started.elapsed() < LONGEST);
     for name in in_time.filter(has_own_name).take(MOST) {
-        let Ok(directory) = open_own(run_dir, &name) else { continue };
+        let Ok(directory) = open_own(run_dir, &name, &uids) else { continue };
         if is_stale(&directory) {
             // Another startup may be removing it at the same time.
             let _ = empty(&directory).and_then(|()| rustix::fs::unlinkat(run_dir, &name, AtFlags::REMOVEDIR));
@@ -65,14 +69,18 @@ pub(super) fn remove_all(run_dir: &OwnedFd) {
 
 /// Removes a directory and the files in it.
 pub(super) fn remove(run_dir: &OwnedFd, name: &str) -> Result<(), Errno> {
-    empty(&open_own(run_dir, name)?)?;
+    empty(&open_own(run_dir, name, &[own_uid()])?)?;
     rustix::fs::unlinkat(run_dir, name, AtFlags::REMOVEDIR)
 }
 
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// By descriptor from here on: any user who can write to the run directory can exchange names in it at any moment.
-fn open_own(run_dir: &OwnedFd, name: impl Arg) -> Result<OwnedFd, Errno> {
+fn open_own(run_dir: &OwnedFd, name: impl Arg, uids: &[u32]) -> Result<OwnedFd, Errno> {
     let directory = rustix::fs::openat(run_dir, name, DIRECTORY, Mode::empty())?;
-    let is_own = rustix::fs::fstat(&directory)?.st_uid == rustix::process::geteuid().as_raw();
+    let is_own = uids.contains(&rustix::fs::fstat(&directory)?.st_uid);
     if is_own { Ok(directory) } else { Err(Errno::PERM) }
 }
 
@@ -157,7 +165,7 @@ mod tests {
 
     fn directory(owner: &str) -> (tempfile::TempDir, PathBuf) {
         let run_dir = tempfile::tempdir().unwrap();
-        let directory = run_dir.path().join(format!("{}0", directory_prefix()));
+        let directory = run_dir.path().join(format!("{}0", directory_prefix(own_uid())));
         fs::create_dir(&directory).unwrap();
         fs::write(directory.join(OWNER), owner).unwrap();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o500)).unwrap();
@@ -165,7 +173,7 @@ mod tests {
     }
 
     fn remove_in(run_dir: &Path) {
-        remove_all(&fs::File::open(run_dir).unwrap().into());
+        remove_all(&fs::File::open(run_dir).unwrap().into(), None);
     }
 
     fn survives(owner: &str) -> bool {
@@ -212,7 +220,7 @@ mod tests {
     fn a_link_and_its_target_are_left_alone() {
         let (_elsewhere, target) = directory(&gone());
         let run_dir = tempfile::tempdir().unwrap();
-        symlink(&target, run_dir.path().join(format!("{}1", directory_prefix()))).unwrap();
+        symlink(&target, run_dir.path().join(format!("{}1", directory_prefix(own_uid())))).unwrap();
         remove_in(run_dir.path());
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o500);
         assert!(target.join(OWNER).exists());

@@ -15,10 +15,6 @@ use crate::setting::Reader;
 use crate::suggest::did_you_mean;
 use crate::syntax::{List, Syntax};
 
-/// Keys of a later version: that is more helpful than "unknown key".
-const NOT_YET: &[(&str, &str)] =
-    &[("process", "dropping to a user and a grace period need the supervising mode")];
-
 /// More would not be read, and finding line and column of each takes time proportional to the file.
 const MOST_PROBLEMS: usize = 20;
 
@@ -154,14 +150,8 @@ impl<'a> Table<'a> {
             if asked.contains(&name) {
                 continue;
             }
-            let not_yet = NOT_YET.iter().find(|(later, _)| self.path.is_empty() && *later == name);
-            let (what, fix) = match not_yet {
-                Some((_, why)) => (format!("not supported yet: {why}"), "remove it"),
-                None => (
-                    "unknown key".to_owned() + &did_you_mean(name, asked.iter().copied()),
-                    "correct or remove the key; docs/manifest.md lists all keys",
-                ),
-            };
+            let what = "unknown key".to_owned() + &did_you_mean(name, asked.iter().copied());
+            let fix = "correct or remove the key; docs/manifest.md lists all keys";
             self.document.wrong(key.span().start, &self.full(name), &what, fix);
         }
     }
@@ -226,9 +216,18 @@ impl<'a> Table<'a> {
     }
 }
 
-impl Reader for Table<'_> {
+/// The settings: keys of the top level, and of the table `[process]`, if the manifest has it.
+pub(super) struct Settings<'t, 'a> {
+    pub(super) root: &'t Table<'a>,
+    pub(super) process: Option<&'t Table<'a>>,
+}
+
+impl Reader for Settings<'_, '_> {
     fn read<S: Syntax>(&self, _variable: &'static str, key: Option<&'static str>) -> Option<S::Value> {
-        self.value::<S>(key?)
+        match key?.strip_prefix("process.") {
+            Some(key) => self.process?.value::<S>(key),
+            None => self.root.value::<S>(key?),
+        }
     }
 }
 

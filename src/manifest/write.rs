@@ -12,9 +12,12 @@ pub fn to_toml(manifest: &Manifest) -> String {
     let mut text = String::from("version = 1\n");
     list(&mut text, "environments", &manifest.environments);
     list(&mut text, "colors", &manifest.colors);
-    for (key, value) in manifest.settings.to_toml() {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{key} = {value}");
+    let (in_process, at_top): (Vec<_>, Vec<_>) =
+        manifest.settings.to_toml().into_iter().partition(|(key, _)| key.starts_with("process."));
+    keys(&mut text, &at_top);
+    if !in_process.is_empty() {
+        text.push_str("\n[process]\n");
+        keys(&mut text, &in_process);
     }
     if !manifest.required_variables.is_empty() {
         text.push_str("\n[env]\n");
@@ -45,6 +48,15 @@ pub fn secret(rule: &SecretRule) -> String {
     line::<AbsolutePath>(&mut text, "path", rule.path.as_ref());
     list(&mut text, "from", &rule.from);
     text
+}
+
+/// Settings, with their keys in the table that they are in.
+fn keys(text: &mut String, settings: &[(&str, String)]) {
+    for (key, value) in settings {
+        let key = key.rsplit('.').next().unwrap_or_default();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{key} = {value}");
+    }
 }
 
 fn list(text: &mut String, key: &str, items: &[impl ToString]) {

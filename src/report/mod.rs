@@ -16,6 +16,7 @@ use crate::manifest::locate::Origin;
 use crate::resolve::{Fate, Resolution, Resolved, Tried};
 use crate::rules::Findings;
 use crate::rules::rotation::Ages;
+use crate::run_as::Selected;
 use remote::Remote;
 
 /// The report of `cryokey check`.
@@ -30,6 +31,8 @@ pub struct Report {
     pub environment: Option<String>,
     /// The selected color, if any.
     pub color: Option<String>,
+    /// The user that the manifest selects for the app; null if the app runs as the user that cryokey was started as.
+    pub user: Option<User>,
     /// The remote sources that were read.
     pub remote: Vec<Remote>,
     /// The declared secrets, by name.
@@ -42,6 +45,20 @@ pub struct Report {
     pub advice: Vec<String>,
     /// The exit code of `run` before the app is started; 0 if it would be started.
     pub exit_code: u8,
+}
+
+/// The user that the app runs as.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct User {
+    /// Its user id.
+    pub uid: u32,
+    /// Its group id.
+    pub gid: u32,
+    /// Its supplementary groups.
+    pub groups: Vec<u32>,
+    /// HOME of the app.
+    pub home: String,
 }
 
 /// One secret.
@@ -123,11 +140,17 @@ impl Report {
             },
             environment: config.selection.environment.as_ref().map(ToString::to_string),
             color: config.selection.color.as_ref().map(ToString::to_string),
+            user: delivery.run_as().selected().map(User::new),
             remote: resolution.visits.iter().map(Remote::new).collect(),
-            secrets: resolution.secrets.iter().map(|resolved| Row::new(resolved, ages, &place)).collect(),
+            secrets: resolution.secrets.iter().map(|resolved| Row::new(resolved, ages, place)).collect(),
             problems: findings.errors.iter().map(Finding::error).collect(),
             warnings: findings.warnings.iter().map(Finding::warning).collect(),
-            advice: resolution.advice.iter().cloned().chain(memory_files(resolution, &place)).collect(),
+            advice: resolution
+                .advice
+                .iter()
+                .cloned()
+                .chain(memory_files(resolution, place, delivery.run_as().uid()))
+                .collect(),
             exit_code: failure.map_or(0, |failure| failure.exit().code()),
         }
     }
@@ -171,8 +194,9 @@ impl Report {
     fn heading(&self) -> String {
         let or_none = |selected: &Option<String>| selected.clone().unwrap_or_else(|| "none".into());
         let remote: String = self.remote.iter().map(|remote| remote.text() + "\n").collect();
+        let user: String = self.user.iter().map(|user| user.text() + "\n").collect();
         format!(
-            "manifest: {}   environment: {}   color: {}\n{remote}\n",
+            "manifest: {}   environment: {}   color: {}\n{user}{remote}\n",
             crate::escape::escaped(&self.manifest),
             or_none(&self.environment),
             or_none(&self.color)
@@ -183,6 +207,24 @@ impl Report {
 #[must_use]
 pub fn is_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stdout())
+}
+
+impl User {
+    fn new(selected: &Selected) -> Self {
+        let init::User { uid, gid, groups } = selected.user.clone();
+        Self { uid, gid, groups, home: selected.home.to_string_lossy().into_owned() }
+    }
+
+    fn text(&self) -> String {
+        let groups: Vec<String> = self.groups.iter().map(u32::to_string).collect();
+        format!(
+            "user: uid {}, gid {}, groups {}, HOME={}",
+            self.uid,
+            self.gid,
+            groups.join(" "),
+            crate::escape::escaped(&self.home)
+        )
+    }
 }
 
 impl Row {
@@ -283,11 +325,10 @@ fn delivery(deliver: Deliver, place: &Place) -> &'static str {
 }
 
 /// Advice if a secret is delivered as an in-memory file.
-fn memory_files(resolution: &Resolution, place: &Place) -> Option<String> {
+fn memory_files(resolution: &Resolution, place: &Place, uid: u32) -> Option<String> {
     let is_file = |resolved: &Resolved| matches!(resolved.rule.deliver, Deliver::File | Deliver::Both);
     let is_needed = *place == Place::Memory && resolution.secrets.iter().any(is_file);
     is_needed.then(|| {
-        let uid = rustix::process::geteuid().as_raw();
         format!(
             "no tmpfs is writable, so files are delivered in memory, only to processes that inherit their \
              descriptors; mount one: `--tmpfs /run:uid={uid},mode=0700`"

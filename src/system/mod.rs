@@ -1,5 +1,6 @@
-//! The operating system: reading files that may block or grow, writing files that must be complete, accounts.
+//! The operating system: reading files that may block or grow, writing files that must be complete, accounts and how they are named.
 
+pub mod account_name;
 pub mod accounts;
 pub mod memory;
 pub mod output;

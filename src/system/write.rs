@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -28,6 +28,38 @@ pub fn create(directory: &OwnedFd, name: &str, bytes: &[u8], mode: u32) -> Resul
         }
         other => other,
     }
+}
+
+/// Whom a file shall belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Owner {
+    /// Gives an open file to the owner. Its mode must be final: afterwards, only the owner can change it.
+    pub fn give(self, file: &OwnedFd) -> Result<(), Errno> {
+        rustix::fs::fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
+    }
+}
+
+/// The same as `write`, for another user if there is one; it is theirs before it has its name. The directory must be
+/// closed to others. It is not linked: without `CAP_FOWNER`, the kernel forbids links to files of others
+/// (`fs.protected_hardlinks`, proc(5)).
+pub fn write_for(
+    owner: Option<Owner>,
+    directory: &OwnedFd,
+    name: &str,
+    bytes: &[u8],
+    mode: u32,
+) -> Result<(), Errno> {
+    let Some(Owner { uid, gid }) = owner else { return write(directory, name, bytes, mode) };
+    let temporary = stage(directory, name, bytes, mode)?;
+    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    let given = rustix::fs::chownat(directory, &temporary, uid, gid, AtFlags::SYMLINK_NOFOLLOW);
+    removing_on_failure(directory, &temporary, given)?;
+    rename(directory, &temporary, name)
 }
 
 /// Writes a file under a temporary name, and returns that name.

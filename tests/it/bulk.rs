@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use cryokey::config::{Config, Flags};
-use cryokey::delivery::{Delivery, Owner};
+use cryokey::delivery::{Delivery, Starter};
 use cryokey::environ::Environ;
 use cryokey::plan::Plan;
 use cryokey::provider::{Deadline, Source};
 use cryokey::resolve::{Accepted, Place, Resolution, resolve};
 use cryokey::rules::rotation::Ages;
 use cryokey::rules::{self, Findings};
+use cryokey::run_as::RunAs;
 
 use crate::support::memory::{Held, Memory};
 
@@ -20,6 +21,7 @@ struct Outcome {
     resolution: Resolution,
     config: Config,
     environ: Environ,
+    run_as: RunAs,
 }
 
 impl Outcome {
@@ -35,24 +37,26 @@ impl Outcome {
         memory.consumed = vec!["VAULT_TOKEN".to_owned(), "VAULT_SECRET_ID".to_owned()];
         let opened = vec![(Source::Vault, Ok(Place::Local(Box::new(memory))))];
         let resolution = resolve(Plan::new(&config), opened, Deadline::after(Duration::from_mins(1)));
-        Self { resolution, config, environ }
+        Self { resolution, config, environ, run_as: RunAs::default() }
     }
 
     fn findings(&self) -> Findings {
         let ages = Ages::new(&self.resolution, std::time::SystemTime::now());
-        let delivery = Delivery::new(&self.resolution, &self.config, &self.environ);
+        let delivery = Delivery::new(&self.resolution, &self.config, &self.environ, &self.run_as);
         rules::judge(&self.resolution, &delivery, &self.config, ages)
     }
 
     /// The line about what the app does not inherit.
     fn removed(&self) -> String {
-        let delivery = Delivery::new(&self.resolution, &self.config, &self.environ);
-        delivery.deliver(Owner::ThisProcess).unwrap().notes.concat()
+        let delivery = Delivery::new(&self.resolution, &self.config, &self.environ, &self.run_as);
+        let mut delivered = delivery.deliver_files(Starter::ThisProcess).unwrap();
+        delivery.deliver_keys(&mut delivered).unwrap();
+        delivered.notes.concat()
     }
 
     /// What the app gets.
     fn app(&self) -> Vec<String> {
-        let delivery = Delivery::new(&self.resolution, &self.config, &self.environ);
+        let delivery = Delivery::new(&self.resolution, &self.config, &self.environ, &self.run_as);
         let shown = |secret: Accepted<'_>| {
             assert!(delivery.sets(secret.name.as_str()));
             format!("{}={}", secret.name, String::from_utf8_lossy(secret.variable_bytes()))

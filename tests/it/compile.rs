@@ -16,6 +16,7 @@ use cryokey::plan::Plan;
 use cryokey::provider::environment::Environment;
 use cryokey::provider::{Answer, Deadline, Found, Key, Provider as _, Reading, Request, Source, Value, Want};
 use cryokey::resolve::{Accepted, Fate, Place, Resolution, Resolved, resolve};
+use cryokey::run_as::RunAs;
 use cryokey::secret::Secret;
 use cryokey::ssh_key::Key as SshKey;
 use init::Launch;
@@ -102,7 +103,7 @@ fn resolved(environ: &Environ, hides: impl Fn(&dyn Debug)) {
     let resolution = resolve(plan, opened, Deadline::after(Duration::from_mins(1)));
     assert!(resolution.secrets[0].found().is_some());
     hides(&resolution);
-    hides(&Delivery::new(&resolution, &config, environ));
+    hides(&Delivery::new(&resolution, &config, environ, &RunAs::default()));
     let request = Request { keys: vec![(Key::new("API_KEY"), Want::Value)], ..Request::default() };
     let answer = Environment(environ).read(&request, Deadline::after(Duration::from_mins(1))).unwrap();
     assert_eq!(answer.found.len(), 1);

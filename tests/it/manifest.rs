@@ -154,15 +154,11 @@ fn k05_a_manifest_of_another_version_is_refused_with_the_range() {
 }
 
 #[test]
-fn k06_running_the_app_as_root_is_one_warning_and_dropping_is_refused_as_long_as_it_cannot_be_done() {
+fn k06_running_the_app_as_root_is_one_warning() {
     let outcome = Test::profile().start();
     let times = outcome.stderr.matches("will run as root").count();
     assert_eq!(times, usize::from(is_root()), "{}", outcome.stderr);
     Test::profile().by_nobody().start().does_not_say("as root").app();
-    for process in ["[process]\nuser = \"app\"\n", "[process]\ngrace = \"25s\"\n"] {
-        let outcome = Test::with(process).start();
-        outcome.refused(78, "configure", "process", "configuration").says("not supported yet");
-    }
 }
 
 #[test]

@@ -13,8 +13,7 @@ use rustix::net::{
 use rustix::process::Pid;
 use zeroize::Zeroizing;
 
-use crate::launch::Launch;
-use crate::machine::Policy;
+use crate::encoding::{self, Handover};
 
 /// The first byte of a message.
 const DIRECTORY: u8 = b'd';
@@ -69,11 +68,11 @@ impl Courier {
     }
 
     /// Hands over the app, and files that it gets under the numbers that they have here.
-    pub fn hand_over(&self, launch: &Launch, policy: Policy, files: &[OwnedFd]) -> Result<(), Errno> {
+    pub fn hand_over(&self, handover: &Handover, files: &[OwnedFd]) -> Result<(), Errno> {
         for file in files {
             self.send(FILE, &file.as_raw_fd().to_le_bytes(), Some(file.as_fd()))?;
         }
-        let bytes = launch.encode(policy);
+        let bytes = encoding::encode(handover);
         self.send(LAUNCH, &bytes.len().to_le_bytes(), None)?;
         bytes.chunks(LONGEST - 1).try_for_each(|part| self.send(PART, part, None))?;
         self.send(END, &[], None)
@@ -121,9 +120,9 @@ impl Inbox {
         }
     }
 
-    /// The launch, if all of it has arrived.
-    pub(crate) fn launch(&self) -> Option<(Launch, Policy)> {
-        self.is_complete.then(|| Launch::decode(&self.parts)).flatten()
+    /// What was handed over, if all of it has arrived.
+    pub(crate) fn handover(&self) -> Option<Handover> {
+        self.is_complete.then(|| encoding::decode(&self.parts)).flatten()
     }
 
     fn receive_one(&mut self) -> Result<bool, Errno> {
@@ -188,14 +187,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::launch::Launch;
+    use crate::machine::Policy;
 
     const POLICY: Policy =
         Policy { grace: Some(Duration::from_millis(8_500)), linger: Duration::from_secs(1) };
 
-    fn launch(value: &str) -> Launch {
+    fn app(value: &str) -> Handover {
         let mut launch = Launch::new(OsStr::new("app"), &["-v"]).unwrap();
         launch.push_environment(format!("KEY={value}").into_bytes()).unwrap();
-        launch
+        Handover { launch, policy: POLICY, user: None }
     }
 
     #[test]
@@ -203,12 +204,12 @@ mod tests {
     fn a_launch_of_many_messages_arrives_whole() {
         let (mut inbox, courier) = pair().unwrap();
         let value = "x".repeat(100_000);
-        let sender = std::thread::spawn(move || courier.hand_over(&launch(&value), POLICY, &[]).unwrap());
+        let sender = std::thread::spawn(move || courier.hand_over(&app(&value), &[]).unwrap());
         while inbox.receive() {}
         sender.join().unwrap();
-        let (received, policy) = inbox.launch().unwrap();
-        assert_eq!(policy, POLICY);
-        assert_eq!(received.variable("KEY").unwrap().len(), 100_000);
+        let received = inbox.handover().unwrap();
+        assert_eq!(received.policy, POLICY);
+        assert_eq!(received.launch.variable("KEY").unwrap().len(), 100_000);
     }
 
     #[test]
@@ -239,20 +240,20 @@ mod tests {
     #[cfg_attr(miri, ignore = "Miri has no sockets")]
     fn a_launch_whose_courier_ends_half_way_is_none() {
         let (mut inbox, courier) = pair().unwrap();
-        let bytes = launch("value").encode(POLICY);
+        let bytes = encoding::encode(&app("value"));
         courier.announce(rustix::stdio::stdin(), "cryokey-0-x").unwrap();
         courier.send(LAUNCH, &bytes.len().to_le_bytes(), None).unwrap();
         courier.send(PART, &bytes, None).unwrap();
         drop(courier);
         assert!(!inbox.receive());
-        assert!(inbox.launch().is_none());
+        assert!(inbox.handover().is_none());
         assert_eq!(inbox.directory.unwrap().1, "cryokey-0-x");
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no sockets")]
     fn messages_that_no_courier_sends_come_to_no_launch() {
-        let bytes = launch("value").encode(POLICY);
+        let bytes = encoding::encode(&app("value"));
         let length = bytes.len().to_le_bytes();
         let huge = usize::MAX.to_le_bytes();
         let scripts: [&[(u8, &[u8])]; 6] = [
@@ -269,7 +270,7 @@ mod tests {
                 courier.send(*kind, content, None).unwrap();
             }
             assert!(inbox.receive());
-            assert!(inbox.launch().is_none(), "{script:?}");
+            assert!(inbox.handover().is_none(), "{script:?}");
         }
     }
 }

@@ -4,11 +4,8 @@ use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
-use std::time::Duration;
-
 use zeroize::Zeroizing;
 
-use crate::machine::Policy;
 use crate::search;
 
 /// What execve gets. The environment contains secrets: what cryokey added is wiped on drop, and `Debug` shows only
@@ -69,42 +66,18 @@ impl Launch {
     /// The bytes that execve must copy for the strings and the pointers to them, which the kernel limits together.
     #[must_use]
     pub fn size(&self) -> usize {
-        let strings = self.arguments.iter().map(CString::as_c_str).chain(self.environment());
-        strings.map(|string| string.count_bytes() + 1 + size_of::<usize>()).sum()
+        self.strings().map(|string| string.count_bytes() + 1 + size_of::<usize>()).sum()
     }
 
-    /// All of it as bytes, for `decode`. Inherited strings are copied: init no longer has them where they were.
-    #[must_use]
-    pub fn encode(&self, policy: Policy) -> Zeroizing<Vec<u8>> {
-        // At once at its final size: growing would leave a copy of the values behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(ENCODED_HEAD + self.size()));
-        for time in [policy.grace.unwrap_or(NEVER), policy.linger] {
-            bytes.extend_from_slice(&u64::try_from(time.as_millis()).unwrap_or(u64::MAX).to_le_bytes());
-        }
-        bytes.extend_from_slice(&self.arguments.len().to_le_bytes());
-        bytes.extend_from_slice(&self.environment.len().to_le_bytes());
-        let strings = self.arguments.iter().map(CString::as_c_str).chain(self.environment());
-        strings.for_each(|string| bytes.extend_from_slice(string.to_bytes_with_nul()));
-        bytes
+    pub(crate) fn strings(&self) -> impl Iterator<Item = &CStr> {
+        self.arguments.iter().map(CString::as_c_str).chain(self.environment())
     }
 
-    /// What `encode` made; `None` for anything else.
-    #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<(Self, Policy)> {
-        let mut rest = bytes;
-        let [grace, linger, arguments, variables] = [(); 4].map(|()| number(&mut rest));
-        let policy = Policy {
-            grace: Some(Duration::from_millis(grace?)).filter(|grace| *grace != NEVER),
-            linger: Duration::from_millis(linger?),
-        };
-        let mut strings = rest.split_inclusive(|byte| *byte == 0).map(CStr::from_bytes_with_nul);
-        let (arguments, variables) = (usize::try_from(arguments?).ok()?, usize::try_from(variables?).ok()?);
-        let mut next = || strings.next()?.ok().map(CStr::to_owned);
-        let arguments = (0..arguments).map(|_| next()).collect::<Option<Vec<_>>>()?;
-        let variables = (0..variables).map(|_| Some(Entry::Added(Zeroizing::new(next()?))));
-        let environment = variables.collect::<Option<_>>()?;
+    /// From copies of its strings. `None`: there is not even a program.
+    pub(crate) fn from_strings(arguments: Vec<CString>, environment: Vec<Zeroizing<CString>>) -> Option<Self> {
         let program = arguments.first()?.clone();
-        strings.next().is_none().then_some((Self { program, arguments, environment }, policy))
+        let environment = environment.into_iter().map(Entry::Added).collect();
+        Some(Self { program, arguments, environment })
     }
 
     pub(crate) fn environment(&self) -> impl Iterator<Item = &CStr> {
@@ -121,18 +94,6 @@ impl Launch {
             entry.to_bytes().get(start..).map(OsStr::from_bytes)
         })
     }
-}
-
-/// Stands for no time at all; in years, longer than anything runs.
-const NEVER: Duration = Duration::from_millis(u64::MAX);
-
-/// The numbers before the strings.
-const ENCODED_HEAD: usize = 4 * size_of::<u64>();
-
-fn number(bytes: &mut &[u8]) -> Option<u64> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(u64::from_le_bytes(*number))
 }
 
 impl Entry {
@@ -205,37 +166,6 @@ mod tests {
     fn the_size_counts_strings_their_ends_and_the_pointers() {
         let expected = "/bin/app".len() + "-v".len() + "PATH=/bin".len() + "KEY=canary-value".len() + 4 * 9;
         assert_eq!(launch().size(), expected);
-    }
-
-    #[test]
-    fn a_launch_that_is_encoded_and_decoded_is_the_same() {
-        let policies = [
-            Policy { grace: None, linger: Duration::ZERO },
-            Policy { grace: Some(Duration::from_millis(1_500)), linger: Duration::from_secs(1) },
-        ];
-        for policy in policies {
-            let mut sent = launch();
-            for odd in [c"", c"no-equals", c"A=\xff", c"A=2", c"A=1"] {
-                sent.inherit(odd);
-            }
-            let (received, received_policy) = Launch::decode(&sent.encode(policy)).unwrap();
-            assert_eq!(received_policy, policy);
-            assert_eq!(received.program, sent.program);
-            assert_eq!(received.arguments, sent.arguments);
-            assert!(received.environment().eq(sent.environment()));
-        }
-    }
-
-    #[test]
-    fn a_launch_that_is_cut_or_has_more_behind_it_is_none() {
-        let bytes = launch().encode(Policy { grace: None, linger: Duration::ZERO });
-        for end in 0..bytes.len() {
-            assert!(Launch::decode(&bytes[..end]).is_none(), "{end}");
-        }
-        assert!(Launch::decode(&[&bytes[..], b"A=1\0"].concat()).is_none());
-        let mut huge = bytes.to_vec();
-        huge[16..32].fill(0xff);
-        assert!(Launch::decode(&huge).is_none());
     }
 
     #[test]

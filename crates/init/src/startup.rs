@@ -93,7 +93,7 @@ fn is_closed(descriptor: c_int) -> bool {
 
 /// Not dumpable: no core file, and no other process of the same user can read memory or environment. execve makes
 /// the app dumpable again.
-fn refuse_to_be_read() {
+pub(crate) fn refuse_to_be_read() {
     // SAFETY: takes no pointer.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
 }

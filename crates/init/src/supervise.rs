@@ -12,10 +12,12 @@ use crate::children::{self, Change};
 use crate::exec::{self, ExecError};
 use crate::exit::Exit;
 use crate::handover::{self, Courier, Directory, Inbox};
+use crate::encoding::Handover;
 use crate::launch::Launch;
 use crate::machine::{self, Effect, End, Event, State, step};
 use crate::signals::{self, SignalFd};
 use crate::terminal::Terminal;
+use crate::user::{User, UserError, become_user};
 use crate::{harden, startup, stop};
 
 /// So many children are buried before signals are looked at again.
@@ -43,6 +45,8 @@ pub enum Ending {
     NoLaunch,
     /// A stop signal arrived before the app ran.
     Stopped(u8),
+    /// Init could not become the app's user.
+    NotTheUser(User, UserError),
     /// The kernel has no process, or no descriptor, for this.
     NoProcess(io::Error),
 }
@@ -72,10 +76,10 @@ struct Init {
     courier: Pid,
     inbox: Option<Inbox>,
     directory: Option<Directory>,
-    launch: Option<Launch>,
+    handover: Option<Handover>,
     app: Option<App>,
-    not_started: Option<ExecError>,
-    no_process: Option<io::Error>,
+    /// Why there is no app.
+    failure: Option<Ending>,
     terminal: Option<Terminal>,
     core_limit: Rlimit,
     /// Children are left that may have ended.
@@ -108,10 +112,9 @@ impl Init {
             courier: process,
             inbox: Some(inbox),
             directory: None,
-            launch: None,
+            handover: None,
             app: None,
-            not_started: None,
-            no_process: None,
+            failure: None,
             terminal: Terminal::of_foreground(),
             core_limit,
             is_behind: false,
@@ -181,20 +184,25 @@ impl Init {
     }
 
     fn start_app(&mut self, tell: &mut dyn FnMut(Told)) {
-        let (Some(launch), Some(inbox)) = (&self.launch, self.inbox.take()) else { return };
+        if let Err(failure) = self.try_to_start_app() {
+            self.failure = Some(failure);
+            self.handle(Event::NotStarted, tell);
+        }
+    }
+
+    fn try_to_start_app(&mut self) -> Result<(), Ending> {
+        let (Some(handover), Some(inbox)) = (&self.handover, self.inbox.take()) else { return Ok(()) };
+        if let Some(user) = &handover.user {
+            become_user(user).map_err(|error| Ending::NotTheUser(user.clone(), error))?;
+        }
         let surroundings = Surroundings {
             files: &inbox.files,
             core_limit: self.core_limit,
             terminal: self.terminal.as_ref(),
         };
-        match App::start(launch, &surroundings) {
-            Ok(app) => self.app = Some(app),
-            Err(error) => self.no_process = Some(error),
-        }
+        self.app = Some(App::start(&handover.launch, &surroundings).map_err(Ending::NoProcess)?);
         self.signals.watch(signals::ALL);
-        if self.no_process.is_some() {
-            self.handle(Event::NotStarted, tell);
-        }
+        Ok(())
     }
 
     /// While the courier runs; what it has sent before its end is read before that is noticed.
@@ -210,9 +218,12 @@ impl Init {
         let Some(app) = &mut self.app else { return };
         match app.take_outcome() {
             None => {}
-            Some(Outcome::Runs) => self.launch = None,
+            Some(Outcome::Runs) => self.handover = None,
             Some(Outcome::Failed(failure)) => {
-                self.not_started = self.launch.as_ref().map(|launch| exec::explain(launch, failure));
+                self.failure = self.handover.take().map(|Handover { launch, .. }| {
+                    let error = exec::explain(&launch, failure);
+                    Ending::NotStarted(launch, error)
+                });
             }
         }
     }
@@ -247,20 +258,14 @@ impl Init {
             self.handle(event, tell);
         } else if self.app.as_ref().is_some_and(|app| app.process == child) {
             self.look_whether_the_app_runs();
-            let event = if self.not_started.is_some() { Event::NotStarted } else { Event::AppEnded(exit) };
+            let event = if self.failure.is_some() { Event::NotStarted } else { Event::AppEnded(exit) };
             self.handle(event, tell);
         }
     }
 
     fn prepared(&mut self, exit: Exit) -> Event {
-        let launch = self.inbox.as_ref().and_then(Inbox::launch).filter(|_| exit == Exit::Code(0));
-        match launch {
-            None => Event::NotPrepared(exit),
-            Some((launch, policy)) => {
-                self.launch = Some(launch);
-                Event::Prepared(policy)
-            }
-        }
+        self.handover = self.inbox.as_ref().and_then(Inbox::handover).filter(|_| exit == Exit::Code(0));
+        self.handover.as_ref().map_or(Event::NotPrepared(exit), |handover| Event::Prepared(handover.policy))
     }
 
     /// Ctrl-Z stops the app's group. The shell that waits for cryokey has to see that, so cryokey stops too, until the
@@ -294,10 +299,7 @@ impl Init {
             End::NotPrepared(Exit::Code(0)) => Ending::NoLaunch,
             End::NotPrepared(Exit::Code(code)) => Ending::NotPrepared(code),
             End::NotPrepared(Exit::Signal(signal)) => Ending::CourierKilled(signal),
-            End::NotStarted => match (self.launch.take(), self.not_started.take(), self.no_process.take()) {
-                (Some(launch), Some(error), _) => Ending::NotStarted(launch, error),
-                (.., error) => Ending::NoProcess(error.unwrap_or_else(|| io::ErrorKind::Other.into())),
-            },
+            End::NotStarted => self.failure.take().unwrap_or(Ending::NoLaunch),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::provider::session::Ending;
 use crate::provider::vault::identity::SingleUse;
 use crate::resolve::{Accepted, Resolution};
 use crate::rules::rotation::Ages;
+use crate::run_as::RunAs;
 
 /// Loads and checks secrets, and writes those delivered as variables.
 pub(super) fn run(flags: Flags, path: &Path, environ: &Environ, log: &Logger) -> Result<(), Failure> {
@@ -29,7 +30,8 @@ pub(super) fn run(flags: Flags, path: &Path, environ: &Environ, log: &Logger) ->
     let mut resolution = pipeline::read(&config, environ, SingleUse::Allowed, log);
     let sessions = std::mem::take(&mut resolution.sessions);
     let ages = Ages::new(&resolution, SystemTime::now());
-    let delivery = Delivery::new(&resolution, &config, environ);
+    let run_as = RunAs::default();
+    let delivery = Delivery::new(&resolution, &config, environ, &run_as);
     pipeline::judge(&resolution, &delivery, &config, ages, log)?;
     let variables = variables(&resolution);
     let text = env_file::text(&variables).map_err(|problems| Failure { phase: Phase::Deliver, problems })?;

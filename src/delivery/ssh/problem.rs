@@ -50,8 +50,8 @@ pub(super) fn cannot_place(name: &str, path: &Path, errno: Errno) -> Problem {
     // What a uid without an entry in /etc/passwd has as HOME; `/` itself should stay closed.
     let is_in_root = path.starts_with("/.ssh");
     let fix = if is_in_root {
-        "HOME is `/`, the default for a uid without a passwd entry: set HOME=/home/app and mount a tmpfs there that \
-         this uid owns"
+        "HOME is `/`, the default for a uid without a passwd entry: set HOME=/home/app (or `home` in [process], \
+         beside `user`) and mount a tmpfs there that this uid owns"
     } else {
         "make the directory writable for this user (a tmpfs, where the root file system is read-only), or change \
          `path`"

@@ -89,19 +89,20 @@ impl Permission {
             return "let its owner read it: `chmod u+r`".into();
         }
         if uid == 0 && owner == OVERFLOW {
-            return "root has no CAP_DAC_OVERRIDE here, and the owner is not mapped into this user namespace \
-                    (--cap-drop ALL, or rootless): chown the file on the host"
+            return "root has neither CAP_DAC_READ_SEARCH nor CAP_DAC_OVERRIDE for it, and the owner is not mapped into \
+                    this user namespace (`cap_drop: ALL`, or rootless): chown the file on the host"
                 .into();
         }
         if uid == 0 {
             return format!(
-                "root has no CAP_DAC_OVERRIDE here (--cap-drop ALL, or rootless): run as uid {owner}, the owner, or \
-                 chown the file"
+                "root has neither CAP_DAC_READ_SEARCH nor CAP_DAC_OVERRIDE here (`cap_drop: ALL`, or rootless): add \
+                 `cap_add: [DAC_READ_SEARCH]`, or `chown root` the file on the host, or run as uid {owner}, the owner"
             );
         }
         format!(
             "with Swarm, set `uid: \"{uid}\"` and `gid:` beside `mode: {mode:04o}`; Compose ignores uid, gid and mode of \
-             file secrets, so `chown {uid}` the file on the host, or start the container as a user who can read it"
+             file secrets, so `chown {uid}` the file on the host, or start the container as root, with `user` in [process] of \
+             the manifest for the app"
         )
     }
 }
@@ -185,6 +186,9 @@ impl Cause for FileError {
         match *self {
             Self::BothVariables => "remove one of the two".into(),
             Self::Changing => "write secret files under another name, then rename them".into(),
+            Self::Directory(Permission { uid: 0, .. }) => "let root enter the directory: `chmod a+rx`, or `chown root`, or \
+                 `cap_add: [DAC_READ_SEARCH]`"
+                .into(),
             Self::Directory(Permission { uid, .. }) => format!(
                 "let uid {uid} enter the directory (`chmod a+rx`, or `chown {uid}`), or start the container as its \
                  owner"

@@ -10,6 +10,8 @@ use cryokey::provider::http::AllowHttp;
 use cryokey::provider::reference::Reference;
 use cryokey::secret::Newline;
 use cryokey::setting::{Layer, Undeclared};
+use cryokey::syntax::Syntax as _;
+use cryokey::system::account_name::{AccountName, UserName};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -117,8 +119,15 @@ fn settings() -> impl Strategy<Value = Layer> {
     let timeout = option::of(any::<u64>().prop_map(Duration::from_millis));
     let undeclared = option::of(select([Undeclared::Deliver, Undeclared::Ignore].as_slice()));
     let hosts = "([a-z]{1,4}|10\\.0\\.0\\.1|\\[::2\\]):[1-9][0-9]{0,3}(, b:80)?";
+    let account = || "[a-z_][a-z0-9_-]{0,5}|[1-9][0-9]{0,8}";
+    let user = option::of((account(), option::of(account())).prop_map(|(user, group)| {
+        let text = group.map_or(user.clone(), |group| format!("{user}:{group}"));
+        UserName::from_text(&text).unwrap()
+    }));
+    let group = option::of(account().prop_map(|text| AccountName::from_text(&text).unwrap()));
+    let process = (user, group, option::of(absolute_path()), option::of(any::<bool>()));
     let allow_http = option::of(hosts.prop_map(|list| AllowHttp::parse(&list).unwrap()));
-    (switches, keep, option::of(any_text()), paths, timeout, (undeclared, allow_http)).prop_map(
+    (switches, keep, option::of(any_text()), paths, timeout, (undeclared, allow_http), process).prop_map(
         |(
             switches,
             keep_env,
@@ -126,6 +135,7 @@ fn settings() -> impl Strategy<Value = Layer> {
             (run_dir, secrets_dir),
             start_timeout,
             (undeclared, allow_http),
+            (user, group, home, user_if_root),
         )| Layer {
             allow_disk: switches.0,
             allow_plain_env: switches.1,
@@ -137,6 +147,10 @@ fn settings() -> impl Strategy<Value = Layer> {
             strict_permissions: switches.2,
             undeclared,
             allow_http,
+            user,
+            group,
+            home,
+            user_if_root,
             ..Layer::default()
         },
     )
