@@ -53,7 +53,8 @@ impl Subject {
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         let is_number =
             |word: &&str| word.trim_start_matches('v').starts_with(|it: char| it.is_ascii_digit());
-        text.split_whitespace().find(is_number).unwrap_or("?").trim_start_matches('v').to_owned()
+        let word = text.split_whitespace().find(is_number).unwrap_or("?").trim_start_matches('v');
+        word.split('_').next().unwrap_or(word).to_owned()
     }
 
     fn names() -> String {

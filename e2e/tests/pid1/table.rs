@@ -20,7 +20,7 @@ struct Column {
 pub(crate) fn write(cases: impl Fn() -> Vec<Case>, threads: usize) -> Result<(), String> {
     let measure = |subject: Subject| -> Result<Column, String> {
         let verdicts = suite::run(&subject, cases(), threads);
-        let (lost, wake_ups) = (early::lost(&subject)?, idle::cost(&subject)?.wake_ups);
+        let (lost, wake_ups) = (early::lost([&subject])?[0], idle::cost(&subject)?.wake_ups);
         Ok(Column { subject, verdicts, lost, wake_ups })
     };
     let columns = Subject::installed().into_iter().map(measure).collect::<Result<Vec<_>, _>>()?;
@@ -44,7 +44,7 @@ fn document() -> PathBuf {
 fn table(columns: &[Column]) -> String {
     let cells = |cell: &dyn Fn(&Column) -> String| columns.iter().map(cell).collect::<Vec<_>>();
     let mut text = row("group", "cases", &cells(&|column| column.subject.name.to_owned()));
-    text += &row("---", "---", &cells(&|_| "---".to_owned()));
+    text.extend(["|---|---|", &"---|".repeat(columns.len()), "\n"]);
     text += &row("version", "", &cells(&|column| column.subject.version()));
     for group in groups(&columns[0].verdicts) {
         let passed = cells(&|column| passed(column, |verdict| verdict.group == group).to_string());
