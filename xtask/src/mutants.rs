@@ -27,7 +27,8 @@ pub(crate) fn mutants(shell: &Shell, minutes: u64) -> Result<String> {
         "timeout --signal=INT {limit} cargo mutants --workspace --shuffle --jobs 2 --output {output}"
     );
     // It also ends badly when a single mutant survives, so the counts decide.
-    let (status, printed) = capture(line)?;
+    // Each job builds in a copy of its own, but this would make both build in the same directory.
+    let (status, printed) = capture(line.env_remove("CARGO_TARGET_DIR"))?;
     let count = |kind: &str| count(shell, &output.join("mutants.out").join(kind));
     let verdict =
         judge(all, count("caught.txt") + count("timeout.txt"), count("missed.txt"), count("unviable.txt"));

@@ -74,7 +74,10 @@ impl Launch {
     }
 
     /// From copies of its strings. `None`: there is not even a program.
-    pub(crate) fn from_strings(arguments: Vec<CString>, environment: Vec<Zeroizing<CString>>) -> Option<Self> {
+    pub(crate) fn from_strings(
+        arguments: Vec<CString>,
+        environment: Vec<Zeroizing<CString>>,
+    ) -> Option<Self> {
         let program = arguments.first()?.clone();
         let environment = environment.into_iter().map(Entry::Added).collect();
         Some(Self { program, arguments, environment })

@@ -9,10 +9,10 @@ use rustix::process::{Pid, Rlimit, Signal as Known, kill_process, kill_process_g
 
 use crate::app::{self, App, Outcome, Surroundings};
 use crate::children::{self, Change};
+use crate::encoding::Handover;
 use crate::exec::{self, ExecError};
 use crate::exit::Exit;
 use crate::handover::{self, Courier, Directory, Inbox};
-use crate::encoding::Handover;
 use crate::launch::Launch;
 use crate::machine::{self, Effect, End, Event, State, step};
 use crate::signals::{self, SignalFd};

@@ -16,7 +16,7 @@ use options::Options;
 use subject::Subject;
 
 /// The subject that is tested if none is named.
-const DEFAULT: &str = "tini";
+const DEFAULT: &str = "cryokey";
 
 /// What the harness exits with after a failure.
 const FAILED: u8 = 101;

@@ -74,7 +74,7 @@ fn situation() -> impl Strategy<Value = Situation> {
         3 => select(vec![0o700, 0o500, 0o300, 0o100]).prop_map(RunDir::InMemory),
         2 => select(vec!["/nonexistent", "/etc/hostname", "/proc", ".", "relative", "/dev/shm"]).prop_map(RunDir::Named),
     ];
-    let limits = (option::weighted(0.4, 3..14_u32), option::weighted(0.2, select(vec![128, 512, 2_048])));
+    let limits = (option::weighted(0.4, 3..14_u32), option::weighted(0.2, select(vec![256, 512, 2_048])));
     let limits = limits.prop_map(|(files, stack)| {
         let files = files.map(|files| format!("ulimit -n {files}; ")).unwrap_or_default();
         files + &stack.map(|stack| format!("ulimit -s {stack}; ")).unwrap_or_default()
