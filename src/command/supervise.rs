@@ -82,8 +82,10 @@ fn no_launch() -> Failure {
 }
 
 fn no_process(error: &io::Error) -> Failure {
-    let what = format!("the kernel gives cryokey no process or descriptor: {}", error.kind());
-    let fix = "raise the limit of processes (`pids_limit`, `ulimits: nproc`) and of open files, or use `--exec`, which \
-               needs no process";
+    // fork(2): EAGAIN.
+    let is_limit = error.kind() == io::ErrorKind::WouldBlock;
+    let why = if is_limit { "the limit of processes is reached".into() } else { error.kind().to_string() };
+    let what = format!("the kernel gives cryokey no process: {why}");
+    let fix = "raise that limit (`pids_limit`, `ulimits: nproc`), or use `--exec`, which needs no process";
     Failure::one(Phase::Exec, Problem::new(Reason::Resource, "cryokey", what, fix))
 }

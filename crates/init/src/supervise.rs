@@ -286,6 +286,10 @@ impl Init {
     }
 
     fn end(&mut self, end: End) -> Ended {
+        if !matches!(end, End::App(_)) {
+            // What the courier left behind: a program that signs in.
+            children::signal_rest(self.courier, Known::KILL);
+        }
         if let Some(terminal) = &self.terminal {
             terminal.take_back();
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::support::{Directory, Run, engine};
+use crate::support::{Directory, Run, engine, refuses};
 
 const SECRETS: usize = 50;
 
@@ -27,7 +27,7 @@ fn h01_a_container_of_16_mib_starts_with_50_secrets() {
 }
 
 #[test]
-fn it_needs_no_process_beside_the_app() {
+fn as_pid_1_it_needs_one_process_beside_the_app_and_says_so_if_there_is_none() {
     let Some(engine) = engine() else { return };
     let limit = |limit: u32| format!("--pids-limit={limit}");
     // The runtime itself may need more than one while it starts the container: as few as the app alone can do with.
@@ -36,6 +36,8 @@ fn it_needs_no_process_beside_the_app() {
     };
     let least = (1..=16).find(alone).unwrap();
     let secrets = engine.contract_directory();
-    let (report, _) = Run::hardened(engine).secrets(&secrets).options(&[&limit(least)]).report(0);
+    let (report, _) = Run::hardened(engine).secrets(&secrets).options(&[&limit(least + 1)]).report(0);
     report.has_contract();
+    let ended = Run::hardened(engine).secrets(&secrets).options(&[&limit(least)]).try_run();
+    refuses(&ended, 71, &["limit of processes", "--exec"]);
 }

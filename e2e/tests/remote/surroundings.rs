@@ -72,7 +72,7 @@ fn a_signal_reaches_the_first_process_of_a_sandbox() {
     let Some(network) = network() else { return };
     let sandbox = Sandbox::new(network).pid_1();
     let running =
-        sandbox.spawn(["/bin/sh", "-c", "trap 'echo $$; exit 7' TERM; while :; do sleep 0.05; done"]);
+        sandbox.spawn(["/bin/sh", "-c", "trap 'echo $PPID; exit 7' TERM; while :; do sleep 0.05; done"]);
     thread::sleep(SHORT);
     running.signal(Signal::TERM);
     let outcome = running.wait();
