@@ -207,6 +207,13 @@ fn as_ini(ini: &Ini) -> String {
     text
 }
 
+/// What init takes from the courier is what the courier would send.
+pub fn handover(bytes: &[u8]) {
+    if let Some(handover) = init::decode(bytes) {
+        assert_eq!(*init::encode(&handover), bytes, "other bytes mean the same");
+    }
+}
+
 /// A key is a key whatever its newlines and the white space around it, and what is written is read as the same key.
 pub fn ssh_key(bytes: &[u8]) {
     let unix: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
@@ -325,7 +332,7 @@ mod tests {
     }
 
     replayed!(
-        aws_config aws_reply azure_reply compose env_example google_key google_reply kubernetes_reply manifest name
+        aws_config aws_reply azure_reply compose env_example google_key google_reply handover kubernetes_reply manifest name
         reference setting ssh_key vault
     );
 }

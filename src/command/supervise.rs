@@ -67,7 +67,7 @@ fn text(told: Told) -> &'static str {
 }
 
 fn courier_killed(signal: u8) -> Failure {
-    let what = format!("the process that collects the secrets was killed by signal {signal}");
+    let what = format!("the process of cryokey that collects the secrets was killed by signal {signal}");
     let (reason, fix) = match signal {
         KILL => (Reason::Resource, "if that was for lack of memory, raise the memory limit of the container"),
         _ => (Reason::Bug, "report this line; it contains no secret value"),
@@ -76,7 +76,7 @@ fn courier_killed(signal: u8) -> Failure {
 }
 
 fn no_launch() -> Failure {
-    let what = "the process that collects the secrets ended without handing over the app";
+    let what = "the process of cryokey that collects the secrets ended without handing over the app";
     let fix = "report this line; it contains no secret value";
     Failure::one(Phase::Deliver, Problem::new(Reason::Bug, "cryokey", what, fix))
 }

@@ -2,7 +2,8 @@
 //!
 //! The flags of a standard stream (`O_NONBLOCK`) are shared with other processes, so they are never changed. A pipe that
 //! `poll` calls ready has room for a page; a terminal has room for one byte. So a terminal is opened anew, with flags of
-//! its own, or written to byte by byte.
+//! its own, or written to byte by byte. So is a pipe if there is no patience at all: others may fill it between the two
+//! calls.
 
 use std::io::IsTerminal as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -10,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 /// What fits into a pipe that has room.
@@ -22,7 +23,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Writes everything, or fails with `TIMEDOUT` once that has taken this long.
 pub fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8], patience: Duration) -> Result<(), Errno> {
     let is_terminal = stream.is_terminal();
-    let own = is_terminal.then(|| reopened(stream)).flatten();
+    let is_own_needed = is_terminal || (patience.is_zero() && is_pipe(stream));
+    let own = is_own_needed.then(|| reopened(stream)).flatten();
     let most = if is_terminal && own.is_none() { 1 } else { PAGE };
     let stream = own.as_ref().map_or(stream, OwnedFd::as_fd);
     let start = Instant::now();
@@ -32,6 +34,10 @@ pub fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8], patience: Duration) -
         bytes = bytes.get(count..).unwrap_or_default();
     }
     Ok(())
+}
+
+fn is_pipe(stream: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(stream).is_ok_and(|state| FileType::from_raw_mode(state.st_mode) == FileType::Fifo)
 }
 
 fn reopened(terminal: BorrowedFd<'_>) -> Option<OwnedFd> {

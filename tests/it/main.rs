@@ -37,6 +37,7 @@ mod secrecy;
 mod selection;
 mod sign_in;
 mod ssh;
+mod supervise;
 mod user;
 mod values;
 mod vault;

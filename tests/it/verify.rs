@@ -1,6 +1,7 @@
 //! Checks that are short here and long in `cargo xtask verify`, which sets `CRYOKEY_VERIFY=1`.
 
 mod kill;
+mod soak;
 mod swap;
 
 fn is_long() -> bool {

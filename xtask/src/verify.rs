@@ -28,7 +28,15 @@ pub(crate) fn verify(minutes: u64) -> Result {
     report.long_step("starts at once", "under three minutes", || storm(&shell));
     report.long_step("remote tests on HashiCorp Vault", "about a minute", || hashicorp(&shell));
     report.long_step("Miri on crates/init", "builds it first", || miri(&shell));
-    fuzz(&shell, &mut report, minutes)?;
+    thread::scope(|scope| {
+        // It measures no time, so it need not be alone.
+        let soak = scope.spawn(|| (soak().map_err(|error| error.to_string()), Instant::now()));
+        let start = Instant::now();
+        fuzz(&shell, &mut report, minutes)?;
+        let (end, at) = soak.join().map_err(|_| "the soak panicked")?;
+        report.end("soak of init", end.map_err(Into::into), at.duration_since(start));
+        Result::Ok(())
+    })?;
     let limit = minutes * FOR_MUTANTS;
     report.long_step("mutants", &format!("at most {limit} minutes"), || mutants::mutants(&shell, limit));
     let log =
@@ -41,8 +49,18 @@ pub(crate) fn verify(minutes: u64) -> Result {
 
 /// They are ordinary tests; the variable makes them take their long form.
 fn long_tests(shell: &Shell) -> Result<String> {
-    let line = cmd!(shell, "cargo test --release --locked --test it -- verify_").env("CRYOKEY_VERIFY", "1");
-    Ok(Tally::read(&run(line)?).verdict()?)
+    let line = cmd!(shell, "cargo test --release --locked --test it -- verify_ --skip soak");
+    Ok(Tally::read(&run(line.env("CRYOKEY_VERIFY", "1"))?).verdict()?)
+}
+
+/// Ten minutes of an app that runs, beside the fuzzing.
+fn soak() -> Result<String> {
+    let shell = project::shell()?;
+    let line = cmd!(shell, "cargo test --release --locked --test it -- verify_h10_a_soak --nocapture");
+    let printed = run(line.env("CRYOKEY_VERIFY", "1"))?;
+    Tally::read(&printed).verdict()?;
+    let figures = printed.lines().find(|line| line.contains("without a wake-up"));
+    Ok(figures.unwrap_or_default().trim().to_owned())
 }
 
 /// The long form of the remote tests that have one.

@@ -16,7 +16,7 @@ fn starts() -> usize {
 
 #[test]
 fn verify_d30_all_of_many_starts_at_once_succeed_within_a_quota_that_says_when_to_come_back() {
-    all_start(true, 2.5);
+    all_start(true, 3.5);
 }
 
 #[test]

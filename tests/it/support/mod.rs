@@ -388,6 +388,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The deadline counts from now on.
+    pub(crate) fn with_new_deadline(mut self) -> Self {
+        self.started = Instant::now();
+        self
+    }
+
     fn wait(mut self) -> (i32, Vec<u8>, Vec<u8>, Duration) {
         let stdout = self.child.stdout.take().map(reader);
         let stderr = self.child.stderr.take().map(reader);

@@ -1,0 +1,4 @@
+//! Runs `cryokey_fuzz::handover`.
+#![cfg_attr(fuzzing, no_main)]
+
+cryokey_fuzz::program!(handover);

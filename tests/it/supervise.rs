@@ -1,0 +1,358 @@
+//! cryokey as the app's parent, where it is not PID 1: what stays, what can be read of it, and the end. What an init must
+//! do as PID 1 is in `e2e/tests/pid1`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Canaries, NOBODY, Need, Outcome, Running, Test, canary, declared, require};
+
+const READY: &str = "echo > \"$HOME/ready\"; ";
+const WAIT: &str = "while :; do sleep 0.05; done";
+
+fn supervised(manifest: &str) -> Test {
+    Test::with(manifest).option("--supervise").variable("CRYOKEY_LOG", "debug")
+}
+
+/// Starts a shell script, and waits until it is ready.
+fn start(test: &Test, script: &str) -> Running {
+    let running = test.spawn(["/bin/sh", "-c", &format!("{READY}{script}")]);
+    wait_for(|| test.at("home/ready").exists());
+    running
+}
+
+#[track_caller]
+fn wait_for(is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(10), "it never came to that");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn send(process: u32, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(process).unwrap()).unwrap(), signal).unwrap();
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    list.split_whitespace().map(|child| child.parse().unwrap()).collect()
+}
+
+fn ended(test: &Test, running: Running) -> Outcome {
+    send(running.child.id(), Signal::TERM);
+    test.finish(running, false)
+}
+
+/// Everything that root can read of a process, but for what is only mapped from a file.
+fn memory(process: u32) -> Vec<u8> {
+    use std::os::unix::fs::FileExt as _;
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let memory = fs::File::open(format!("/proc/{process}/mem")).unwrap();
+    let mut all = Vec::new();
+    let is_own = |line: &&str| line.contains(" rw") || (line.contains(" r") && !line.contains('/'));
+    for line in maps.lines().filter(is_own).filter(|line| !line.ends_with("[vvar]")) {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
+        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
+        if memory.read_exact_at(&mut bytes, start).is_ok() {
+            all.extend(bytes);
+        }
+    }
+    all
+}
+
+#[test]
+fn t01_root_finds_no_value_in_the_whole_memory_of_what_stays() {
+    if !require(Need::Root) {
+        return;
+    }
+    let values = [canary(), canary(), canary()];
+    let [variable, file, plain] = &values;
+    let test = supervised("allow_plain_env = true\n[secret.A]\n[secret.B]\ndeliver = \"file\"\n[secret.C]\n")
+        .secret("A", variable)
+        .secret("B", file)
+        .variable("C", plain)
+        .variable("OTHER", plain)
+        .in_run_dir();
+    let running = start(&test, WAIT);
+    let init = running.child.id();
+    let mut canaries = Canaries::default();
+    for value in &values {
+        canaries.watch(value.as_bytes());
+    }
+    let held = memory(init);
+    assert!(held.len() > 100_000, "{} bytes", held.len());
+    assert_eq!(canaries.find(&held), None);
+    let app = children(init)[0];
+    assert!(canaries.find(&memory(app)).is_some(), "the search finds nothing even in the app");
+    ended(&test, running).says("A: from files A");
+}
+
+#[test]
+fn t02_the_arguments_and_the_environment_that_it_was_started_with_are_overwritten() {
+    let test = supervised("[secret.A]\n").secret("A", canary()).variable("VAULT_TOKEN", "bootstrap-token");
+    let running = start(&test, WAIT);
+    let show = |file: &str| fs::read(format!("/proc/{}/{file}", running.child.id()));
+    if let Ok(environment) = show("environ") {
+        assert!(environment.iter().all(|byte| *byte == 0), "{}", String::from_utf8_lossy(&environment));
+    }
+    let arguments = show("cmdline").unwrap();
+    let shown = String::from_utf8_lossy(&arguments).trim_end_matches('\0').to_owned();
+    assert!(shown.ends_with("cryokey") && !shown.contains("run"), "{shown}");
+    ended(&test, running);
+}
+
+/// Tries to read its parent in every way that a process of the same user has, and prints those that work.
+const READER: &str = r"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+parent = os.getppid()
+def opened(name):
+    with open(f'/proc/{parent}/{name}', 'rb') as file: return file.read(1) is not None
+def ptrace():
+    return libc.ptrace(0x4206, parent, 0, 0) == 0
+def vm_readv():
+    buffer = ctypes.create_string_buffer(8)
+    local = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)
+    remote = (ctypes.c_void_p * 2)(int(sys.argv[1], 16), 8)
+    return libc.process_vm_readv(parent, local, 1, remote, 1, 0) == 8
+def getfd():
+    descriptor = os.pidfd_open(parent)
+    return libc.syscall(438, descriptor, 0, 0) >= 0
+def listed():
+    return os.listdir(f'/proc/{parent}/fd') is not None
+ways = {'environ': lambda: opened('environ'), 'mem': lambda: opened('mem'), 'maps': lambda: opened('maps'),
+    'auxv': lambda: opened('auxv'), 'fd': listed, 'ptrace': ptrace, 'process_vm_readv': vm_readv, 'pidfd_getfd': getfd}
+for name, way in ways.items():
+    try: works = way()
+    except OSError: works = False
+    print(name, works)
+";
+
+#[test]
+fn t01_the_app_reads_nothing_of_its_parent_in_any_of_eight_ways() {
+    if !require(Need::Root) || !require(Need::Python) {
+        return;
+    }
+    let test = supervised("").by_nobody();
+    let works = |outcome: &str| outcome.lines().filter(|line| line.ends_with("True")).count();
+    let outcome = test.run(["/usr/bin/python3", "-c", READER, "400000"]);
+    assert_eq!((works(outcome.text()), outcome.text().lines().count()), (0, 8), "{}", outcome.printed());
+    // The same reader below a shell of the same user, which hides nothing.
+    let shell = "\"$@\"; exit $?";
+    let open = test.directly(["/bin/sh", "-c", shell, "-", "/usr/bin/python3", "-c", READER, "400000"]);
+    let open = String::from_utf8_lossy(&open).into_owned();
+    assert!(open.contains("environ True") && open.contains("fd True") && works(&open) >= 4, "{open}");
+}
+
+#[test]
+fn t06_what_stays_has_no_descriptor_but_those_given_and_its_own_few() {
+    let test = supervised("[secret.A]\ndeliver = \"file\"\n").secret("A", canary()).without_tmpfs();
+    let running = start(&test, WAIT);
+    let open = |process: u32| -> BTreeSet<String> {
+        let all = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
+        let link = |entry: fs::DirEntry| fs::read_link(entry.path()).unwrap_or_default();
+        all.map(|entry| format!("{:?} {}", entry.file_name(), link(entry).display())).collect()
+    };
+    let init = running.child.id();
+    let beyond = || -> Vec<String> { open(init).difference(&open(children(init)[0])).cloned().collect() };
+    wait_for(|| beyond().len() == 1);
+    assert!(beyond()[0].ends_with("anon_inode:[signalfd]"), "{:?}", beyond());
+    ended(&test, running);
+}
+
+#[test]
+fn t07_what_stays_leaves_no_core_and_the_app_keeps_its_limit() {
+    let limit = |process: u32| {
+        let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        line.split_whitespace().nth(4).unwrap().to_owned()
+    };
+    let test = supervised("").through_shell("ulimit -S -c 5000; exec \"$@\"");
+    let running = start(&test, WAIT);
+    let init = running.child.id();
+    assert_eq!(limit(init), "0");
+    // In blocks of 512 or 1,024 bytes, as the shell has it.
+    assert!(["2560000", "5120000"].contains(&limit(children(init)[0]).as_str()));
+    ended(&test, running);
+}
+
+#[test]
+fn g01_orphans_come_to_it_and_are_buried_although_it_is_not_pid_1() {
+    let test = supervised("");
+    let running = start(&test, &format!("(sh -c 'sleep 0.2' & sh -c 'sleep 30' &) ; {WAIT}"));
+    let init = running.child.id();
+    wait_for(|| children(init).len() >= 2);
+    let is_zombie = |child: &u32| {
+        fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+    };
+    thread::sleep(Duration::from_millis(400));
+    assert_eq!(children(init).iter().filter(|child| is_zombie(child)).count(), 0);
+    ended(&test, running);
+}
+
+#[test]
+fn g02_an_app_that_becomes_a_daemon_ends_it_with_the_apps_code() {
+    let outcome =
+        supervised("").shell("setsid sh -c 'echo $$ > \"$HOME/daemon\"; exec sleep 60' & sleep 0.3; exit 5");
+    assert_eq!(outcome.code, 5, "{}", outcome.stderr);
+    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+}
+
+#[test]
+fn g08_what_the_app_leaves_behind_gets_term_then_kill_and_is_awaited_no_longer_than_that() {
+    let leave = |trap: &str| {
+        let test = supervised("").option("--linger").option("500ms");
+        let script = format!("setsid sh -c 'trap \"{trap}\" TERM; echo > \"$HOME/left\"; {WAIT}' & ");
+        let outcome =
+            test.shell(&format!("{script} while ! test -e \"$HOME/left\"; do sleep 0.02; done; exit 3"));
+        assert_eq!(outcome.code, 3, "{}", outcome.stderr);
+        outcome
+    };
+    let ends = leave("sleep 0.1; exit");
+    assert!(!ends.stderr.contains("linger"), "{}", ends.stderr);
+    leave("").says("did not end within the linger, so they were killed");
+}
+
+#[test]
+fn g06_each_term_is_forwarded_and_g07_only_a_grace_ends_an_app_that_ignores_it() {
+    let test = supervised("");
+    let script = "n=0; trap 'n=$((n+1)); echo > \"$HOME/term$n\"; test $n = 3 && exit 9' TERM; ";
+    let running = start(&test, &format!("{script}{WAIT}"));
+    thread::sleep(Duration::from_millis(100));
+    for number in 1..=3 {
+        send(running.child.id(), Signal::TERM);
+        wait_for(|| test.at(format!("home/term{number}")).exists());
+    }
+    assert_eq!(test.finish(running, false).code, 9);
+    let test = supervised("").option("--grace").option("300ms");
+    let running = start(&test, &format!("trap '' TERM; {WAIT}"));
+    thread::sleep(Duration::from_millis(100));
+    let outcome = ended(&test, running);
+    assert_eq!(outcome.code, 137);
+    outcome.says("did not end within the grace after TERM, so it was killed; fix: ");
+}
+
+#[test]
+fn g18_an_app_that_signals_its_parent_ends_itself() {
+    let outcome = supervised("").shell("trap 'exit 4' TERM; kill -TERM $PPID; sleep 5 & wait; exit 1");
+    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+}
+
+#[test]
+fn g20_nothing_that_cryokey_does_keeps_the_app_from_gaining_rights() {
+    let outcome = supervised("").run(["/bin/grep", "NoNewPrivs", "/proc/self/status"]);
+    assert_eq!(outcome.text(), "NoNewPrivs:\t0\n");
+}
+
+/// A courier that takes long enough to be met: it looks up many names.
+fn busy() -> Test {
+    let manifest = declared((0..6_000).map(|number| format!("S{number:04}")), "");
+    Test::with(&manifest).option("--supervise").secret("S0000", canary())
+}
+
+fn courier_of(running: &mut Running) -> u32 {
+    let started = Instant::now();
+    loop {
+        if let [courier] = children(running.child.id())[..] {
+            return courier;
+        }
+        assert!(started.elapsed() < Duration::from_secs(10) && running.child.try_wait().unwrap().is_none());
+    }
+}
+
+#[test]
+fn g21_a_courier_that_is_killed_is_told_from_one_that_has_a_bug_and_the_app_does_not_run() {
+    for (signal, code, reason) in [(Signal::KILL, 71, "resource"), (Signal::ABORT, 70, "bug")] {
+        let test = busy();
+        let mut running = test.spawn(["/bin/echo", "ran"]);
+        send(courier_of(&mut running), signal);
+        let outcome = test.finish(running, false);
+        outcome
+            .refused(code, "resolve", "cryokey", reason)
+            .says("that collects the secrets was killed by signal");
+    }
+}
+
+#[test]
+fn g04_a_stop_signal_before_the_app_runs_ends_both_processes_at_once() {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
+        let test = busy();
+        let mut running = test.spawn(["/bin/echo", "ran"]);
+        let courier = courier_of(&mut running);
+        send(running.child.id(), signal);
+        let told = Instant::now();
+        let outcome = test.finish(running, false);
+        assert!(told.elapsed() < Duration::from_millis(500), "{:?}", told.elapsed());
+        assert_eq!(outcome.code, 128 + signal.as_raw(), "{}", outcome.stderr);
+        outcome.nothing_happened().says("before the app was started; fix: ");
+        assert!(!Path::new(&format!("/proc/{courier}")).exists());
+    }
+}
+
+#[test]
+fn the_delivered_directory_stays_while_the_app_runs_and_goes_with_it() {
+    let test = supervised("[secret.A]\ndeliver = \"file\"\n").secret("A", canary()).in_run_dir();
+    let running = start(&test, WAIT);
+    let entries = || fs::read_dir(test.run_dir()).unwrap().count();
+    assert_eq!(entries(), 1);
+    // Another start does not take it for stale: it belongs to who stays.
+    Test::with("[secret.A]\ndeliver = \"file\"\n")
+        .secret("A", canary())
+        .variable("CRYOKEY_RUN_DIR", test.run_dir())
+        .start()
+        .succeeded();
+    assert!(entries() >= 1);
+    assert_eq!(ended(&test, running).code, 143);
+    let left =
+        fs::read_dir(test.run_dir()).unwrap().flatten().filter(|entry| entry.path().join("A").exists());
+    assert!(left.count() <= 1, "that of the start that became its app");
+}
+
+#[test]
+fn h06_a_log_that_nobody_reads_holds_up_neither_signals_nor_the_end() {
+    let (_reader, writer) = crate::support::full_pipe();
+    let test = Test::with("").option("--supervise").option("--grace").option("200ms").stderr(writer);
+    let running = start(&test, &format!("trap '' TERM; {WAIT}"));
+    thread::sleep(Duration::from_millis(100));
+    let asked = Instant::now();
+    assert_eq!(ended(&test, running).code, 137);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn h09_what_stays_does_nothing_while_nothing_happens() {
+    let switches = |process: u32| -> u64 {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let counts = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
+        counts.map(|(_, count)| count.trim().parse::<u64>().unwrap()).sum()
+    };
+    let test = supervised("");
+    let running = start(&test, "exec sleep 60");
+    thread::sleep(Duration::from_millis(300));
+    let before = switches(running.child.id());
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(switches(running.child.id()), before);
+    ended(&test, running);
+}
+
+#[test]
+fn the_user_of_the_app_is_also_that_of_what_stays() {
+    if !require(Need::Root) {
+        return;
+    }
+    let test = supervised(&format!("[process]\nuser = \"{NOBODY}\"\n[secret.A]\n")).secret("A", canary());
+    let outcome =
+        test.shell("id -u; stat -c %u /proc/$PPID/status; grep -E '^(Uid|Groups)' /proc/$PPID/status");
+    let user = NOBODY.to_string();
+    let lines: Vec<&str> = outcome.text().lines().collect();
+    assert_eq!(lines[0], user, "{}", outcome.printed());
+    // Not dumpable, so /proc belongs to root.
+    assert_eq!(lines[1], "0", "{}", outcome.printed());
+    assert_eq!(lines[2], format!("Uid:\t{user}\t{user}\t{user}\t{user}"));
+}
