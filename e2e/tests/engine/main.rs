@@ -4,8 +4,11 @@ mod support;
 
 mod compose;
 mod delivery;
+mod drain;
 mod examples;
 mod image;
 mod limits;
+mod process;
 mod run;
+mod stop;
 mod swarm;
