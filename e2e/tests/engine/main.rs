@@ -7,6 +7,7 @@ mod delivery;
 mod drain;
 mod examples;
 mod image;
+mod leak;
 mod limits;
 mod process;
 mod run;
