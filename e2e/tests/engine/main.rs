@@ -13,3 +13,4 @@ mod process;
 mod run;
 mod stop;
 mod swarm;
+mod user;
