@@ -1,14 +1,14 @@
 //! A stand-in for a real app: prints one line of JSON about what it sees, then ends as requested.
 //!
-//! It never prints a value. The tests compare lengths and fingerprints, so that logs can be searched for values even
-//! where the probe wrote into the same log.
+//! Its report holds no value. The tests compare lengths and fingerprints, so that logs can be searched for values even
+//! where the probe wrote into the same log. Only `--print` shows what it reads.
 
+mod acts;
 mod seen;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -18,12 +18,15 @@ probe [OPTION...] [-- ARGUMENT...]     arguments behind -- are only reported
   --file PATH     report this file; @NAME is the path in a variable
   --directory PATH   report this directory and what is in it
   --exit CODE     end with this code
-  --on-term CODE  stay until TERM comes, then end with this code
+  --on-term CODE  stay until TERM comes, then end with this code; print the names of HUP, USR1 and USR2
+  --ignore-term   stay, whatever TERM says
+  --orphans NUMBER   leave so many processes behind that end at once
+  --daemons NUMBER   leave so many processes behind that stay until TERM, and print `daemon TERM` then
+  --eat           use up the memory
 probe --without NAME PROGRAM [ARGUMENT...]
-                  become PROGRAM without the variable NAME";
-
-/// What TERM ends the probe with; the handler can only read what is in place already.
-static CODE_ON_TERM: AtomicI32 = AtomicI32::new(0);
+                  become PROGRAM without the variable NAME
+probe --print PATH
+                  print the file as it is; /proc/PID/mem: its memory that can be written to";
 
 /// What was asked for.
 #[derive(Default)]
@@ -32,14 +35,25 @@ struct Request {
     directories: Vec<OsString>,
     exit: u8,
     on_term: Option<i32>,
+    ignores_term: bool,
+    orphans: u32,
+    daemons: u32,
+    eats: bool,
+}
+
+impl Request {
+    fn stays(&self) -> bool {
+        self.on_term.is_some() || self.ignores_term
+    }
 }
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1).peekable();
-    if arguments.next_if(|first| first == "--without").is_some() {
-        return without(arguments);
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next().as_deref().and_then(OsStr::to_str) {
+        Some("--without") => without(arguments),
+        Some("--print") => arguments.next().map_or_else(wrong_usage, |path| acts::print(path.as_ref())),
+        _ => parse(std::env::args_os().skip(1)).map_or_else(wrong_usage, |request| report(&request)),
     }
-    parse(arguments).map_or_else(wrong_usage, |request| report(&request))
 }
 
 fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Request> {
@@ -51,6 +65,10 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Request> {
             "--directory" => request.directories.push(arguments.next()?),
             "--exit" => request.exit = number(arguments.next())?,
             "--on-term" => request.on_term = Some(number(arguments.next())?),
+            "--ignore-term" => request.ignores_term = true,
+            "--orphans" => request.orphans = number(arguments.next())?,
+            "--daemons" => request.daemons = number(arguments.next())?,
+            "--eat" => request.eats = true,
             _ => return None,
         }
     }
@@ -62,9 +80,14 @@ fn number<Number: std::str::FromStr>(argument: Option<OsString>) -> Option<Numbe
 }
 
 fn report(request: &Request) -> ExitCode {
-    // First of all, so that TERM is obeyed as soon as the report can be read.
+    // First of all, so that signals are obeyed as soon as the report can be read.
+    acts::leave_orphans(request.orphans);
+    acts::leave_daemons(request.daemons);
     if let Some(code) = request.on_term {
-        end_on_term(code);
+        acts::obey_signals(code);
+    }
+    if request.ignores_term {
+        acts::ignore_term();
     }
     let report = json!({
         "arguments": seen::arguments(),
@@ -75,20 +98,13 @@ fn report(request: &Request) -> ExitCode {
         "process": seen::process(),
     });
     println!("{report}");
-    while request.on_term.is_some() {
+    if request.eats {
+        acts::eat();
+    }
+    while request.stays() {
         std::thread::sleep(Duration::from_secs(1));
     }
     ExitCode::from(request.exit)
-}
-
-fn end_on_term(code: i32) {
-    extern "C" fn handler(_: libc::c_int) {
-        // SAFETY: _exit(2) is async-signal-safe, and an atomic load takes no lock.
-        unsafe { libc::_exit(CODE_ON_TERM.load(Ordering::Relaxed)) }
-    }
-    CODE_ON_TERM.store(code, Ordering::Relaxed);
-    // SAFETY: the handler calls nothing but _exit(2).
-    unsafe { libc::signal(libc::SIGTERM, handler as *const () as libc::sighandler_t) };
 }
 
 /// The engine always sets HOME; this is the way to start cryokey without it.

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::acts;
+
 pub(crate) fn arguments() -> Vec<String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
@@ -49,24 +51,33 @@ pub(crate) fn process() -> Value {
         "pid": std::process::id(),
         "uid": first("Uid"),
         "gid": first("Gid"),
+        "all_uids": field("Uid"),
+        "all_gids": field("Gid"),
+        "can_become_root": acts::become_root(),
         "groups": field("Groups"),
         "capabilities": field("CapEff"),
         "no_new_privileges": field("NoNewPrivs"),
         "signals_blocked": field("SigBlk"),
         "signals_ignored": field("SigIgn"),
-        "processes": processes(),
+        "processes": processes().len(),
+        "all_processes": processes(),
     })
 }
 
-/// How many processes the container has.
-fn processes() -> usize {
-    let is_number = |name: &OsStr| name.as_bytes().iter().all(u8::is_ascii_digit);
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| is_number(&entry.file_name()))
-        .count()
+/// What the container has: `1 cryokey S 10001`, by number, name, state and uid.
+fn processes() -> Vec<String> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| described(&entry.path())).collect()
+}
+
+fn described(directory: &Path) -> Option<String> {
+    let number: u32 = directory.file_name()?.to_str()?.parse().ok()?;
+    let status = fs::read_to_string(directory.join("status")).ok()?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.split_whitespace().next()
+    };
+    Some(format!("{number} {} {} {}", field("Name")?, field("State")?, field("Uid")?))
 }
 
 pub(crate) fn files(asked: &[OsString]) -> BTreeMap<String, Value> {

@@ -4,8 +4,13 @@ mod support;
 
 mod compose;
 mod delivery;
+mod drain;
 mod examples;
 mod image;
+mod leak;
 mod limits;
+mod process;
 mod run;
+mod stop;
 mod swarm;
+mod user;

@@ -2,11 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use e2e::program::Ended;
+use e2e::program::{Ended, until};
 
 use super::images::PROBE;
 use super::{Directory, Engine, Report};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const NO_NETWORK: &str = "--network=none";
 
 /// A container that is going to run.
 pub(crate) struct Run<'a> {
@@ -29,7 +34,7 @@ impl<'a> Run<'a> {
 
     /// The same without any option. No scenario needs a network, and a container starts faster without one.
     pub(crate) fn plain(engine: &'a Engine) -> Self {
-        Self { engine, options: vec!["--network=none".into()], image: PROBE.into(), app: Vec::new() }
+        Self { engine, options: vec![NO_NETWORK.into()], image: PROBE.into(), app: Vec::new() }
     }
 
     pub(crate) fn options(mut self, options: &[&str]) -> Self {
@@ -53,7 +58,13 @@ impl<'a> Run<'a> {
         self.mount(&directory, "/etc/cryokey")
     }
 
-    fn mount(self, from: &Path, to: &str) -> Self {
+    /// On a network, with its port 8000 as this one of the engine's network namespace.
+    pub(crate) fn published(mut self, port: u16) -> Self {
+        self.options.retain(|option| option != NO_NETWORK);
+        self.options(&[&format!("--publish=127.0.0.1:{port}:8000")])
+    }
+
+    pub(crate) fn mount(self, from: &Path, to: &str) -> Self {
         let mount = format!("--mount=type=bind,source={},destination={to},readonly", from.display());
         self.options(&[&mount])
     }
@@ -125,6 +136,49 @@ impl Container<'_> {
 
     pub(crate) fn logs(&self) -> Ended {
         self.engine.docker(&["logs", &self.id])
+    }
+
+    /// The logs as soon as they are so.
+    #[track_caller]
+    pub(crate) fn logs_when(&self, what: &str, is_so: impl Fn(&Ended) -> bool) -> Ended {
+        until(what, PATIENCE, || {
+            let logs = self.logs();
+            if is_so(&logs) { Ok(logs) } else { Err(logs) }
+        })
+    }
+
+    /// What the probe has seen in so many runs, of which the last one need not have ended.
+    #[track_caller]
+    pub(crate) fn reports(&self, count: usize) -> Vec<Report> {
+        let is_report = |line: &&str| line.starts_with('{');
+        let reports = |logs: &Ended| logs.stdout.lines().filter(is_report).count();
+        let logs = self.logs_when("the app's report", |logs| reports(logs) == count);
+        logs.stdout.lines().filter(is_report).map(Report::parse).collect()
+    }
+
+    /// What the probe sees at the start of the first run, which need not have ended.
+    #[track_caller]
+    pub(crate) fn first_report(&self) -> Report {
+        self.reports(1).remove(0)
+    }
+
+    /// What the probe has printed besides its reports.
+    pub(crate) fn said(&self) -> Vec<String> {
+        let stdout = self.logs().stdout;
+        stdout.lines().filter(|line| !line.starts_with('{')).map(str::to_owned).collect()
+    }
+
+    /// A docker command about this container, and how long it took.
+    #[track_caller]
+    pub(crate) fn docker(&self, command: &[&str]) -> Duration {
+        let start = Instant::now();
+        self.engine.must(&[command, &[&self.id]].concat());
+        start.elapsed()
+    }
+
+    /// A program beside the app.
+    pub(crate) fn exec(&self, user: &str, program: &[&str]) -> Ended {
+        self.engine.docker(&[&["exec", "--user", user, &self.id], program].concat())
     }
 }
 

@@ -13,7 +13,10 @@ use e2e::program::{self, Ended, command};
 
 use super::{CONTRACT, Directory, create_secret, external, images};
 
+/// To connect.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Some pages take 12 seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// dockerd with an initialised Swarm of one node, which has the probe's images and the contract's secrets.
 pub(crate) struct Engine(Namespace);
@@ -55,8 +58,8 @@ impl Engine {
     }
 
     /// A page of a published port, which is in the engine's network namespace.
-    pub(crate) fn get(&self, port: u16) -> Result<String, String> {
-        let answer = self.0.inside(|| get(port)).map_err(|error| error.to_string())?;
+    pub(crate) fn get(&self, port: u16, path: &str) -> Result<String, String> {
+        let answer = self.0.inside(|| get(port, path)).map_err(|error| error.to_string())?;
         match answer.split_once("\r\n\r\n") {
             Some((head, body)) if head.lines().next().is_some_and(|status| status.contains(" 200 ")) => {
                 Ok(body.to_owned())
@@ -77,11 +80,11 @@ impl Engine {
 }
 
 /// HTTP/1.0, so that the end of the answer is the end of the connection.
-fn get(port: u16) -> std::io::Result<String> {
+fn get(port: u16, path: &str) -> std::io::Result<String> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET / HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)

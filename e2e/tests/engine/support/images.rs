@@ -17,7 +17,7 @@ pub(crate) const PROBE: &str = "probe";
 /// The same with an /etc that static programs with a name service in them stumble over.
 pub(crate) const FOREIGN: &str = "probe-foreign";
 /// The example's image; the name that its files use.
-const FLASK: &str = "cryokey-flask";
+pub(crate) const FLASK: &str = "cryokey-flask";
 /// The base image that the example names. It cannot be pulled here, so one of the same name is made.
 const PYTHON: &str = "python:3.11-slim";
 

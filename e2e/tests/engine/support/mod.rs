@@ -10,9 +10,9 @@ mod service;
 
 use e2e::program::Ended;
 
-pub(crate) use container::Run;
+pub(crate) use container::{Container, Run};
 pub(crate) use engine::{Engine, engine};
-pub(crate) use images::{FOREIGN, built_examples};
+pub(crate) use images::{FLASK, FOREIGN, built_examples};
 pub(crate) use project::{Compose, Project};
 pub(crate) use report::Report;
 pub(crate) use secret::{CONTRACT, Directory, NOBODY, contract, contract_values};

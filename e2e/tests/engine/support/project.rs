@@ -83,7 +83,7 @@ impl Project<'_> {
     #[track_caller]
     pub(crate) fn page(&self, service: &str, port: u16) -> String {
         until("an answer", Duration::from_secs(20), || {
-            self.engine.get(port).map_err(|error| format!("{error}: {}", self.logs(service).said()))
+            self.engine.get(port, "/").map_err(|error| format!("{error}: {}", self.logs(service).said()))
         })
     }
 }

@@ -80,6 +80,11 @@ impl Report {
         value.as_str().map_or_else(|| value.to_string(), str::to_owned)
     }
 
+    /// All processes of the container: `1 cryokey S 65534`, by number, name, state and uid.
+    pub(crate) fn processes(&self) -> Vec<&str> {
+        self.0["process"]["all_processes"].as_array().unwrap().iter().filter_map(Value::as_str).collect()
+    }
+
     pub(crate) fn arguments(&self) -> Vec<&str> {
         self.0["arguments"].as_array().unwrap().iter().filter_map(Value::as_str).collect()
     }
