@@ -18,6 +18,10 @@ use crate::system::memory;
 
 const KILL: u8 = 9;
 
+/// The kernel does not say which process it has killed, so this says no more either.
+const OUT_OF_MEMORY: &str = "the app was killed by signal 9, and the kernel has killed processes of this container \
+                             because it was out of memory; fix: raise its memory limit";
+
 /// Prepares the app in a courier, runs it, and returns its exit code.
 pub(super) fn run(
     flags: Flags,
@@ -34,12 +38,16 @@ pub(super) fn run(
         }
     };
     let own_log = log.without_patience();
-    let ended = init::supervise(courier, &mut |told| own_log.warn(text(told)));
+    let mut is_explained = false;
+    let ended = init::supervise(courier, &mut |told| {
+        is_explained |= told == Told::KilledApp;
+        own_log.warn(text(told));
+    });
     ended.directory.iter().for_each(delivery::remove);
     match ended.outcome {
         Ending::App(exit) => {
-            if exit == Exit::Signal(KILL) && memory::processes_killed() > killed_before {
-                own_log.warn("the kernel has killed the app: out of memory; fix: raise the memory limit of the container");
+            if exit == Exit::Signal(KILL) && !is_explained && memory::processes_killed() > killed_before {
+                own_log.warn(OUT_OF_MEMORY);
             }
             Ok(ExitCode::from(exit.code()))
         }

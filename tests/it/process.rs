@@ -492,7 +492,7 @@ fn a_stop_signal_that_was_ignored_or_blocked_stays_the_apps_affair() {
 }
 
 #[test]
-fn the_app_in_place_of_pid_1_or_below_it_has_no_handler_of_cryokey() {
+fn g19_the_app_in_place_of_pid_1_or_below_it_has_no_handler_of_cryokey() {
     if !require(Need::PidNamespace) {
         return;
     }

@@ -11,7 +11,7 @@ use crate::run::Result;
 const TABLE: &str = "xtask/faults.tsv";
 
 /// The issues that are done: each of their cases must have a test.
-const DONE: [&str; 2] = ["2", "5"];
+const DONE: [&str; 3] = ["2", "5", "18"];
 
 /// Where tests live.
 const PLACES: [&str; 4] = ["tests", "src", "crates", "e2e"];
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn every_case_has_an_outcome_and_an_owner() {
         for case in read().unwrap() {
-            let known = ["2", "3", "4", "5", "13", "later", "dropped"].contains(&case.issue.as_str());
+            let known = ["2", "3", "4", "5", "13", "18", "later", "dropped"].contains(&case.issue.as_str());
             assert!(known && !case.outcome.is_empty(), "{}", case.id);
         }
     }

@@ -46,14 +46,14 @@ fn least_alone(engine: &Engine) -> u32 {
 }
 
 #[test]
-fn with_exec_it_needs_no_process_beside_the_app() {
+fn h04_with_exec_it_needs_no_process_beside_the_app() {
     let Some(engine) = engine() else { return };
     let run = limited(engine, least_alone(engine), &["run", "--exec", "--", "probe"]);
     run.report(0).0.has_contract();
 }
 
 #[test]
-fn as_pid_1_it_needs_one_process_beside_the_app_and_without_it_the_message_names_the_limit() {
+fn h04_as_pid_1_it_needs_one_process_beside_the_app_and_without_it_the_message_names_the_limit() {
     let Some(engine) = engine() else { return };
     let run = ["run", "--", "probe"];
     let least = least_alone(engine);
@@ -65,7 +65,7 @@ fn as_pid_1_it_needs_one_process_beside_the_app_and_without_it_the_message_names
 }
 
 #[test]
-fn an_app_that_the_kernel_kills_for_its_memory_ends_with_137_and_the_log_says_why() {
+fn g10_an_app_that_the_kernel_kills_for_its_memory_ends_with_137_and_the_log_says_why() {
     let Some(engine) = engine() else { return };
     let ended = Run::hardened(engine)
         .secrets(&engine.contract_directory())
@@ -73,5 +73,5 @@ fn an_app_that_the_kernel_kills_for_its_memory_ends_with_137_and_the_log_says_wh
         .app(&["probe", "--eat"])
         .run()
         .with(137);
-    says(&ended.stderr, &[" warn ", "out of memory", FIX, "memory limit of the container"]);
+    says(&ended.stderr, &[" warn ", "out of memory", FIX, "raise its memory limit"]);
 }

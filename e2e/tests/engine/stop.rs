@@ -58,7 +58,7 @@ fn signals_of_docker_kill_reach_the_app_once_and_in_order() {
 }
 
 #[test]
-fn a_container_that_was_paused_stops_as_any_other() {
+fn g23_a_container_that_was_paused_stops_as_any_other() {
     let Some(engine) = engine() else { return };
     let container = start(engine, &[], &["--on-term", "6"]);
     container.docker(&["pause"]);
@@ -93,7 +93,7 @@ fn entries(directory: &Path) -> usize {
 }
 
 #[test]
-fn docker_restart_delivers_the_present_value_and_leaves_nothing_of_the_run_before() {
+fn g17_docker_restart_delivers_the_present_value_and_leaves_nothing_of_the_run_before() {
     let Some(engine) = engine() else { return };
     let run_directory = host_tmpfs();
     let secrets = engine.contract_directory();
@@ -115,7 +115,7 @@ fn docker_restart_delivers_the_present_value_and_leaves_nothing_of_the_run_befor
 }
 
 #[test]
-fn a_container_killed_by_docker_starts_again_with_its_files() {
+fn g17_a_container_killed_by_docker_starts_again_with_its_files() {
     let Some(engine) = engine() else { return };
     let run_directory = host_tmpfs();
     let container = start_with_file(engine, run_directory.path(), &engine.contract_directory());

@@ -12,10 +12,10 @@ const USR1: i32 = 10;
 const SOON: Duration = Duration::from_millis(100);
 
 pub(super) fn cases() -> Vec<Case> {
-    let mut cases = cases!["reap"; an_orphan_is_reaped, a_thousand_orphans_are_reaped,
-        the_status_is_not_lost_among_orphans];
+    let mut cases = cases!["reap"; an_orphan_is_reaped, g09_a_thousand_orphans_are_reaped,
+        g09_the_status_is_not_lost_among_orphans];
     cases.extend(
-        cases!["reap"; an_idle_init_does_not_wake_up, a_signal_arrives_while_orphans_end]
+        cases!["reap"; an_idle_init_does_not_wake_up, h14_a_signal_arrives_while_orphans_end]
             .into_iter()
             .map(Case::timed),
     );
@@ -26,7 +26,7 @@ fn an_orphan_is_reaped(subject: &Subject) -> Outcome {
     are_reaped(subject, 1)
 }
 
-fn a_thousand_orphans_are_reaped(subject: &Subject) -> Outcome {
+fn g09_a_thousand_orphans_are_reaped(subject: &Subject) -> Outcome {
     are_reaped(subject, 1000)
 }
 
@@ -38,7 +38,7 @@ fn are_reaped(subject: &Subject, count: usize) -> Outcome {
     until(PATIENCE / 4, none_is_left).ok_or_else(|| format!("{} are left", left()))
 }
 
-fn the_status_is_not_lost_among_orphans(subject: &Subject) -> Outcome {
+fn g09_the_status_is_not_lost_among_orphans(subject: &Subject) -> Outcome {
     (0..10).try_for_each(|_| Container::start(subject, &python("leave 100 42")).ends_with(42))
 }
 
@@ -48,7 +48,7 @@ fn an_idle_init_does_not_wake_up(subject: &Subject) -> Outcome {
     ensure(cost.wake_ups == 0 && cost.ticks == 0, text)
 }
 
-fn a_signal_arrives_while_orphans_end(subject: &Subject) -> Outcome {
+fn h14_a_signal_arrives_while_orphans_end(subject: &Subject) -> Outcome {
     let container = Container::ready(subject, &python("storm"))?;
     let time = |count| {
         let sent = Instant::now();

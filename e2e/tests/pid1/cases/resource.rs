@@ -16,11 +16,11 @@ const USR1: i32 = 10;
 const CANNOT_FORK: i32 = 71;
 
 pub(super) fn cases() -> Vec<Case> {
-    cases!["resource"; without_another_process_it_ends_with_an_error, without_proc_it_works]
+    cases!["resource"; g22_without_another_process_it_ends_with_an_error, without_proc_it_works]
 }
 
 /// cryokey's own code for that is 71; others have others.
-fn without_another_process_it_ends_with_an_error(subject: &Subject) -> Outcome {
+fn g22_without_another_process_it_ends_with_an_error(subject: &Subject) -> Outcome {
     let setup = Setup::new(subject).copied().started_by(words(ALONE.split(' ')));
     let mut container = setup.start(&sh("exit 0"));
     let code = container.ends_within(PATIENCE).ok_or("did not end")?;

@@ -15,7 +15,7 @@ const TSTP: i32 = 20;
 const A_MOMENT: Duration = Duration::from_millis(300);
 
 pub(super) fn cases() -> Vec<Case> {
-    cases!["stop"; a_stopped_app_does_not_end_the_init, tstp_stops_and_cont_continues,
+    cases!["stop"; g03_a_stopped_app_does_not_end_the_init, g03_tstp_stops_and_cont_continues,
         term_acts_when_a_stopped_app_continues]
 }
 
@@ -40,7 +40,7 @@ fn stopped(subject: &Subject) -> Result<Container, String> {
     Ok(container)
 }
 
-fn a_stopped_app_does_not_end_the_init(subject: &Subject) -> Outcome {
+fn g03_a_stopped_app_does_not_end_the_init(subject: &Subject) -> Outcome {
     let mut container = stopped(subject)?;
     lives_on(&mut container)?;
     container.signal(CONT)?;
@@ -48,7 +48,7 @@ fn a_stopped_app_does_not_end_the_init(subject: &Subject) -> Outcome {
     lives_on(&mut container)
 }
 
-fn tstp_stops_and_cont_continues(subject: &Subject) -> Outcome {
+fn g03_tstp_stops_and_cont_continues(subject: &Subject) -> Outcome {
     let mut container = asleep(subject)?;
     container.signal(TSTP)?;
     app_is(&container, 'T')?;

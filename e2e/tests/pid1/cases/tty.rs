@@ -20,7 +20,7 @@ const TTIN: i32 = 21;
 const ECHO: Duration = Duration::from_millis(150);
 
 pub(super) fn cases() -> Vec<Case> {
-    cases!["tty"; ctrl_c_arrives_once, a_new_size_arrives_once, the_app_is_in_the_foreground,
+    cases!["tty"; g16_ctrl_c_arrives_once, g16_a_new_size_arrives_once, the_app_is_in_the_foreground,
         a_child_in_the_background_cannot_read, tostop_does_not_stop_the_init, the_terminal_is_usable_afterwards]
 }
 
@@ -45,14 +45,14 @@ impl Terminal {
     }
 }
 
-fn ctrl_c_arrives_once(subject: &Subject) -> Outcome {
+fn g16_ctrl_c_arrives_once(subject: &Subject) -> Outcome {
     let mut terminal = terminal();
     let container = terminal.start(subject, &python("receive")).when_ready()?;
     terminal.keyboard.write_all(b"\x03").unwrap();
     arrives_once(&container, "2 ")
 }
 
-fn a_new_size_arrives_once(subject: &Subject) -> Outcome {
+fn g16_a_new_size_arrives_once(subject: &Subject) -> Outcome {
     let terminal = terminal();
     let container = terminal.start(subject, &python("receive")).when_ready()?;
     let size = Winsize { ws_row: 33, ws_col: 99, ws_xpixel: 0, ws_ypixel: 0 };
