@@ -5,7 +5,9 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, kill_process_group,
+};
 
 use crate::exit::Exit;
 use crate::startup;
@@ -53,6 +55,9 @@ pub(crate) fn signal_rest(app: Pid, signal: Signal) {
         unsafe { libc::kill(-1, signal.as_raw()) };
         return;
     }
+    if is_alone() {
+        return;
+    }
     match descendants() {
         Some(all) => all.into_iter().for_each(|process| {
             let _ = kill_process(process, signal);
@@ -62,6 +67,12 @@ pub(crate) fn signal_rest(app: Pid, signal: Signal) {
             let _ = kill_process_group(app, signal);
         }
     }
+}
+
+/// Whether there is no child, living or dead.
+fn is_alone() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(rustix::process::waitid(WaitId::All, options), Err(Errno::CHILD))
 }
 
 /// All processes below this one. Those whose parents have ended are its children, because it is their subreaper.

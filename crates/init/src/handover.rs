@@ -45,6 +45,8 @@ pub(crate) struct Inbox {
     expected: Option<usize>,
     parts: Zeroizing<Vec<u8>>,
     is_complete: bool,
+    /// The courier has closed its end.
+    is_closed: bool,
     pub(crate) directory: Option<Directory>,
     pub(crate) files: Vec<OwnedFd>,
 }
@@ -100,22 +102,25 @@ impl Inbox {
             expected: None,
             parts: Zeroizing::default(),
             is_complete: false,
+            is_closed: false,
             directory: None,
             files: Vec::new(),
         }
     }
 
-    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    /// Readable when there is something to receive. `None`: nothing comes any more, while the end of the socket would
+    /// be readable all the time.
+    pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        (!self.is_closed).then(|| self.socket.as_fd())
     }
 
-    /// Takes in what has arrived, without waiting. `false`: the courier has closed its end.
-    pub(crate) fn receive(&mut self) -> bool {
-        loop {
+    /// Takes in what has arrived, without waiting.
+    pub(crate) fn receive(&mut self) {
+        while !self.is_closed {
             match self.receive_one() {
                 Ok(true) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return true,
-                Ok(false) | Err(_) => return false,
+                Err(Errno::AGAIN) => return,
+                Ok(false) | Err(_) => self.is_closed = true,
             }
         }
     }
@@ -205,7 +210,9 @@ mod tests {
         let (mut inbox, courier) = pair().unwrap();
         let value = "x".repeat(100_000);
         let sender = std::thread::spawn(move || courier.hand_over(&app(&value), &[]).unwrap());
-        while inbox.receive() {}
+        while inbox.socket().is_some() {
+            inbox.receive();
+        }
         sender.join().unwrap();
         let received = inbox.handover().unwrap();
         assert_eq!(received.policy, POLICY);
@@ -223,7 +230,8 @@ mod tests {
         courier.send(FILE, &NUMBER.to_le_bytes(), Some(file.as_fd())).unwrap();
         courier.send(FILE, b"no number", Some(file.as_fd())).unwrap();
         drop((courier, file));
-        assert!(!inbox.receive());
+        inbox.receive();
+        assert!(inbox.socket().is_none());
         assert_eq!(inbox.files.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>(), [NUMBER]);
         let (mut read, mut file) = (String::new(), std::fs::File::from(inbox.files.remove(0)));
         file.rewind().unwrap();
@@ -245,7 +253,8 @@ mod tests {
         courier.send(LAUNCH, &bytes.len().to_le_bytes(), None).unwrap();
         courier.send(PART, &bytes, None).unwrap();
         drop(courier);
-        assert!(!inbox.receive());
+        inbox.receive();
+        assert!(inbox.socket().is_none());
         assert!(inbox.handover().is_none());
         assert_eq!(inbox.directory.unwrap().1, "cryokey-0-x");
     }
@@ -269,7 +278,8 @@ mod tests {
             for (kind, content) in script {
                 courier.send(*kind, content, None).unwrap();
             }
-            assert!(inbox.receive());
+            inbox.receive();
+            assert!(inbox.socket().is_some());
             assert!(inbox.handover().is_none(), "{script:?}");
         }
     }

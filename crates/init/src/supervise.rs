@@ -140,7 +140,7 @@ impl Init {
         let left = machine::due(self.state).map(|due| due.saturating_sub(self.started.elapsed()));
         let left = left.filter(|_| !self.is_behind).or(self.is_behind.then_some(Duration::ZERO));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let messages = self.inbox.as_ref().map(Inbox::socket);
+        let messages = self.inbox.as_ref().and_then(Inbox::socket);
         let outcome = self.app.as_ref().and_then(App::outcome);
         let others = [messages, outcome];
         let mut watched = vec![PollFd::new(&self.signals, PollFlags::IN)];
