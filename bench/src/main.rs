@@ -3,6 +3,7 @@
 //! Every comparison consists of pairs: ours, theirs, ours, theirs, …, so that other load on the machine affects both.
 //! Standard output is the report, standard error the progress.
 
+mod inits;
 mod measure;
 mod names;
 mod peers;
@@ -19,7 +20,7 @@ use lexopt::prelude::Long;
 
 use crate::measure::Pairs;
 use crate::report::{Figure, Row};
-use crate::secrets::Directory;
+use crate::secrets::{Directory, Secrets};
 use crate::subject::Subject;
 
 /// Twice the size of the figures demanded, so that a median is worth its name.
@@ -88,10 +89,24 @@ fn run(setup: &Setup) -> Result<(), String> {
         other.must_deliver(&secrets)?;
         rows.push(compare(&ours, other, *must_be, &setup.trivial)?);
     }
-    report::comparisons(&rows, &setup.absent);
-    report::figures(&figures(setup, &ours, &others)?);
+    report::comparisons("16 secret files, then exec of a trivial program", &rows);
+    report::absent(&setup.absent);
+    report::figures("Size and memory", &figures(setup, &ours, &others)?);
+    supervised(setup, &secrets)?;
     report::scale(&scale::measure(&setup.ours, &setup.trivial, &directory)?);
     remote(setup, &directory)
+}
+
+fn supervised(setup: &Setup, secrets: &Secrets) -> Result<(), String> {
+    let ours = inits::supervised(&setup.ours, secrets);
+    ours.must_deliver(secrets)?;
+    let others = inits::installed(secrets);
+    let compared = others.iter().map(|(other, must_be)| compare(&ours, other, *must_be, &setup.trivial));
+    let rows = compared.collect::<Result<Vec<_>, _>>()?;
+    println!();
+    report::comparisons("16 secret files, supervised; the others load nothing", &rows);
+    report::figures("What stays in memory while the app runs", &inits::memory(&ours, &others)?);
+    Ok(())
 }
 
 fn remote(setup: &Setup, directory: &Directory) -> Result<(), String> {

@@ -40,8 +40,8 @@ impl Figure {
     }
 }
 
-pub(crate) fn comparisons(rows: &[Row], absent: &[String]) {
-    println!("## 16 secret files, then exec of a trivial program\n");
+pub(crate) fn comparisons(title: &str, rows: &[Row]) {
+    println!("## {title}\n");
     println!(
         "Medians of paired runs in milliseconds, with the 10th and 90th percentile; the ratio is the median of the"
     );
@@ -58,16 +58,19 @@ pub(crate) fn comparisons(rows: &[Row], absent: &[String]) {
             spread(theirs)
         );
     }
-    for name in absent {
-        println!("| {name} | | | | at most 0.25 | not measured: not installed | |");
-    }
     for row in rows.iter().filter(|row| row.pairs.again > 0) {
         println!("\n{} runs of {} ended badly and were taken again.", row.pairs.again, row.name);
     }
 }
 
-pub(crate) fn figures(figures: &[Figure]) {
-    println!("\n## Size and memory\n");
+pub(crate) fn absent(names: &[String]) {
+    for name in names {
+        println!("\n{name} was not measured: it is not installed.");
+    }
+}
+
+pub(crate) fn figures(title: &str, figures: &[Figure]) {
+    println!("\n## {title}\n");
     println!("| figure | measured | must be | |");
     println!("|---|---|---|---|");
     for Figure { name, measured, decimals, at_most } in figures {

@@ -29,7 +29,7 @@ pub(crate) enum State {
     /// The courier collects the secrets.
     Preparing,
     /// A stop signal has arrived, and the courier is to end.
-    Cancelling { signal: u8, kill_at: Option<Duration> },
+    Cancelling { signal: u8, kill_at: Option<Duration>, give_up_at: Duration },
     /// The app runs.
     Running { policy: Policy, kill_at: Option<Duration> },
     /// The app has ended, and what it left behind is to end.
@@ -92,7 +92,7 @@ const TERM: u8 = 15;
 pub(crate) fn step(state: State, event: Event, now: Duration) -> (State, Option<Effect>) {
     match (state, event) {
         (State::Preparing, event) => preparing(event, now),
-        (State::Cancelling { signal, kill_at }, event) => cancelling(signal, kill_at, event, now),
+        (State::Cancelling { .. }, event) => cancelling(state, event, now),
         (State::Running { policy, kill_at }, event) => running(policy, kill_at, event, now),
         (State::Lingering { .. }, event) => lingering(state, event, now),
         (State::Ended(_), _) => (state, None),
@@ -102,8 +102,10 @@ pub(crate) fn step(state: State, event: Event, now: Duration) -> (State, Option<
 /// When `Event::Time` is due, if nothing else happens before.
 pub(crate) fn due(state: State) -> Option<Duration> {
     match state {
-        State::Cancelling { kill_at, .. } | State::Running { kill_at, .. } => kill_at,
-        State::Lingering { kill_at, give_up_at, .. } => kill_at.or(Some(give_up_at)),
+        State::Running { kill_at, .. } => kill_at,
+        State::Cancelling { kill_at, give_up_at, .. } | State::Lingering { kill_at, give_up_at, .. } => {
+            kill_at.or(Some(give_up_at))
+        }
         State::Preparing | State::Ended(_) => None,
     }
 }
@@ -111,8 +113,10 @@ pub(crate) fn due(state: State) -> Option<Duration> {
 fn preparing(event: Event, now: Duration) -> (State, Option<Effect>) {
     match event {
         Event::Signal(signal) => {
-            let kill_at = Some(now + COURIER_GRACE);
-            (State::Cancelling { signal: signal.number, kill_at }, Some(Effect::StopCourier))
+            let kill_at = now + COURIER_GRACE;
+            let give_up_at = kill_at + KILL_GRACE;
+            let state = State::Cancelling { signal: signal.number, kill_at: Some(kill_at), give_up_at };
+            (state, Some(Effect::StopCourier))
         }
         Event::Prepared(policy) => (State::Running { policy, kill_at: None }, Some(Effect::StartApp)),
         Event::NotPrepared(exit) => (State::Ended(End::NotPrepared(exit)), None),
@@ -120,14 +124,16 @@ fn preparing(event: Event, now: Duration) -> (State, Option<Effect>) {
     }
 }
 
-fn cancelling(signal: u8, kill_at: Option<Duration>, event: Event, now: Duration) -> (State, Option<Effect>) {
+fn cancelling(state: State, event: Event, now: Duration) -> (State, Option<Effect>) {
+    let State::Cancelling { signal, kill_at, give_up_at } = state else { return (state, None) };
     match event {
         // What it may have prepared is not used any more.
         Event::Prepared(_) | Event::NotPrepared(_) => (State::Ended(End::Stopped(signal)), None),
+        Event::Time if now >= give_up_at => (State::Ended(End::Stopped(signal)), None),
         Event::Time if is_over(kill_at, now) => {
-            (State::Cancelling { signal, kill_at: None }, Some(Effect::KillCourier))
+            (State::Cancelling { signal, kill_at: None, give_up_at }, Some(Effect::KillCourier))
         }
-        _ => (State::Cancelling { signal, kill_at }, None),
+        _ => (state, None),
     }
 }
 
@@ -317,8 +323,11 @@ mod tests {
         assert_eq!(state, State::Ended(End::Stopped(2)));
         assert_eq!(effects, [Effect::StopCourier]);
         let (state, effects) = run(&[(0, signal(TERM)), (99, Event::Time), (1, Event::Time)]);
-        assert_eq!(state, State::Cancelling { signal: TERM, kill_at: None });
+        let give_up_at = COURIER_GRACE + KILL_GRACE;
+        assert_eq!(state, State::Cancelling { signal: TERM, kill_at: None, give_up_at });
         assert_eq!(effects, [Effect::StopCourier, Effect::KillCourier]);
+        let hangs = [(0, signal(TERM)), (100, Event::Time), (999, Event::Time), (1, Event::Time)];
+        assert_eq!(run(&hangs).0, State::Ended(End::Stopped(TERM)));
     }
 
     #[test]
