@@ -84,11 +84,14 @@ fn hand_over(
     if let Some(signal) = signals.pending() {
         return Err(stopped(signal));
     }
-    courier.hand_over(handover, &delivered.memory_files).map_err(|errno| {
+    let waits = delivered.outlives_init();
+    courier.hand_over(handover, &delivered.memory_files, waits).map_err(|errno| {
         let what = format!("the app cannot be handed over to init: {errno}");
         Failure::one(Phase::Deliver, Problem::new(Reason::Resource, "init", what, "raise the memory limit"))
     })?;
-    delivered.keep();
+    if !waits || courier.is_started() {
+        delivered.keep();
+    }
     Ok(())
 }
 

@@ -67,6 +67,10 @@ fn text(told: Told) -> &'static str {
             "the app did not end within the grace after TERM, so it was killed; fix: let it end on TERM, or raise \
              CRYOKEY_GRACE"
         }
+        Told::CannotKillApp => {
+            "the app did not end within the grace after TERM, and cannot be killed, because it has changed its user; fix: \
+             let it end on TERM"
+        }
         Told::KilledRest => {
             "processes that the app left behind did not end within the linger, so they were killed; fix: let the app \
              wait for them, or raise CRYOKEY_LINGER"

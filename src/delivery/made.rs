@@ -44,6 +44,11 @@ impl Made {
         Self(vec![thing])
     }
 
+    /// Whether there is anything but the delivery directory.
+    pub(super) fn is_more_than_a_directory(&self) -> bool {
+        self.0.iter().any(|thing| !matches!(thing, Thing::DeliveryDirectory(..) | Thing::Given(_)))
+    }
+
     pub(super) fn push(&mut self, thing: Thing) {
         self.0.push(thing);
     }

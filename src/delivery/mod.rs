@@ -200,7 +200,7 @@ impl<'a> Delivery<'a> {
 /// removed.
 pub fn remove((parent, name): &Directory) {
     // The app has ended, and nobody waits for this.
-    let _ = stale::remove(parent, name);
+    let _ = stale::remove_given(parent, name);
 }
 
 impl Starter<'_> {
@@ -221,6 +221,12 @@ impl Starter<'_> {
 }
 
 impl Delivered {
+    /// Whether something was changed that init does not remove: SSH keys.
+    #[must_use]
+    pub fn outlives_init(&self) -> bool {
+        self.made.is_more_than_a_directory()
+    }
+
     /// Leaves everything to the process that it is for.
     pub fn keep(self) {
         std::mem::forget(self.made);

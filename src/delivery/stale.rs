@@ -84,13 +84,24 @@ fn open_own(run_dir: &OwnedFd, name: impl Arg, uids: &[u32]) -> Result<OwnedFd, 
     if is_own { Ok(directory) } else { Err(Errno::PERM) }
 }
 
-/// Removes the files in a directory, whose mode 0500 is widened first. cryokey creates no directory in it.
+/// Removes a directory that may belong to the user after whom it is called already. Root takes it back first: without
+/// `CAP_DAC_OVERRIDE`, it could not empty it.
+pub(super) fn remove_given(run_dir: &OwnedFd, name: &str) -> Result<(), Errno> {
+    let directory = rustix::fs::openat(run_dir, name, DIRECTORY, Mode::empty())?;
+    let owner = rustix::fs::fstat(&directory)?.st_uid;
+    if rustix::process::geteuid().is_root() && name.starts_with(&directory_prefix(owner)) {
+        rustix::fs::fchown(&directory, Some(rustix::process::geteuid()), None)?;
+    }
+    remove(run_dir, name)
+}
+
+/// Removes the files in a directory, whose mode 0500 is widened first. cryokey creates no directory in it; one that the
+/// app has made stays, without keeping the files.
 fn empty(directory: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::fchmod(directory, Mode::RWXU)?;
-    for name in list(directory)?.take(MOST) {
-        rustix::fs::unlinkat(directory, &name, AtFlags::empty())?;
-    }
-    Ok(())
+    let removed =
+        list(directory)?.take(MOST).map(|name| rustix::fs::unlinkat(directory, &name, AtFlags::empty()));
+    removed.fold(Ok(()), Result::and)
 }
 
 fn list(directory: &OwnedFd) -> Result<impl Iterator<Item = CString>, Errno> {

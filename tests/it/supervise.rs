@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Canaries, NOBODY, Need, Outcome, Running, Test, canary, declared, require};
+use crate::support::{Canaries, NOBODY, Need, Outcome, Running, Test, canary, chmod, declared, require};
 
 const READY: &str = "echo > \"$HOME/ready\"; ";
 const WAIT: &str = "while :; do sleep 0.05; done";
@@ -355,4 +355,55 @@ fn the_user_of_the_app_is_also_that_of_what_stays() {
     // Not dumpable, so /proc belongs to root.
     assert_eq!(lines[1], "0", "{}", outcome.printed());
     assert_eq!(lines[2], format!("Uid:\t{user}\t{user}\t{user}\t{user}"));
+}
+
+#[test]
+fn an_app_that_cannot_be_started_leaves_no_key_and_brings_back_the_one_before() {
+    let manifest = "[secret.KEY]\ndeliver = \"ssh\"\n";
+    let key = |test: Test, name: &str| test.secret("KEY", fs::read(format!("tests/data/{name}")).unwrap());
+    let test = key(supervised(manifest), "id_ed25519");
+    test.run(["/nonexistent"]).refused(127, "exec", "/nonexistent", "not-found");
+    assert_eq!(test.run(["/bin/true"]).code, 0);
+    let written = fs::read(test.at("home/.ssh/id_ed25519")).unwrap();
+    let test = key(test, "id_ecdsa");
+    let outcome = test.run(["/etc/hostname"]);
+    assert_eq!(outcome.code, 126, "{}", outcome.stderr);
+    assert_eq!(fs::read(test.at("home/.ssh/id_ed25519")).unwrap(), written);
+    assert!(!test.at("home/.ssh/id_ecdsa").exists());
+}
+
+#[test]
+fn files_that_were_given_to_the_apps_user_are_removed_if_a_signal_stops_the_start_right_then() {
+    if !require(Need::Trace) {
+        return;
+    }
+    for call in ["setgroups", "setresuid"] {
+        let manifest = format!("[process]\nuser = \"{NOBODY}\"\n[secret.A]\ndeliver = \"file\"\n");
+        let test = supervised(&manifest).secret("A", canary()).in_run_dir();
+        chmod(test.run_dir(), 0o1777);
+        let test = test.traced([
+            "-f",
+            "-e",
+            &format!("trace={call}"),
+            "-e",
+            &format!("inject={call}:delay_enter=600000:when=1"),
+        ]);
+        let running = test.spawn(["/bin/echo", "ran"]);
+        let entries = || fs::read_dir(test.run_dir()).unwrap().flatten().map(|entry| entry.path());
+        wait_for(|| entries().any(|path| path.join("A").exists()));
+        thread::sleep(Duration::from_millis(200));
+        let init = children(running.child.id())[0];
+        send(init, Signal::TERM);
+        assert_eq!(test.finish(running, false).code, 143);
+        assert_eq!(entries().count(), 0, "{call}: {:?}", entries().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_directory_that_the_app_makes_beside_its_files_does_not_keep_them() {
+    let test = supervised("[secret.A]\ndeliver = \"file\"\n").secret("A", canary()).in_run_dir();
+    let outcome = test.shell("d=$(dirname \"$A_FILE\"); chmod 700 \"$d\"; mkdir \"$d/x\"");
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let mut left = fs::read_dir(test.run_dir()).unwrap().flatten();
+    assert!(left.all(|entry| !entry.path().join("A").exists() && entry.path().join("x").exists()));
 }

@@ -48,6 +48,12 @@ fn change(child: Pid, status: WaitStatus) -> Change {
     }
 }
 
+/// Whether a child has ended or is gone; it is not buried here.
+pub(crate) fn has_ended(child: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(rustix::process::waitid(WaitId::Pid(child), options), Ok(None))
+}
+
 /// Signals everything that the app has left behind, as far as this user may. What has just ended is no error.
 pub(crate) fn signal_rest(app: Pid, signal: Signal) {
     if startup::is_pid_1() {

@@ -22,6 +22,9 @@ const LAUNCH: u8 = b'l';
 const PART: u8 = b'p';
 const END: u8 = b'e';
 
+/// The answer to a courier that waits; the end of the socket means the opposite.
+const STARTED: [u8; 1] = *b"s";
+
 /// A message is no longer, so that it always fits the buffer of a socket.
 const LONGEST: usize = 16 << 10;
 
@@ -45,6 +48,8 @@ pub(crate) struct Inbox {
     expected: Option<usize>,
     parts: Zeroizing<Vec<u8>>,
     is_complete: bool,
+    /// The courier lives until it is told whether the app has been started.
+    pub(crate) courier_waits: bool,
     /// The courier has closed its end.
     is_closed: bool,
     pub(crate) directory: Option<Directory>,
@@ -69,15 +74,24 @@ impl Courier {
         self.send(DIRECTORY, name.as_bytes(), Some(parent))
     }
 
-    /// Hands over the app, and files that it gets under the numbers that they have here.
-    pub fn hand_over(&self, handover: &Handover, files: &[OwnedFd]) -> Result<(), Errno> {
+    /// Hands over the app, and files that it gets under the numbers that they have here. With `waits`, init starts the
+    /// app while this process lives, which then asks `is_started`; else it waits for the end of this process.
+    pub fn hand_over(&self, handover: &Handover, files: &[OwnedFd], waits: bool) -> Result<(), Errno> {
         for file in files {
             self.send(FILE, &file.as_raw_fd().to_le_bytes(), Some(file.as_fd()))?;
         }
         let bytes = encoding::encode(handover);
         self.send(LAUNCH, &bytes.len().to_le_bytes(), None)?;
         bytes.chunks(LONGEST - 1).try_for_each(|part| self.send(PART, part, None))?;
-        self.send(END, &[], None)
+        self.send(END, &[u8::from(waits)], None)
+    }
+
+    /// Waits until the app has been started, or cannot be.
+    #[must_use]
+    pub fn is_started(&self) -> bool {
+        let mut answer = [0];
+        let received = rustix::io::retry_on_intr(|| rustix::io::read(&self.socket, &mut answer));
+        received == Ok(1) && answer == STARTED
     }
 
     fn send(&self, kind: u8, content: &[u8], descriptor: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
@@ -102,6 +116,7 @@ impl Inbox {
             expected: None,
             parts: Zeroizing::default(),
             is_complete: false,
+            courier_waits: false,
             is_closed: false,
             directory: None,
             files: Vec::new(),
@@ -123,6 +138,12 @@ impl Inbox {
                 Ok(false) | Err(_) => self.is_closed = true,
             }
         }
+    }
+
+    /// Tells the courier that the app has been started.
+    pub(crate) fn confirm(&self) {
+        // It may have been killed meanwhile.
+        let _ = rustix::net::send(&self.socket, &STARTED, SendFlags::NOSIGNAL);
     }
 
     /// What was handed over, if all of it has arrived.
@@ -166,7 +187,10 @@ impl Inbox {
             (PART, None) if self.parts.len() + content.len() <= self.expected.unwrap_or_default() => {
                 self.parts.extend_from_slice(content);
             }
-            (END, None) => self.is_complete = Some(self.parts.len()) == self.expected,
+            (END, None) => {
+                self.is_complete = Some(self.parts.len()) == self.expected;
+                self.courier_waits = self.is_complete && content == [1];
+            }
             _ => self.expected = None,
         }
     }
@@ -209,7 +233,7 @@ mod tests {
     fn a_launch_of_many_messages_arrives_whole() {
         let (mut inbox, courier) = pair().unwrap();
         let value = "x".repeat(100_000);
-        let sender = std::thread::spawn(move || courier.hand_over(&app(&value), &[]).unwrap());
+        let sender = std::thread::spawn(move || courier.hand_over(&app(&value), &[], false).unwrap());
         while inbox.socket().is_some() {
             inbox.receive();
         }
@@ -242,6 +266,22 @@ mod tests {
     fn tempfile() -> std::fs::File {
         let file = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         file.into()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no sockets")]
+    fn a_courier_that_waits_learns_whether_the_app_was_started() {
+        for is_started in [true, false] {
+            let (mut inbox, courier) = pair().unwrap();
+            courier.hand_over(&app("value"), &[], true).unwrap();
+            inbox.receive();
+            assert!(inbox.courier_waits && inbox.handover().is_some());
+            if is_started {
+                inbox.confirm();
+            }
+            drop(inbox);
+            assert_eq!(courier.is_started(), is_started);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! signals, the courier's messages and time; `machine` decides what each means.
 
 use std::io;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,6 +20,10 @@ use crate::signals::{self, SignalFd};
 use crate::terminal::Terminal;
 use crate::user::{User, UserError, become_user};
 use crate::{harden, startup, stop};
+
+/// How long a courier may take to undo what it has done, and how often it is looked whether it has.
+const TO_UNDO: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// So many children are buried before signals are looked at again.
 const CHILDREN_AT_ONCE: usize = 64;
@@ -56,6 +61,8 @@ pub enum Ending {
 pub enum Told {
     /// The app was killed, because it did not end within the grace.
     KilledApp,
+    /// The app did not end within the grace, and has become another user's process.
+    CannotKillApp,
     /// What the app left behind was killed, because it did not end within the linger.
     KilledRest,
 }
@@ -127,7 +134,7 @@ impl Init {
                 return self.end(end);
             }
             self.wait();
-            self.take_in_messages();
+            self.take_in_messages(tell);
             self.look_whether_the_app_runs();
             self.read_signals(tell);
             self.bury(tell);
@@ -164,8 +171,8 @@ impl Init {
             Effect::StartApp => self.start_app(tell),
             Effect::Forward(signal) => self.app.iter().for_each(|app| app.send(signal)),
             Effect::KillApp => {
-                self.app.iter().for_each(|app| kill(app.process, Known::KILL));
-                tell(Told::KilledApp);
+                let app = self.app.as_ref().map(|app| kill_process(app.process, Known::KILL));
+                tell(if app == Some(Ok(())) { Told::KilledApp } else { Told::CannotKillApp });
             }
             Effect::EndRest => {
                 self.signal_rest(Known::TERM);
@@ -191,7 +198,7 @@ impl Init {
     }
 
     fn try_to_start_app(&mut self) -> Result<(), Ending> {
-        let (Some(handover), Some(inbox)) = (&self.handover, self.inbox.take()) else { return Ok(()) };
+        let (Some(handover), Some(inbox)) = (&self.handover, &mut self.inbox) else { return Ok(()) };
         if let Some(user) = &handover.user {
             become_user(user).map_err(|error| Ending::NotTheUser(user.clone(), error))?;
         }
@@ -201,15 +208,19 @@ impl Init {
             terminal: self.terminal.as_ref(),
         };
         self.app = Some(App::start(&handover.launch, &surroundings).map_err(Ending::NoProcess)?);
+        inbox.files.clear();
         self.signals.watch(signals::ALL);
         Ok(())
     }
 
     /// While the courier runs; what it has sent before its end is read before that is noticed.
-    fn take_in_messages(&mut self) {
-        if let Some(inbox) = &mut self.inbox {
-            inbox.receive();
-            self.directory = inbox.directory.take().or(self.directory.take());
+    fn take_in_messages(&mut self, tell: &mut dyn FnMut(Told)) {
+        let Some(inbox) = self.inbox.as_mut().filter(|_| self.app.is_none()) else { return };
+        inbox.receive();
+        self.directory = inbox.directory.take().or(self.directory.take());
+        if inbox.courier_waits && self.handover.is_none() {
+            let event = self.prepared(Exit::Code(0));
+            self.handle(event, tell);
         }
     }
 
@@ -218,7 +229,10 @@ impl Init {
         let Some(app) = &mut self.app else { return };
         match app.take_outcome() {
             None => {}
-            Some(Outcome::Runs) => self.handover = None,
+            Some(Outcome::Runs) => {
+                self.handover = None;
+                self.inbox.take().iter().for_each(Inbox::confirm);
+            }
             Some(Outcome::Failed(failure)) => {
                 self.failure = self.handover.take().map(|Handover { launch, .. }| {
                     let error = exec::explain(&launch, failure);
@@ -253,7 +267,7 @@ impl Init {
 
     fn ended(&mut self, child: Pid, exit: Exit, tell: &mut dyn FnMut(Told)) {
         if child == self.courier && self.app.is_none() {
-            self.take_in_messages();
+            self.take_in_messages(tell);
             let event = self.prepared(exit);
             self.handle(event, tell);
         } else if self.app.as_ref().is_some_and(|app| app.process == child) {
@@ -287,13 +301,23 @@ impl Init {
 
     fn end(&mut self, end: End) -> Ended {
         if !matches!(end, End::App(_)) {
-            // What the courier left behind: a program that signs in.
-            children::signal_rest(self.courier, Known::KILL);
+            self.end_courier();
         }
         if let Some(terminal) = &self.terminal {
             terminal.take_back();
         }
         Ended { outcome: self.ending(end), directory: self.directory.take() }
+    }
+
+    /// Where the app does not run: a courier that waits undoes what it has done, and what it may have left behind, a
+    /// program that signs in, is killed.
+    fn end_courier(&mut self) {
+        let is_waiting = self.inbox.take().is_some_and(|inbox| inbox.courier_waits);
+        let started = Instant::now();
+        while is_waiting && started.elapsed() < TO_UNDO && !children::has_ended(self.courier) {
+            thread::sleep(LOOK);
+        }
+        children::signal_rest(self.courier, Known::KILL);
     }
 
     fn ending(&mut self, end: End) -> Ending {
