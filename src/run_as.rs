@@ -158,6 +158,7 @@ impl Selected {
                 let gid = gid(name, &accounts)?;
                 init::User { uid, gid, groups: vec![gid] }
             }
+            None if account.is_none() && accounts.has_broken_entry(uid) => return Err(broken(uid)),
             None => usual_groups(uid, account.as_ref(), &accounts),
         };
         let account_home = account.and_then(|account| account.home);
@@ -270,6 +271,16 @@ fn unknown(kind: &str, name: &str, file: &str) -> Problem {
     let fix =
         format!("add it in the image's build, or use a number, which needs no entry: {kind} = \"10001\"");
     Problem::configuration(key, what, fix)
+}
+
+/// Without its entry, the user would get group 0.
+fn broken(uid: u32) -> Problem {
+    let what = format!("{USER}: the entry of uid {uid} in /etc/passwd is not valid, so its group is unknown");
+    Problem::configuration(
+        USER,
+        what,
+        "correct the entry in the image's build, or name the group: group = \"10001\"",
+    )
 }
 
 fn not_root(user: &init::User) -> Problem {

@@ -53,6 +53,14 @@ impl Accounts {
         self.accounts().find(|account| account.uid == uid)
     }
 
+    /// Whether a line is about this uid, and no account can be made of it.
+    #[must_use]
+    pub fn has_broken_entry(&self, uid: u32) -> bool {
+        let is_about = |line: &[u8]| line.split(|byte| *byte == b':').nth(2).and_then(number) == Some(uid);
+        let mut lines = self.passwd.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
+        lines.any(|line| is_about(line) && account(line).is_none())
+    }
+
     #[must_use]
     pub fn group_named(&self, name: &str) -> Option<u32> {
         self.groups().find(|(group, ..)| *group == name.as_bytes()).map(|(_, gid, _)| gid)
@@ -161,6 +169,15 @@ mod tests {
             assert_eq!(accounts.named(name), None, "{name}");
         }
         assert_eq!(accounts.of_uid(10), None);
+    }
+
+    #[test]
+    fn an_entry_that_is_about_a_uid_and_not_valid_is_told_from_none() {
+        let passwd =
+            b"a:x:7:4294967296::/h:\nb:x:8:abc::/h:\nc:x:9\nd:x:10:10::/:/\n#e:x:11:x::/:\n".to_vec();
+        let accounts = Accounts { passwd, group: Vec::new() };
+        let broken: Vec<u32> = (0..20).filter(|uid| accounts.has_broken_entry(*uid)).collect();
+        assert_eq!(broken, [7, 8, 9]);
     }
 
     #[test]

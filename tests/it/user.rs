@@ -99,6 +99,16 @@ fn a_named_user_has_its_group_its_supplementary_groups_and_its_home() {
 }
 
 #[test]
+fn a_uid_whose_entry_is_not_valid_does_not_get_the_group_of_root() {
+    if !require(Need::Mounts) {
+        return;
+    }
+    let test = process("user = 10001", "").public_file("passwd", "app:x:10001:4294967296::/h:\n", 0o644);
+    let test = test.public_file("group", GROUP, 0o644).through_mounts(ACCOUNTS);
+    test.start().refused(78, "configure", "process.user", "configuration").says("is not valid");
+}
+
+#[test]
 fn a_group_that_is_named_is_the_only_one() {
     if !require(Need::Mounts) {
         return;
