@@ -264,6 +264,13 @@ impl Failure {
         Self { phase, problems: vec![problem] }
     }
 
+    /// A bug of cryokey.
+    #[must_use]
+    pub fn bug(phase: Phase, what: impl Into<String>) -> Self {
+        let fix = "report this line; it contains no secret value";
+        Self::one(phase, Problem::new(Reason::Bug, "cryokey", what, fix))
+    }
+
     /// The exit code of the most severe problem.
     #[must_use]
     pub fn exit(&self) -> Exit {

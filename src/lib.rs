@@ -43,7 +43,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use environ::Environ;
-use error::{Failure, Phase, Problem, Reason};
+use error::{Failure, Phase};
 use logger::Logger;
 
 /// Runs a command line, given without the program's name. Only this function turns a failure into an exit code.
@@ -74,14 +74,14 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let place = PLACE.get().map_or("an unknown place", String::as_str);
         let what = format!("a bug in cryokey {} at {place}", env!("CARGO_PKG_VERSION"));
-        let fix = "report this line; it contains no secret value";
-        Err(Failure::one(Phase::Resolve, Problem::new(Reason::Bug, "cryokey", what, fix)))
+        Err(Failure::bug(Phase::Resolve, what))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Reason;
 
     #[test]
     fn a_panic_ends_in_70_with_its_place_and_without_its_text() {

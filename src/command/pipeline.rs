@@ -13,6 +13,7 @@ use crate::manifest::locate::Origin;
 use crate::name::Variant;
 use crate::plan::Plan;
 use crate::provider::Deadline;
+use crate::provider::session::Ending;
 use crate::provider::vault::identity::SingleUse;
 use crate::resolve::{Resolution, resolve};
 use crate::rules;
@@ -84,6 +85,13 @@ fn log_sources(resolution: &Resolution, ages: Ages, log: &Logger) {
         let age = ages.in_days(resolved).map(|days| format!(", {days} days old")).unwrap_or_default();
         Some(format!("{name}: from {}{version}{age}", tried.label()))
     }));
+}
+
+/// Waits until the sessions at providers have ended, or until it is told to stop.
+pub(super) fn end_sessions(ending: Ending, is_stopped: impl Fn() -> bool, log: &Logger) {
+    for error in ending.wait(is_stopped) {
+        log.warn(format_args!("{error}; fix: {}", error.fix()));
+    }
 }
 
 /// The failure for these errors. Without a manifest, their cause is often the built-in profile, so a warning names it.

@@ -54,9 +54,7 @@ pub(super) fn run(
     become_user(&run_as, &delivered).map_err(cannot_deliver)?;
     delivery.deliver_keys(&mut delivered).map_err(cannot_deliver)?;
     log_delivery(&delivered, log);
-    for error in ending.wait(|| signals.pending().is_some()) {
-        log.warn(format_args!("{error}; fix: {}", error.fix()));
-    }
+    pipeline::end_sessions(ending, || signals.pending().is_some(), log);
     match starter {
         Starter::ThisProcess => Err(become_app(&launch, &signals)),
         Starter::Init(courier) => {

@@ -80,17 +80,16 @@ fn text(told: Told) -> &'static str {
 
 fn courier_killed(signal: u8) -> Failure {
     let what = format!("the process of cryokey that collects the secrets was killed by signal {signal}");
-    let (reason, fix) = match signal {
-        KILL => (Reason::Resource, "if that was for lack of memory, raise the memory limit of the container"),
-        _ => (Reason::Bug, "report this line; it contains no secret value"),
-    };
-    Failure::one(Phase::Resolve, Problem::new(reason, "cryokey", what, fix))
+    if signal != KILL {
+        return Failure::bug(Phase::Resolve, what);
+    }
+    let fix = "if that was for lack of memory, raise the memory limit of the container";
+    Failure::one(Phase::Resolve, Problem::new(Reason::Resource, "cryokey", what, fix))
 }
 
 fn no_launch() -> Failure {
     let what = "the process of cryokey that collects the secrets ended without handing over the app";
-    let fix = "report this line; it contains no secret value";
-    Failure::one(Phase::Deliver, Problem::new(Reason::Bug, "cryokey", what, fix))
+    Failure::bug(Phase::Deliver, what)
 }
 
 fn no_process(error: &io::Error) -> Failure {

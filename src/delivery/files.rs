@@ -5,7 +5,6 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use rustix::fs::{Access, AtFlags, MemfdFlags, Mode, OFlags, SealFlags, Stat};
 use rustix::io::{Errno, FdFlags};
@@ -179,15 +178,11 @@ fn in_directory(
     stale::remove_all(&parent, owner);
     let (name, directory) = make_directory(&parent, run_as.uid(), starter).map_err(refused)?;
     let path = run_dir.join(&name);
-    let directory = Rc::new(directory);
     let mut delivered = Delivered {
         warnings: warning.into_iter().collect(),
         made: Made::one(Thing::DeliveryDirectory(parent, name)),
         ..Delivered::default()
     };
-    if owner.is_some() {
-        delivered.made.push(Thing::Given(Rc::clone(&directory)));
-    }
     stale::sign(&directory, owner, starter.pid()).map_err(refused)?;
     for secret in secrets {
         let name = secret.name.as_str();

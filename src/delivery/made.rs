@@ -18,9 +18,6 @@ pub(super) struct Made(Vec<Thing>);
 pub(super) enum Thing {
     /// The directory it is in, and its name. Removed with its content.
     DeliveryDirectory(OwnedFd, String),
-    /// A delivery directory that is given to the app's user. Root takes it back before it is removed: without
-    /// `CAP_DAC_OVERRIDE`, it could not empty it.
-    Given(Rc<OwnedFd>),
     /// Removed only if it is empty: another process may have written to it since.
     Directory(PathBuf),
     /// A file that did not exist before.
@@ -46,7 +43,7 @@ impl Made {
 
     /// Whether there is anything but the delivery directory.
     pub(super) fn is_more_than_a_directory(&self) -> bool {
-        self.0.iter().any(|thing| !matches!(thing, Thing::DeliveryDirectory(..) | Thing::Given(_)))
+        self.0.iter().any(|thing| !matches!(thing, Thing::DeliveryDirectory(..)))
     }
 
     pub(super) fn push(&mut self, thing: Thing) {
@@ -56,7 +53,7 @@ impl Made {
     /// Gives the delivery directory, which is complete, to the user of the files in it.
     pub(super) fn give_directory(&self, owner: Owner) -> Result<(), Errno> {
         self.0.iter().try_for_each(|thing| match thing {
-            Thing::Given(directory) => owner.give(directory),
+            Thing::DeliveryDirectory(run_dir, name) => stale::give(run_dir, name, owner),
             _ => Ok(()),
         })
     }
@@ -72,9 +69,6 @@ impl Drop for Made {
             // An error here is not reported: the failure that led here is.
             let _ = match thing {
                 Thing::DeliveryDirectory(run_dir, name) => stale::remove(&run_dir, &name).map_err(Into::into),
-                Thing::Given(directory) => {
-                    rustix::fs::fchown(&directory, Some(rustix::process::geteuid()), None).map_err(Into::into)
-                }
                 Thing::Directory(path) => std::fs::remove_dir(path),
                 Thing::File(path) => std::fs::remove_file(path),
                 Thing::Former(file) => file.write().map_err(Into::into),

@@ -200,7 +200,7 @@ impl<'a> Delivery<'a> {
 /// removed.
 pub fn remove((parent, name): &Directory) {
     // The app has ended, and nobody waits for this.
-    let _ = stale::remove_given(parent, name);
+    let _ = stale::remove(parent, name);
 }
 
 impl Starter<'_> {

@@ -67,10 +67,31 @@ pub(super) fn remove_all(run_dir: &OwnedFd, app: Option<Owner>) {
     }
 }
 
-/// Removes a directory and the files in it.
+/// Gives a directory, which is complete, to the user of the files in it.
+pub(super) fn give(run_dir: &OwnedFd, name: &str, owner: Owner) -> Result<(), Errno> {
+    owner.give(&open_own(run_dir, name, &[own_uid()])?)
+}
+
+/// Removes a directory and the files in it, whether it has been given to the app's user or not.
 pub(super) fn remove(run_dir: &OwnedFd, name: &str) -> Result<(), Errno> {
+    take_back(run_dir, name)?;
     empty(&open_own(run_dir, name, &[own_uid()])?)?;
     rustix::fs::unlinkat(run_dir, name, AtFlags::REMOVEDIR)
+}
+
+/// Root takes back a directory that belongs to the user after whom it is called. Without `CAP_DAC_OVERRIDE` it could
+/// neither empty nor read it, so it is opened as a path only.
+fn take_back(run_dir: &OwnedFd, name: &str) -> Result<(), Errno> {
+    let own = rustix::process::geteuid();
+    if !own.is_root() {
+        return Ok(());
+    }
+    let directory = rustix::fs::openat(run_dir, name, DIRECTORY.union(OFlags::PATH), Mode::empty())?;
+    let owner = rustix::fs::fstat(&directory)?.st_uid;
+    if owner == own.as_raw() || !name.starts_with(&directory_prefix(owner)) {
+        return Ok(());
+    }
+    rustix::fs::chownat(&directory, "", Some(own), None, AtFlags::EMPTY_PATH)
 }
 
 fn own_uid() -> u32 {
@@ -82,17 +103,6 @@ fn open_own(run_dir: &OwnedFd, name: impl Arg, uids: &[u32]) -> Result<OwnedFd, 
     let directory = rustix::fs::openat(run_dir, name, DIRECTORY, Mode::empty())?;
     let is_own = uids.contains(&rustix::fs::fstat(&directory)?.st_uid);
     if is_own { Ok(directory) } else { Err(Errno::PERM) }
-}
-
-/// Removes a directory that may belong to the user after whom it is called already. Root takes it back first: without
-/// `CAP_DAC_OVERRIDE`, it could not empty it.
-pub(super) fn remove_given(run_dir: &OwnedFd, name: &str) -> Result<(), Errno> {
-    let directory = rustix::fs::openat(run_dir, name, DIRECTORY, Mode::empty())?;
-    let owner = rustix::fs::fstat(&directory)?.st_uid;
-    if rustix::process::geteuid().is_root() && name.starts_with(&directory_prefix(owner)) {
-        rustix::fs::fchown(&directory, Some(rustix::process::geteuid()), None)?;
-    }
-    remove(run_dir, name)
 }
 
 /// Removes the files in a directory, whose mode 0500 is widened first. cryokey creates no directory in it; one that the

@@ -22,6 +22,15 @@ pub trait Cause: fmt::Debug + Send + Sync {
     fn what(&self, place: &str) -> String;
     /// How to fix it.
     fn fix(&self) -> String;
+
+    /// Turns this into a provider's error. `place` must be escaped.
+    #[must_use]
+    fn at(self, place: impl Into<String>) -> ProviderError
+    where
+        Self: Sized + 'static,
+    {
+        ProviderError::new(place, self)
+    }
 }
 
 /// The kinds of failure.

@@ -7,6 +7,7 @@ use super::files::error::{FileError, mode};
 use super::{Answer, Deadline, Found, Key, Provider, ProviderError, Reading, Request, Value, Want};
 use crate::environ::Environ;
 use crate::escape::{escaped, escaped_path};
+use crate::provider::Cause as _;
 use crate::system::read;
 
 /// What the name of such a variable ends with.

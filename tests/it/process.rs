@@ -12,7 +12,9 @@ use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::support::{Need, Outcome, SHOW, Test, canary, chmod, declared, executable, full_pipe, require};
+use crate::support::{
+    Need, Outcome, SHOW, Test, canary, chmod, declared, executable, full_pipe, proc, require,
+};
 
 const FILE: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"file\"\n";
 
@@ -440,10 +442,8 @@ fn after_signal(before: &[&str], depth: usize) -> Outcome {
     let status = |process: u32| fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     loop {
         assert!(started.elapsed() < Duration::from_secs(10) && running.child.try_wait().unwrap().is_none());
-        let children = (0..depth).try_fold(running.child.id(), |parent, _| {
-            let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
-            children.split_whitespace().next()?.parse().ok()
-        });
+        let children =
+            (0..depth).try_fold(running.child.id(), |parent, _| proc::children(parent).first().copied());
         process = children.unwrap_or(process);
         if is_ready(&status(process)) {
             break;

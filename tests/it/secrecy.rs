@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{NOBODY, Need, Test, canary, full_pipe, require};
+use crate::support::{NOBODY, Need, Test, canary, full_pipe, proc, require};
 
 #[test]
 fn another_process_of_the_same_user_reads_neither_memory_nor_environment() {
@@ -69,7 +69,8 @@ fn no_value_is_in_memory_any_more_when_cryokey_ends() {
     let test = test.traced(["-e", "trace=exit_group", "-e", "inject=exit_group:delay_enter=3000000"]);
     let running = test.spawn(["/bin/true"]);
     let process = ending_child(running.child.id());
-    let (memory, one) = (writable_memory(process), &value.as_bytes()[..value.len() / 20]);
+    let (memory, one) =
+        (proc::memory(process, |line| line.contains(" rw")), &value.as_bytes()[..value.len() / 20]);
     let found = memory.windows(one.len()).filter(|window| *window == one).count();
     assert_eq!(found, 0, "the value is still in memory");
     test.finish(running, false).refused(66, "resolve", "KEY", "missing");
@@ -79,10 +80,8 @@ fn no_value_is_in_memory_any_more_when_cryokey_ends() {
 fn ending_child(tracer: u32) -> u32 {
     let started = Instant::now();
     loop {
-        let children =
-            fs::read_to_string(format!("/proc/{tracer}/task/{tracer}/children")).unwrap_or_default();
-        let child = children.split_whitespace().next().and_then(|child| child.parse().ok());
-        let call = child.map(|child: u32| fs::read_to_string(format!("/proc/{child}/syscall")));
+        let child = proc::children(tracer).first().copied();
+        let call = child.map(|child| fs::read_to_string(format!("/proc/{child}/syscall")));
         // exit_group, on x86_64 and on arm64.
         if let (Some(child), Some(Ok(call))) = (child, call)
             && (call.starts_with("231 ") || call.starts_with("94 "))
@@ -92,20 +91,4 @@ fn ending_child(tracer: u32) -> u32 {
         assert!(started.elapsed() < Duration::from_secs(10), "it never came to its end");
         thread::sleep(Duration::from_millis(1));
     }
-}
-
-fn writable_memory(process: u32) -> Vec<u8> {
-    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
-    let memory = fs::File::open(format!("/proc/{process}/mem")).unwrap();
-    let mut all = Vec::new();
-    for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
-        let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
-        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        if memory.read_exact_at(&mut bytes, start).is_ok() {
-            all.extend(bytes);
-        }
-    }
-    assert!(!all.is_empty(), "no memory could be read");
-    all
 }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Canaries, NOBODY, Need, Outcome, Running, Test, canary, chmod, declared, require};
+use crate::support::{
+    Canaries, NOBODY, Need, Outcome, Running, Test, canary, chmod, declared, proc, require,
+};
 
 const READY: &str = "echo > \"$HOME/ready\"; ";
 const WAIT: &str = "while :; do sleep 0.05; done";
@@ -38,11 +40,6 @@ fn send(process: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(process).unwrap()).unwrap(), signal).unwrap();
 }
 
-fn children(process: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    list.split_whitespace().map(|child| child.parse().unwrap()).collect()
-}
-
 fn ended(test: &Test, running: Running) -> Outcome {
     send(running.child.id(), Signal::TERM);
     test.finish(running, false)
@@ -50,20 +47,18 @@ fn ended(test: &Test, running: Running) -> Outcome {
 
 /// Everything that root can read of a process, but for what is only mapped from a file.
 fn memory(process: u32) -> Vec<u8> {
-    use std::os::unix::fs::FileExt as _;
-    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
-    let memory = fs::File::open(format!("/proc/{process}/mem")).unwrap();
-    let mut all = Vec::new();
-    let is_own = |line: &&str| line.contains(" rw") || (line.contains(" r") && !line.contains('/'));
-    for line in maps.lines().filter(is_own).filter(|line| !line.ends_with("[vvar]")) {
-        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
-        let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
-        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        if memory.read_exact_at(&mut bytes, start).is_ok() {
-            all.extend(bytes);
-        }
-    }
-    all
+    let is_own = |line: &str| line.contains(" rw") || (line.contains(" r") && !line.contains('/'));
+    proc::memory(process, |line| is_own(line) && !line.ends_with("[vvar]"))
+}
+
+/// What is open in init and not in the app.
+fn own_descriptors(init: u32) -> Vec<String> {
+    let open = |process: u32| -> BTreeSet<String> {
+        let all = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
+        let link = |entry: fs::DirEntry| fs::read_link(entry.path()).unwrap_or_default();
+        all.map(|entry| format!("{} {}", entry.file_name().display(), link(entry).display())).collect()
+    };
+    open(init).difference(&open(proc::children(init)[0])).cloned().collect()
 }
 
 #[test]
@@ -85,10 +80,12 @@ fn t01_root_finds_no_value_in_the_whole_memory_of_what_stays() {
     for value in &values {
         canaries.watch(value.as_bytes());
     }
+    // Once init knows that execve has succeeded, it closes the pipe that says so; a directory and the signals stay.
+    wait_for(|| own_descriptors(init).len() == 2);
     let held = memory(init);
     assert!(held.len() > 100_000, "{} bytes", held.len());
     assert_eq!(canaries.find(&held), None);
-    let app = children(init)[0];
+    let app = proc::children(init)[0];
     assert!(canaries.find(&memory(app)).is_some(), "the search finds nothing even in the app");
     ended(&test, running).says("A: from files A");
 }
@@ -154,15 +151,10 @@ fn t01_the_app_reads_nothing_of_its_parent_in_any_of_eight_ways() {
 fn t06_what_stays_has_no_descriptor_but_those_given_and_its_own_few() {
     let test = supervised("[secret.A]\ndeliver = \"file\"\n").secret("A", canary()).without_tmpfs();
     let running = start(&test, WAIT);
-    let open = |process: u32| -> BTreeSet<String> {
-        let all = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
-        let link = |entry: fs::DirEntry| fs::read_link(entry.path()).unwrap_or_default();
-        all.map(|entry| format!("{:?} {}", entry.file_name(), link(entry).display())).collect()
-    };
     let init = running.child.id();
-    let beyond = || -> Vec<String> { open(init).difference(&open(children(init)[0])).cloned().collect() };
-    wait_for(|| beyond().len() == 1);
-    assert!(beyond()[0].ends_with("anon_inode:[signalfd]"), "{:?}", beyond());
+    wait_for(|| own_descriptors(init).len() == 1);
+    let own = own_descriptors(init);
+    assert!(own[0].ends_with("anon_inode:[signalfd]"), "{own:?}");
     ended(&test, running);
 }
 
@@ -178,7 +170,7 @@ fn t07_what_stays_leaves_no_core_and_the_app_keeps_its_limit() {
     let init = running.child.id();
     assert_eq!(limit(init), "0");
     // In blocks of 512 or 1,024 bytes, as the shell has it.
-    assert!(["2560000", "5120000"].contains(&limit(children(init)[0]).as_str()));
+    assert!(["2560000", "5120000"].contains(&limit(proc::children(init)[0]).as_str()));
     ended(&test, running);
 }
 
@@ -187,12 +179,12 @@ fn g01_orphans_come_to_it_and_are_buried_although_it_is_not_pid_1() {
     let test = supervised("");
     let running = start(&test, &format!("(sh -c 'sleep 0.2' & sh -c 'sleep 30' &) ; {WAIT}"));
     let init = running.child.id();
-    wait_for(|| children(init).len() >= 2);
+    wait_for(|| proc::children(init).len() >= 2);
     let is_zombie = |child: &u32| {
         fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| stat.contains(") Z "))
     };
     thread::sleep(Duration::from_millis(400));
-    assert_eq!(children(init).iter().filter(|child| is_zombie(child)).count(), 0);
+    assert_eq!(proc::children(init).iter().filter(|child| is_zombie(child)).count(), 0);
     ended(&test, running);
 }
 
@@ -259,7 +251,7 @@ fn busy() -> Test {
 fn courier_of(running: &mut Running) -> u32 {
     let started = Instant::now();
     loop {
-        if let [courier] = children(running.child.id())[..] {
+        if let [courier] = proc::children(running.child.id())[..] {
             return courier;
         }
         assert!(started.elapsed() < Duration::from_secs(10) && running.child.try_wait().unwrap().is_none());
@@ -377,22 +369,20 @@ fn files_that_were_given_to_the_apps_user_are_removed_if_a_signal_stops_the_star
     if !require(Need::Trace) {
         return;
     }
-    for call in ["setgroups", "setresuid"] {
+    let few = ["setpriv", "--bounding-set=-all,+setuid,+setgid,+chown", "--inh-caps=-all"];
+    for (call, limits) in [("setgroups", &[][..]), ("setresuid", &[][..]), ("setresuid", &few[..])] {
         let manifest = format!("[process]\nuser = \"{NOBODY}\"\n[secret.A]\ndeliver = \"file\"\n");
         let test = supervised(&manifest).secret("A", canary()).in_run_dir();
         chmod(test.run_dir(), 0o1777);
-        let test = test.traced([
-            "-f",
-            "-e",
-            &format!("trace={call}"),
-            "-e",
-            &format!("inject={call}:delay_enter=600000:when=1"),
-        ]);
+        let inject = format!("inject={call}:delay_enter=600000:when=1");
+        let trace = format!("trace={call}");
+        let strace = ["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+        let test = test.through(limits.iter().copied().chain(strace));
         let running = test.spawn(["/bin/echo", "ran"]);
         let entries = || fs::read_dir(test.run_dir()).unwrap().flatten().map(|entry| entry.path());
         wait_for(|| entries().any(|path| path.join("A").exists()));
         thread::sleep(Duration::from_millis(200));
-        let init = children(running.child.id())[0];
+        let init = proc::children(running.child.id())[0];
         send(init, Signal::TERM);
         assert_eq!(test.finish(running, false).code, 143);
         assert_eq!(entries().count(), 0, "{call}: {:?}", entries().collect::<Vec<_>>());

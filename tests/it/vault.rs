@@ -4,14 +4,14 @@
 mod references;
 
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::server::{Reply, Server};
-use crate::support::{Need, Outcome, Test, canary, require};
+use crate::support::{Need, Outcome, Test, canary, proc, require};
 
 const MANIFEST: &str = "[secret.DB_PASSWORD]\nrequired = true\n[env]\nrequired = [\"DB_PASSWORD\"]\n";
 const DENIED: &str = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
@@ -435,9 +435,8 @@ fn told_to_stop(before: &[&str]) {
         assert!(started.elapsed() < Duration::from_secs(20), "cryokey asks nothing");
         thread::sleep(Duration::from_millis(1));
     }
-    let parent = running.child.id();
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
-    let child = children.split_whitespace().next().and_then(|child| Pid::from_raw(child.parse().unwrap()));
+    let child = proc::children(running.child.id()).first().copied();
+    let child = child.and_then(|child| Pid::from_raw(i32::try_from(child).unwrap()));
     let asked = Instant::now();
     kill_process(child.unwrap_or_else(|| Pid::from_child(&running.child)), Signal::TERM).unwrap();
     let outcome = test.finish(running, false);

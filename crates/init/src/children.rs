@@ -6,7 +6,8 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, kill_process_group,
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, WaitStatus, kill_process,
+    kill_process_group,
 };
 
 use crate::exit::Exit;
@@ -50,11 +51,10 @@ fn change(child: Pid, status: WaitStatus) -> Change {
 
 /// Whether a child has ended or is gone; it is not buried here.
 pub(crate) fn has_ended(child: Pid) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    !matches!(rustix::process::waitid(WaitId::Pid(child), options), Ok(None))
+    !matches!(ended(WaitId::Pid(child)), Ok(None))
 }
 
-/// Signals everything that the app has left behind, as far as this user may. What has just ended is no error.
+/// Signals everything that the app has left behind, as far as this user may.
 pub(crate) fn signal_rest(app: Pid, signal: Signal) {
     if startup::is_pid_1() {
         // SAFETY: takes no pointer. As PID 1, -1 is every other process of the namespace.
@@ -65,9 +65,7 @@ pub(crate) fn signal_rest(app: Pid, signal: Signal) {
         return;
     }
     match descendants() {
-        Some(all) => all.into_iter().for_each(|process| {
-            let _ = kill_process(process, signal);
-        }),
+        Some(all) => all.into_iter().for_each(|process| self::signal(process, signal)),
         None => {
             // Without /proc, those that stayed in the app's group.
             let _ = kill_process_group(app, signal);
@@ -75,10 +73,19 @@ pub(crate) fn signal_rest(app: Pid, signal: Signal) {
     }
 }
 
+/// What has ended meanwhile is no error.
+pub(crate) fn signal(process: Pid, signal: Signal) {
+    let _ = kill_process(process, signal);
+}
+
 /// Whether there is no child, living or dead.
 fn is_alone() -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    matches!(rustix::process::waitid(WaitId::All, options), Err(Errno::CHILD))
+    matches!(ended(WaitId::All), Err(Errno::CHILD))
+}
+
+/// A child that has ended, without burying it.
+fn ended(which: WaitId<'_>) -> Result<Option<WaitIdStatus>, Errno> {
+    rustix::process::waitid(which, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)
 }
 
 /// All processes below this one. Those whose parents have ended are its children, because it is their subreaper.

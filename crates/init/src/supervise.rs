@@ -144,8 +144,8 @@ impl Init {
 
     /// Until something happens or is due.
     fn wait(&self) {
-        let left = machine::due(self.state).map(|due| due.saturating_sub(self.started.elapsed()));
-        let left = left.filter(|_| !self.is_behind).or(self.is_behind.then_some(Duration::ZERO));
+        let due = if self.is_behind { Some(Duration::ZERO) } else { machine::due(self.state) };
+        let left = due.map(|due| due.saturating_sub(self.started.elapsed()));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let messages = self.inbox.as_ref().and_then(Inbox::socket);
         let outcome = self.app.as_ref().and_then(App::outcome);
@@ -166,8 +166,9 @@ impl Init {
 
     fn carry_out(&mut self, effect: Effect, tell: &mut dyn FnMut(Told)) {
         match effect {
-            Effect::StopCourier => kill(self.courier, Known::TERM),
-            Effect::KillCourier => kill(self.courier, Known::KILL),
+            // One that has ended is not buried yet, so its number is still its own.
+            Effect::StopCourier => children::signal(self.courier, Known::TERM),
+            Effect::KillCourier => children::signal(self.courier, Known::KILL),
             Effect::StartApp => self.start_app(tell),
             Effect::Forward(signal) => self.app.iter().for_each(|app| app.send(signal)),
             Effect::KillApp => {
@@ -330,9 +331,4 @@ impl Init {
             End::NotStarted => self.failure.take().unwrap_or(Ending::NoLaunch),
         }
     }
-}
-
-/// One that has ended is not buried yet, so its number is still its own.
-fn kill(process: Pid, signal: Known) {
-    let _ = kill_process(process, signal);
 }

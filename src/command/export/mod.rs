@@ -40,9 +40,7 @@ pub(super) fn run(flags: Flags, path: &Path, environ: &Environ, log: &Logger) ->
     }
     let ending = Ending::begin(sessions);
     write(&output, &text, variables.len(), log)?;
-    for error in ending.wait(|| false) {
-        log.warn(format_args!("{error}; fix: {}", error.fix()));
-    }
+    pipeline::end_sessions(ending, || false, log);
     Ok(())
 }
 

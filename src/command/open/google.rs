@@ -10,7 +10,7 @@ use crate::provider::google::place::{Parent, is_domain};
 use crate::provider::google::{self, Google, credentials};
 use crate::provider::http::{self, Proxies};
 use crate::provider::tls::Trust;
-use crate::provider::{ProviderError, Source};
+use crate::provider::{Cause as _, ProviderError, Source};
 use crate::setting::VARIABLE;
 use crate::system::accounts;
 

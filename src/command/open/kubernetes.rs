@@ -10,7 +10,7 @@ use crate::provider::http::{self, Proxies};
 use crate::provider::kubernetes::cluster::{self, Cluster};
 use crate::provider::kubernetes::error::KubernetesError;
 use crate::provider::kubernetes::{self, Kubernetes, kubeconfig};
-use crate::provider::{ProviderError, Source};
+use crate::provider::{Cause as _, ProviderError, Source};
 use crate::system::accounts;
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Kubernetes, ProviderError> {

@@ -6,7 +6,7 @@ use crate::provider::bulk::StoreError;
 use crate::provider::http::{HttpError, HttpFault, TlsFault};
 use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::tls::TlsSetupError;
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 
 /// Why a request to AWS failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,12 +96,6 @@ impl AwsError {
     #[must_use]
     pub const fn member(name: &'static str) -> Self {
         Self::Nonsense(Nonsense::Member(name))
-    }
-
-    /// Turns this into a provider's error. `place` must be escaped.
-    #[must_use]
-    pub fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
     }
 
     /// Maps an AWS error code. The code takes precedence over the status: AWS returns 400 for throttling, and

@@ -6,7 +6,7 @@ use super::error::AwsError;
 use super::sigv4::{Credentials, Header, Message};
 use super::wire::Wire;
 use crate::provider::http;
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 
 /// The endpoints, connection settings and credentials of cryokey's identity.
 #[derive(Debug)]

@@ -121,10 +121,6 @@ impl StsError {
             other => Self::Other(other),
         }
     }
-
-    fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
 }
 
 impl Cause for StsError {

@@ -93,12 +93,6 @@ impl AzureError {
     pub const fn member(name: &'static str) -> Self {
         Self::Nonsense(Nonsense::Member(name))
     }
-
-    /// Turns this into a provider's error. `place` must be escaped.
-    #[must_use]
-    pub fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
 }
 
 impl StoreError for AzureError {

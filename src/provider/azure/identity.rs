@@ -3,7 +3,7 @@
 use super::cloud::Cloud;
 use super::credentials::Method;
 use crate::provider::http::{self, Client};
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 
 /// The cloud, connection settings and sign-in method of cryokey's identity.

@@ -19,6 +19,7 @@ use self::store::{KeyVault, Vaults};
 use super::bulk::{self, Known, Scope, Spelling, Version, Wanted, Words};
 use super::{Access, Answer, Deadline, Names, Provider, ProviderError, Request};
 use crate::error::Problem;
+use crate::provider::Cause as _;
 
 /// The settings of the Azure provider.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use super::scope::{Scope, name_of};
 use super::{StoreError, Stored, Words};
 use crate::error::{Problem, Reason};
 use crate::escape::escaped;
-use crate::provider::{Answer, Found, Key, Kind, ProviderError, Reading, Request, Want};
+use crate::provider::{Answer, Cause as _, Found, Key, Kind, ProviderError, Reading, Request, Want};
 
 /// Adds to an answer what the store returned for the request.
 pub fn answer<E: StoreError>(

@@ -10,14 +10,6 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoFields;
 
-impl NoFields {
-    /// Turns this into a provider's error. `place` must be escaped.
-    #[must_use]
-    pub fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
-}
-
 impl Cause for NoFields {
     fn kind(&self) -> Kind {
         Kind::Invalid

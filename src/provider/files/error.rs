@@ -3,7 +3,7 @@
 use rustix::fs::Stat;
 use rustix::io::Errno;
 
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 use crate::system::read::{LIMIT, ReadError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +49,6 @@ pub struct Permission {
     owner: u32,
     mode: u32,
     uid: u32,
-}
-
-impl FileError {
-    /// An error about a place, whose text is escaped already.
-    #[must_use]
-    pub fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
 }
 
 #[must_use]

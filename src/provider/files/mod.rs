@@ -20,6 +20,7 @@ use self::listing::Listing;
 use super::{Answer, Deadline, Found, Key, Provider, ProviderError, Reading, Request, Value, Want};
 use crate::error::{Problem, Reason};
 use crate::escape::{escaped, escaped_path};
+use crate::provider::Cause as _;
 use crate::system::read::{self, ReadError};
 
 /// How often a set is read again because a new generation came while it was read.

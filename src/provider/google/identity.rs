@@ -3,7 +3,7 @@
 use super::credentials::Method;
 use super::error::GoogleError;
 use crate::provider::http::{self, Client};
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 
 /// The universe, connection settings and credentials of cryokey's identity.

@@ -18,6 +18,7 @@ use self::store::SecretManager;
 use super::bulk::{self, Known, Scope, Spelling, Version, Wanted, Words};
 use super::{Access, Answer, Deadline, Provider, ProviderError, Request};
 use crate::error::Problem;
+use crate::provider::Cause as _;
 
 /// The settings of the Google provider.
 #[derive(Debug)]

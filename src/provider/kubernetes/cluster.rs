@@ -12,7 +12,7 @@ use crate::escape::escaped_path;
 use crate::provider::bootstrap::read_line;
 use crate::provider::http::{self, Proxies};
 use crate::provider::tls::{Identity, TlsSetupError, Trust};
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 
 /// Where Kubernetes mounts the service account.

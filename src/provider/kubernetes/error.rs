@@ -5,7 +5,7 @@ use std::fmt;
 use crate::provider::http::{HttpError, HttpFault, TlsFault};
 use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::tls::TlsSetupError;
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 
 /// Why the API gave no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,12 +85,6 @@ impl KubernetesError {
     #[must_use]
     pub const fn member(name: &'static str) -> Self {
         Self::Nonsense(Nonsense::Member(name))
-    }
-
-    /// Turns this into a provider's error. `place` must be escaped.
-    #[must_use]
-    pub fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
     }
 }
 

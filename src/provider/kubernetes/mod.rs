@@ -19,6 +19,7 @@ use super::{
 };
 use crate::escape::escaped;
 use crate::name::EnvName;
+use crate::provider::Cause as _;
 
 /// The settings of the Kubernetes provider.
 #[derive(Debug)]

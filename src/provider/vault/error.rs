@@ -5,7 +5,7 @@ use std::fmt;
 use crate::provider::http::{HttpError, HttpFault, TlsFault};
 use crate::provider::retry::{Retryable, Temporary};
 use crate::provider::tls::TlsSetupError;
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 
 /// Why a request to Vault failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,12 +57,6 @@ impl VaultError {
     #[must_use]
     pub const fn member(name: &'static str) -> Self {
         Self::Nonsense(Nonsense::Member(name))
-    }
-
-    /// Turns this into a provider's error. `place` is a path, address or origin, already escaped.
-    #[must_use]
-    pub fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
 use crate::error::{Problem, Reason};
 use crate::escape::escaped;
 use crate::name::EnvName;
+use crate::provider::Cause as _;
 
 /// The settings of the Vault provider.
 #[derive(Debug)]

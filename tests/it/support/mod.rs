@@ -6,6 +6,7 @@ pub(crate) mod memory;
 mod need;
 mod outcome;
 mod place;
+pub(crate) mod proc;
 pub(crate) mod server;
 mod tree;
 

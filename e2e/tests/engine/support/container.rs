@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use e2e::program::{Ended, until};
+use e2e::program::Ended;
 
 use super::images::PROBE;
-use super::{Directory, Engine, Report};
+use super::{Directory, Engine, Report, logs_when};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -141,10 +141,7 @@ impl Container<'_> {
     /// The logs as soon as they are so.
     #[track_caller]
     pub(crate) fn logs_when(&self, what: &str, is_so: impl Fn(&Ended) -> bool) -> Ended {
-        until(what, PATIENCE, || {
-            let logs = self.logs();
-            if is_so(&logs) { Ok(logs) } else { Err(logs) }
-        })
+        logs_when(what, PATIENCE, || self.logs(), is_so)
     }
 
     /// What the probe has seen in so many runs, of which the last one need not have ended.

@@ -8,7 +8,9 @@ mod report;
 mod secret;
 mod service;
 
-use e2e::program::Ended;
+use std::time::Duration;
+
+use e2e::program::{Ended, until};
 
 pub(crate) use container::{Container, Run};
 pub(crate) use engine::{Engine, engine};
@@ -20,6 +22,20 @@ pub(crate) use service::{Service, create_secret, external};
 
 /// What stands before the second part of a message.
 pub(crate) const FIX: &str = "; fix: ";
+
+/// The logs as soon as they are so.
+#[track_caller]
+fn logs_when(
+    what: &str,
+    patience: Duration,
+    logs: impl Fn() -> Ended,
+    is_so: impl Fn(&Ended) -> bool,
+) -> Ended {
+    until(what, patience, || {
+        let logs = logs();
+        if is_so(&logs) { Ok(logs) } else { Err(logs) }
+    })
+}
 
 /// Every one of these is in the text. The words are the stable parts of a message, not whole sentences.
 #[track_caller]

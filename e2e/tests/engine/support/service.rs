@@ -7,7 +7,7 @@ use e2e::program::{Ended, until};
 use serde_json::Value;
 
 use super::images::PROBE;
-use super::{Engine, Report};
+use super::{Engine, Report, logs_when};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -70,10 +70,7 @@ impl<'a> Service<'a> {
     /// The logs as soon as they are so.
     #[track_caller]
     pub(crate) fn logs_when(&self, what: &str, is_so: impl Fn(&Ended) -> bool) -> Ended {
-        until(what, PATIENCE, || {
-            let logs = self.logs();
-            if is_so(&logs) { Ok(logs) } else { Err(logs) }
-        })
+        logs_when(what, PATIENCE, || self.logs(), is_so)
     }
 
     /// Waits until its newest task has ended, and gives its exit code.

@@ -10,7 +10,7 @@ use crate::provider::aws::sigv4::Credentials;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, read_line};
 use crate::provider::http::{self, HttpError, Method, Request};
 use crate::provider::retry::persist;
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 
 /// The link-local endpoint of ECS.
 const ECS: &str = "http://169.254.170.2";

@@ -1,7 +1,7 @@
 //! Why cryokey has no AWS credentials.
 
 use crate::provider::http::{HttpError, HttpFault, Waiting};
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 
 /// Why cryokey has no AWS credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +31,6 @@ pub(super) enum MetadataFault {
     OnlyVersion1,
     /// No role is attached to the instance.
     NoRole,
-}
-
-impl IdentityError {
-    /// Turns this into a provider's error. `place` must be escaped.
-    pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
 }
 
 impl From<HttpError> for MetadataFault {

@@ -8,7 +8,7 @@ use super::service::Service;
 use crate::provider::aws::sigv4::Credentials;
 use crate::provider::http::{self, HttpError, HttpFault, Method, Request, Response};
 use crate::provider::retry::persist;
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::syntax::Choice;
 
 /// The limit for connecting, and for each read. Outside of EC2 nothing answers, and startup must not hang on that.

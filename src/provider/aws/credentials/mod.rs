@@ -24,7 +24,7 @@ use super::sigv4::Credentials;
 use super::sts::{Role, SESSION};
 use super::wire::Wire;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, Origin};
-use crate::provider::{Deadline, ProviderError, http};
+use crate::provider::{Cause as _, Deadline, ProviderError, http};
 
 /// The names of the bootstrap values for AWS.
 pub const NAMES: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];

@@ -11,7 +11,7 @@ use crate::escape::{escaped, escaped_path};
 use crate::provider::aws::sigv4::Credentials;
 use crate::provider::aws::sts::{self, Role};
 use crate::provider::aws::wire::Wire;
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 
 /// The maximum length of a chain of profiles.

@@ -1,7 +1,7 @@
 //! Why a profile of the shared files cannot be used.
 
 use super::ini::IniError;
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 use crate::system::read::ReadError;
 
 /// The causes. Unless noted otherwise, the place is a profile's name.
@@ -56,13 +56,6 @@ pub(super) enum ProfileError {
         /// The path of the file.
         file: String,
     },
-}
-
-impl ProfileError {
-    /// Turns this into a provider's error. `place` must be escaped.
-    pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
 }
 
 impl Cause for ProfileError {

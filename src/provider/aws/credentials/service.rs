@@ -8,7 +8,7 @@ use crate::provider::aws::error::AwsError;
 use crate::provider::aws::sigv4::Credentials;
 use crate::provider::http::{self, Client, HttpError, Request, Response};
 use crate::provider::json::Json;
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 
 /// A client that never uses a proxy.
 #[derive(Debug)]

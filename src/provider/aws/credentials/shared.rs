@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 use super::ini::{Ini, Section};
 use super::profile_error::ProfileError;
 use crate::escape::{escaped, escaped_path};
-use crate::provider::ProviderError;
 use crate::provider::aws::endpoint::is_region;
 use crate::provider::helper::Variables;
+use crate::provider::{Cause as _, ProviderError};
 use crate::suggest::did_you_mean;
 use crate::system::read::{self, ReadError};
 

@@ -8,7 +8,7 @@ use crate::provider::aws::sigv4::Credentials;
 use crate::provider::aws::sts::{self, Role};
 use crate::provider::aws::wire::Wire;
 use crate::provider::bootstrap::read_line;
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 
 /// A role, and the file that holds the token for it.
 #[derive(Debug, Clone)]

@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::error::IdentityError;
 use crate::escape::escaped_path;
-use crate::provider::ProviderError;
 use crate::provider::files::error::FileError;
 use crate::provider::jwt::{Algorithm, Signer};
+use crate::provider::{Cause as _, ProviderError};
 use crate::system::read;
 
 /// The validity of a signed token in seconds. Entra accepts up to a day, but a token is used at once.

@@ -5,7 +5,7 @@ use super::error::IdentityError;
 use crate::provider::bootstrap::Bootstrapped;
 use crate::provider::helper::{Helper, Variables};
 use crate::provider::oauth::access_token;
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 
 const PLACE: &str = "`az`, which AZURE_TOKEN_CREDENTIALS names";

@@ -1,7 +1,7 @@
 //! Why cryokey cannot sign in to Azure, apart from the errors that Entra returns.
 
 use crate::provider::http::{HttpError, HttpFault};
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 
 /// Why cryokey has no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +46,6 @@ pub(super) enum MetadataFault {
     NotYet { status: u16 },
     /// The response contains no token.
     Nonsense,
-}
-
-impl IdentityError {
-    pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
 }
 
 impl Cause for IdentityError {

@@ -14,7 +14,7 @@ use crate::provider::http::{self, Client, HttpError, Method, Request, percent_en
 use crate::provider::json::Json;
 use crate::provider::oauth::access_token;
 use crate::provider::retry::{Retryable, Temporary, persist};
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 
 /// The link-local address of the metadata service.

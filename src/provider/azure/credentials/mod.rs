@@ -18,7 +18,7 @@ use crate::escape::{escaped, escaped_path};
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, read_line};
 use crate::provider::helper::Variables;
 use crate::provider::http::Client;
-use crate::provider::{Deadline, ProviderError, http};
+use crate::provider::{Cause as _, Deadline, ProviderError, http};
 use crate::secret::Secret;
 use crate::syntax::Choice;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::provider::http::{HttpError, HttpFault, TlsFault};
 use crate::provider::oauth::OauthError;
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 
 /// Why credentials cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,18 +63,6 @@ pub(super) enum SignInError {
     Token(OauthError),
     /// The service account could not be impersonated.
     Impersonation(OauthError),
-}
-
-impl CredentialError {
-    pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
-}
-
-impl SignInError {
-    pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
 }
 
 impl Cause for CredentialError {

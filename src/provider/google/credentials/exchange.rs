@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use super::error::{CredentialError, SignInError};
 use super::file::{Credential, External, Impersonated, Kind, ServiceAccount, User};
 use super::means::{Means, SCOPE};
-use crate::provider::ProviderError;
 use crate::provider::http::{FORM, HttpError, Method, Request, form};
 use crate::provider::jwt::Algorithm;
 use crate::provider::oauth::{self, OauthError};
+use crate::provider::{Cause as _, ProviderError};
 use crate::secret::Secret;
 
 /// The lifetime of a token in seconds, which is the maximum that Google accepts.

@@ -13,7 +13,7 @@ use crate::provider::google::error::GoogleError;
 use crate::provider::http::{self, Client, HttpFault, Method, Request, percent_encoded};
 use crate::provider::oauth::access_token;
 use crate::provider::retry::{Retryable, Temporary, persist};
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 
 /// The link-local address of the service, which needs no DNS.

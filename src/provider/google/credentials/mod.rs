@@ -21,7 +21,7 @@ use crate::escape::escaped_path;
 use crate::provider::aws;
 use crate::provider::bootstrap::Bootstrap;
 use crate::provider::http::{self, Client};
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 use crate::system::read;
 

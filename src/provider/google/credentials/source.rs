@@ -11,7 +11,7 @@ use crate::escape::escaped_path;
 use crate::provider::http::{self, Client, Method, Request, percent_encoded};
 use crate::provider::json::Json;
 use crate::provider::retry::persist;
-use crate::provider::{ProviderError, files};
+use crate::provider::{Cause as _, ProviderError, files};
 use crate::secret::Secret;
 use crate::system::read;
 

@@ -2,7 +2,7 @@
 
 use crate::escape::escaped;
 use crate::provider::tls::TlsSetupError;
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 use crate::yaml::NotYaml;
 
 /// Why a kubeconfig cannot be used.
@@ -120,12 +120,6 @@ impl KubeconfigError {
     /// There is no entry of this name.
     pub(super) fn missing(section: Section, name: &str) -> Self {
         Self::Missing { section, name: escaped(name) }
-    }
-
-    /// Turns this into a provider's error. `place` must be escaped.
-    #[must_use]
-    pub fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
     }
 }
 

@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use super::error::{KubeconfigError, Section};
 use crate::escape::{escaped, escaped_path};
-use crate::provider::ProviderError;
 use crate::provider::files::error::FileError;
 use crate::provider::tls::{Pem, PemText};
+use crate::provider::{Cause as _, ProviderError};
 use crate::secret::Secret;
 use crate::system::read;
 use crate::yaml::Node;

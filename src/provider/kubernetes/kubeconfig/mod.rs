@@ -21,8 +21,8 @@ use self::server::Server;
 use self::user::User;
 use super::cluster::{Account, Cluster, is_name};
 use crate::environ::Environ;
-use crate::provider::ProviderError;
 use crate::provider::helper::Variables;
+use crate::provider::{Cause as _, ProviderError};
 
 /// The variable that names the files.
 const VARIABLE: &str = "KUBECONFIG";

@@ -11,7 +11,7 @@ use crate::escape::escaped_path;
 use crate::provider::bootstrap::read_line;
 use crate::provider::helper::Variables;
 use crate::provider::tls::Identity;
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 
 /// What kubectl could sign in with, and cryokey cannot.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::error::IdentityError;
 use super::{Auth, CloudIdentity, Method, Offer, Offered, Settings};
-use crate::provider::ProviderError;
 use crate::provider::aws::identity::Identity;
 use crate::provider::bootstrap::Bootstrapped;
 use crate::provider::json::Json;
+use crate::provider::{Cause as _, ProviderError};
 use crate::syntax::Choice as _;
 
 /// Where Kubernetes mounts the pod's service account token.

@@ -1,7 +1,7 @@
 //! Why signing in failed. Of a response, only its status and the creation path of a wrapping token are kept.
 
 use crate::provider::vault::error::VaultError;
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 
 /// The causes, with the details that their messages show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,14 +50,6 @@ pub(super) enum IdentityError {
     },
     /// A wrapping token that is invalid, expired or already used.
     Used,
-}
-
-impl IdentityError {
-    /// Turns this into a provider's error. `place` must be escaped.
-    #[must_use]
-    pub(super) fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
-    }
 }
 
 impl Cause for IdentityError {

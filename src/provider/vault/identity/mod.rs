@@ -16,7 +16,7 @@ use crate::provider::aws::credentials;
 use crate::provider::aws::identity::Identity;
 use crate::provider::bootstrap::{Bootstrap, Bootstrapped, read_line};
 use crate::provider::http::Method as HttpMethod;
-use crate::provider::{ProviderError, Session};
+use crate::provider::{Cause as _, ProviderError, Session};
 use crate::secret::Secret;
 use crate::syntax::Choice;
 pub use choose::choose;

@@ -12,7 +12,7 @@ use crate::provider::http::Method as HttpMethod;
 use crate::provider::json::Json;
 use crate::provider::vault::api::{Api, Reply};
 use crate::provider::vault::error::VaultError;
-use crate::provider::{Deadline, ProviderError};
+use crate::provider::{Cause as _, Deadline, ProviderError};
 use crate::secret::Secret;
 use crate::syntax::Choice as _;
 

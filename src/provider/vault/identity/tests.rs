@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::provider::aws::endpoint::Endpoints;
-use crate::provider::{Kind, http};
+use crate::provider::{Cause as _, Kind, http};
 
 /// The states of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

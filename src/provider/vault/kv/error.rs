@@ -1,7 +1,7 @@
 //! Why a KV secret cannot be read.
 
 use crate::provider::vault::error::{VaultError, policy};
-use crate::provider::{Cause, Kind, ProviderError};
+use crate::provider::{Cause, Kind};
 
 /// Why a KV secret cannot be read. Paths and names are already escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,12 +55,6 @@ impl KvError {
     #[must_use]
     pub const fn member(name: &'static str) -> Self {
         Self::Api(VaultError::member(name))
-    }
-
-    /// Turns this into a provider's error. `place` is a path, already escaped.
-    #[must_use]
-    pub fn at(self, place: impl Into<String>) -> ProviderError {
-        ProviderError::new(place, self)
     }
 }
 
