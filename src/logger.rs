@@ -51,6 +51,8 @@ pub struct Logger {
     is_json: bool,
     /// How long lines have waited for a reader.
     waited: Cell<Duration>,
+    /// How many lines have been dropped since the last one that was written.
+    dropped: Cell<usize>,
     /// Set if a report on the same terminal shows the problems of a failure, so that they are not repeated.
     is_reported: Cell<bool>,
 }
@@ -81,6 +83,7 @@ impl Logger {
             level: level.unwrap_or(Level::Info),
             is_json: format.unwrap_or(false),
             waited: Cell::new(Duration::ZERO),
+            dropped: Cell::new(0),
             is_reported: Cell::new(false),
         };
         (logger, problems)
@@ -89,8 +92,13 @@ impl Logger {
     /// A log that drops a line rather than wait for a reader.
     #[must_use]
     pub fn without_patience(&self) -> Self {
-        let is_reported = Cell::new(self.is_reported.get());
-        Self { level: self.level, is_json: self.is_json, waited: Cell::new(PATIENCE), is_reported }
+        Self {
+            level: self.level,
+            is_json: self.is_json,
+            waited: Cell::new(PATIENCE),
+            dropped: Cell::new(0),
+            is_reported: self.is_reported.clone(),
+        }
     }
 
     /// Pass `format_args!`, not `format!`: a line below the level is then never formatted.
@@ -107,12 +115,12 @@ impl Logger {
         for message in messages {
             let text = self.text(&line(Level::Info, &message.to_string(), None));
             if block.len() + text.len() > LONGEST_LINE {
-                self.send(block.as_bytes());
+                self.send(&block);
                 block.clear();
             }
             block.push_str(&text);
         }
-        self.send(block.as_bytes());
+        self.send(&block);
     }
 
     pub fn debug(&self, message: impl Display) {
@@ -152,7 +160,7 @@ impl Logger {
     }
 
     fn line(&self, line: &Line<'_>) {
-        self.send(self.text(line).as_bytes());
+        self.send(&self.text(line));
     }
 
     fn text(&self, line: &Line<'_>) -> String {
@@ -163,10 +171,22 @@ impl Logger {
     }
 
     /// A log that cannot be written is no reason to stop: the app matters more.
-    fn send(&self, bytes: &[u8]) {
+    fn send(&self, lines: &str) {
+        let dropped = self.dropped.get();
+        if dropped > 0 && self.is_sent(&self.text(&line(Level::Warn, &not_read(dropped), None))) {
+            self.dropped.set(0);
+        }
+        if !self.is_sent(lines) {
+            self.dropped.set(self.dropped.get() + lines.lines().count());
+        }
+    }
+
+    fn is_sent(&self, lines: &str) -> bool {
         let (start, waited) = (Instant::now(), self.waited.get());
-        let _ = output::write_all(rustix::stdio::stderr(), bytes, PATIENCE.saturating_sub(waited));
+        let sent =
+            output::write_all(rustix::stdio::stderr(), lines.as_bytes(), PATIENCE.saturating_sub(waited));
         self.waited.set(waited.saturating_add(start.elapsed()));
+        sent.is_ok()
     }
 }
 
@@ -198,6 +218,11 @@ fn line<'a>(level: Level, message: &'a str, problem: Option<&'a Problem>) -> Lin
         reason: problem.map(|problem| problem.reason.word()),
         code: None,
     }
+}
+
+fn not_read(lines: usize) -> String {
+    let lines = if lines == 1 { "1 line is".to_owned() } else { format!("{lines} lines are") };
+    format!("{lines} missing here, because nothing read the log; fix: read standard error all the time")
 }
 
 /// RFC 3339, UTC, whole seconds.

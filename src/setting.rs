@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use init::Forward;
+
 use crate::provider::aws::credentials::metadata::Mode;
 use crate::provider::azure::credentials::Chosen;
 use crate::provider::http::AllowHttp;
@@ -91,6 +93,9 @@ settings! {
     allow_plain_env: bool as Boolean = false, variable "CRYOKEY_ALLOW_PLAIN_ENV", key "allow_plain_env";
     /// Names of `CRYOKEY_…` and consumed `NAME_FILE` variables that the app keeps; by default it gets none of them.
     keep_env: Vec<String> as List = Vec::new(), variable "CRYOKEY_KEEP_ENV", key "keep_env";
+    /// Who gets the signals that are sent to cryokey: `app`, its process only, or `group`, every process of its group. Only
+    /// where cryokey supervises.
+    forward: Forward as Forward = Forward::App, variable "CRYOKEY_FORWARD", key "process.forward";
     /// How long after the first TERM the app is killed, if it has not ended; by default it is not. Only where cryokey
     /// supervises.
     grace: Option<Duration> as TimeSpan = None, variable "CRYOKEY_GRACE", key "process.grace";
@@ -272,6 +277,10 @@ pub enum Undeclared {
     Deliver,
     /// They are left out.
     Ignore,
+}
+
+impl Choice for Forward {
+    const WORDS: &'static [(&'static str, Self)] = &[("app", Self::App), ("group", Self::Group)];
 }
 
 impl Choice for Undeclared {

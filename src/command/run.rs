@@ -58,7 +58,7 @@ pub(super) fn run(
     match starter {
         Starter::ThisProcess => Err(become_app(&launch, &signals)),
         Starter::Init(courier) => {
-            let policy = Policy { grace: config.grace, linger: config.linger };
+            let policy = Policy { forward: config.forward, grace: config.grace, linger: config.linger };
             let handover = Handover { launch, policy, user: run_as.change().cloned() };
             hand_over(courier, &handover, delivered, &signals)
         }

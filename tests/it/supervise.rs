@@ -1,9 +1,10 @@
 //! cryokey as the app's parent, where it is not PID 1: what stays, what can be read of it, and the end. What an init must
 //! do as PID 1 is in `e2e/tests/pid1`.
 
+mod signals;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -197,46 +198,6 @@ fn g02_an_app_that_becomes_a_daemon_ends_it_with_the_apps_code() {
 }
 
 #[test]
-fn g08_what_the_app_leaves_behind_gets_term_then_kill_and_is_awaited_no_longer_than_that() {
-    let leave = |trap: &str| {
-        let test = supervised("").option("--linger").option("500ms");
-        let script = format!("setsid sh -c 'trap \"{trap}\" TERM; echo > \"$HOME/left\"; {WAIT}' & ");
-        let outcome =
-            test.shell(&format!("{script} while ! test -e \"$HOME/left\"; do sleep 0.02; done; exit 3"));
-        assert_eq!(outcome.code, 3, "{}", outcome.stderr);
-        outcome
-    };
-    let ends = leave("sleep 0.1; exit");
-    assert!(!ends.stderr.contains("linger"), "{}", ends.stderr);
-    leave("").says("did not end within the linger, so they were killed");
-}
-
-#[test]
-fn g06_each_term_is_forwarded_and_g07_only_a_grace_ends_an_app_that_ignores_it() {
-    let test = supervised("");
-    let script = "n=0; trap 'n=$((n+1)); echo > \"$HOME/term$n\"; test $n = 3 && exit 9' TERM; ";
-    let running = start(&test, &format!("{script}{WAIT}"));
-    thread::sleep(Duration::from_millis(100));
-    for number in 1..=3 {
-        send(running.child.id(), Signal::TERM);
-        wait_for(|| test.at(format!("home/term{number}")).exists());
-    }
-    assert_eq!(test.finish(running, false).code, 9);
-    let test = supervised("").option("--grace").option("300ms");
-    let running = start(&test, &format!("trap '' TERM; {WAIT}"));
-    thread::sleep(Duration::from_millis(100));
-    let outcome = ended(&test, running);
-    assert_eq!(outcome.code, 137);
-    outcome.says("did not end within the grace after TERM, so it was killed; fix: ");
-}
-
-#[test]
-fn g18_an_app_that_signals_its_parent_ends_itself() {
-    let outcome = supervised("").shell("trap 'exit 4' TERM; kill -TERM $PPID; sleep 5 & wait; exit 1");
-    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
-}
-
-#[test]
 fn g20_nothing_that_cryokey_does_keeps_the_app_from_gaining_rights() {
     let outcome = supervised("").run(["/bin/grep", "NoNewPrivs", "/proc/self/status"]);
     assert_eq!(outcome.text(), "NoNewPrivs:\t0\n");
@@ -272,22 +233,6 @@ fn g21_a_courier_that_is_killed_is_told_from_one_that_has_a_bug_and_the_app_does
 }
 
 #[test]
-fn g04_a_stop_signal_before_the_app_runs_ends_both_processes_at_once() {
-    for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
-        let test = busy();
-        let mut running = test.spawn(["/bin/echo", "ran"]);
-        let courier = courier_of(&mut running);
-        send(running.child.id(), signal);
-        let told = Instant::now();
-        let outcome = test.finish(running, false);
-        assert!(told.elapsed() < Duration::from_millis(500), "{:?}", told.elapsed());
-        assert_eq!(outcome.code, 128 + signal.as_raw(), "{}", outcome.stderr);
-        outcome.nothing_happened().says("before the app was started; fix: ");
-        assert!(!Path::new(&format!("/proc/{courier}")).exists());
-    }
-}
-
-#[test]
 fn the_delivered_directory_stays_while_the_app_runs_and_goes_with_it() {
     let test = supervised("[secret.A]\ndeliver = \"file\"\n").secret("A", canary()).in_run_dir();
     let running = start(&test, WAIT);
@@ -304,17 +249,6 @@ fn the_delivered_directory_stays_while_the_app_runs_and_goes_with_it() {
     let left =
         fs::read_dir(test.run_dir()).unwrap().flatten().filter(|entry| entry.path().join("A").exists());
     assert!(left.count() <= 1, "that of the start that became its app");
-}
-
-#[test]
-fn h06_a_log_that_nobody_reads_holds_up_neither_signals_nor_the_end() {
-    let (_reader, writer) = crate::support::full_pipe();
-    let test = Test::with("").option("--supervise").option("--grace").option("200ms").stderr(writer);
-    let running = start(&test, &format!("trap '' TERM; {WAIT}"));
-    thread::sleep(Duration::from_millis(100));
-    let asked = Instant::now();
-    assert_eq!(ended(&test, running).code, 137);
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Rlimit, setpgid};
 use crate::exec::{self, Failure};
 use crate::harden;
 use crate::launch::Launch;
-use crate::machine::Signal;
+use crate::machine::{Forward, Signal};
 use crate::signals;
 use crate::terminal::Terminal;
 
@@ -57,8 +57,13 @@ impl App {
         Some(if is_told { Outcome::Failed(Failure::from_bytes(bytes)) } else { Outcome::Runs })
     }
 
-    pub(crate) fn send(&self, signal: Signal) {
-        signals::send(self.process.as_raw_nonzero().get(), signal);
+    /// A group cannot be sent a value: `sigqueue(3)` knows processes only.
+    pub(crate) fn send(&self, signal: Signal, to: Forward) {
+        let process = self.process.as_raw_nonzero().get();
+        match to {
+            Forward::App => signals::send(process, signal),
+            Forward::Group => signals::send(-process, Signal { value: None, ..signal }),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::launch::Launch;
-use crate::machine::Policy;
+use crate::machine::{Forward, Policy};
 use crate::user::User;
 
 /// The app, and how it is to be run.
@@ -25,7 +25,7 @@ const NEVER: Duration = Duration::from_millis(u64::MAX);
 const NOBODY: u64 = u64::MAX;
 
 /// Numbers before those of the groups.
-const NUMBERS: usize = 7;
+const NUMBERS: usize = 8;
 
 /// Everything as bytes, for `decode`. Inherited strings are copied: init no longer has them where they were.
 #[must_use]
@@ -38,6 +38,7 @@ pub fn encode(handover: &Handover) -> Zeroizing<Vec<u8>> {
     let time = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let numbers: [u64; NUMBERS] = [
+        u64::from(policy.forward == Forward::Group),
         time(policy.grace.unwrap_or(NEVER)),
         time(policy.linger),
         user.as_ref().map_or(NOBODY, |user| user.uid.into()),
@@ -57,8 +58,9 @@ pub fn encode(handover: &Handover) -> Zeroizing<Vec<u8>> {
 pub fn decode(bytes: &[u8]) -> Option<Handover> {
     let mut rest = bytes;
     let numbers: Vec<u64> = (0..NUMBERS).map(|_| number(&mut rest)).collect::<Option<_>>()?;
-    let [grace, linger, uid, gid, arguments, variables, groups] = numbers.try_into().ok()?;
+    let [to_group, grace, linger, uid, gid, arguments, variables, groups] = numbers.try_into().ok()?;
     let policy = Policy {
+        forward: if to_group == 0 { Forward::App } else { Forward::Group },
         grace: Some(Duration::from_millis(grace)).filter(|grace| *grace != NEVER),
         linger: Duration::from_millis(linger),
     };
@@ -91,6 +93,8 @@ mod tests {
 
     use super::*;
 
+    const POLICY: Policy = Policy { forward: Forward::App, grace: None, linger: Duration::from_secs(1) };
+
     fn launch() -> Launch {
         let mut launch = Launch::new(OsStr::new("/bin/app"), &["-v", ""]).unwrap();
         launch.push_environment(b"KEY=canary-value".to_vec()).unwrap();
@@ -101,7 +105,7 @@ mod tests {
     }
 
     fn handover(user: Option<User>) -> Handover {
-        Handover { launch: launch(), policy: Policy { grace: None, linger: Duration::ZERO }, user }
+        Handover { launch: launch(), policy: POLICY, user }
     }
 
     fn users() -> [Option<User>; 3] {
@@ -112,8 +116,12 @@ mod tests {
     #[test]
     fn what_is_encoded_and_decoded_is_the_same() {
         let policies = [
-            Policy { grace: None, linger: Duration::ZERO },
-            Policy { grace: Some(Duration::from_millis(1_500)), linger: Duration::from_secs(1) },
+            POLICY,
+            Policy {
+                forward: Forward::Group,
+                grace: Some(Duration::from_millis(1_500)),
+                linger: Duration::ZERO,
+            },
         ];
         for (policy, user) in policies.into_iter().flat_map(|policy| users().map(|user| (policy, user))) {
             let sent = Handover { launch: launch(), policy, user };
@@ -141,7 +149,7 @@ mod tests {
             assert!(decode(&bytes[..end]).is_none(), "{end}");
         }
         assert!(decode(&[&bytes[..], b"A=1\0"].concat()).is_none());
-        for number in 2..NUMBERS {
+        for number in 3..NUMBERS {
             let mut huge = bytes.to_vec();
             huge[number * 8..][..7].fill(0xff);
             assert!(decode(&huge).is_none(), "{number}");

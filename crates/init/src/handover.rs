@@ -217,10 +217,13 @@ mod tests {
 
     use super::*;
     use crate::launch::Launch;
-    use crate::machine::Policy;
+    use crate::machine::{Forward, Policy};
 
-    const POLICY: Policy =
-        Policy { grace: Some(Duration::from_millis(8_500)), linger: Duration::from_secs(1) };
+    const POLICY: Policy = Policy {
+        forward: Forward::App,
+        grace: Some(Duration::from_millis(8_500)),
+        linger: Duration::from_secs(1),
+    };
 
     fn app(value: &str) -> Handover {
         let mut launch = Launch::new(OsStr::new("app"), &["-v"]).unwrap();

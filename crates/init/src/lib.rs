@@ -28,7 +28,7 @@ pub use exec::{ExecError, Reason, exec};
 pub use exit::Exit;
 pub use handover::{Courier, Directory};
 pub use launch::{Launch, NulInside};
-pub use machine::Policy;
+pub use machine::{Forward, Policy};
 pub use startup::{environment, is_pid_1};
 pub use stop::{StopSignals, obey_signals};
 pub use supervise::{Ended, Ending, Told, supervise};

@@ -15,13 +15,23 @@ const COURIER_GRACE: Duration = Duration::from_millis(100);
 /// container.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
-/// How the app is ended.
+/// How the app is signalled and ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
+    pub forward: Forward,
     /// How long after the first TERM the app is killed; `None`: never.
     pub grace: Option<Duration>,
     /// How long what the app leaves behind may take to end.
     pub linger: Duration,
+}
+
+/// Who gets the signals that init gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Forward {
+    /// The app's process.
+    App,
+    /// Every process of the app's group.
+    Group,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +88,7 @@ pub(crate) enum Effect {
     StopCourier,
     KillCourier,
     StartApp,
-    Forward(Signal),
+    Forward(Signal, Forward),
     /// The grace has expired.
     KillApp,
     /// TERM to all that is left.
@@ -147,7 +157,7 @@ fn running(
         Event::Signal(signal) => {
             let grace = policy.grace.filter(|_| signal.number == TERM);
             let kill_at = kill_at.or(grace.map(|grace| now + grace));
-            (State::Running { policy, kill_at }, Some(Effect::Forward(signal)))
+            (State::Running { policy, kill_at }, Some(Effect::Forward(signal, policy.forward)))
         }
         Event::Time if is_over(kill_at, now) => {
             // Once: a second TERM does not begin another grace.
@@ -188,10 +198,10 @@ mod tests {
     use super::*;
 
     const POLICIES: [Policy; 4] = [
-        Policy { grace: None, linger: Duration::from_secs(1) },
-        Policy { grace: None, linger: Duration::ZERO },
-        Policy { grace: Some(Duration::from_secs(2)), linger: Duration::from_secs(1) },
-        Policy { grace: Some(Duration::ZERO), linger: Duration::from_secs(1) },
+        Policy { forward: Forward::App, grace: None, linger: Duration::from_secs(1) },
+        Policy { forward: Forward::Group, grace: None, linger: Duration::ZERO },
+        Policy { forward: Forward::App, grace: Some(Duration::from_secs(2)), linger: Duration::from_secs(1) },
+        Policy { forward: Forward::Group, grace: Some(Duration::ZERO), linger: Duration::from_secs(1) },
     ];
 
     fn signal(number: u8) -> Event {
@@ -221,6 +231,7 @@ mod tests {
         app_has_ended: bool,
         first_term: Option<Duration>,
         grace: Option<Duration>,
+        forward: Option<Forward>,
         killed_app: u8,
         killed_rest: u8,
     }
@@ -259,10 +270,12 @@ mod tests {
                 seen.started += 1;
                 let Event::Prepared(policy) = event else { panic!("{context}") };
                 seen.grace = policy.grace;
+                seen.forward = Some(policy.forward);
             }
-            Some(Effect::Forward(forwarded)) => {
+            Some(Effect::Forward(forwarded, to)) => {
                 assert!(seen.started == 1 && !seen.app_has_ended, "{context}");
                 assert_eq!(event, Event::Signal(forwarded), "{context}");
+                assert_eq!(Some(to), seen.forward, "{context}");
             }
             Some(Effect::KillApp) => {
                 seen.killed_app += 1;
@@ -299,7 +312,8 @@ mod tests {
         let paths = follow(State::Preparing, &Seen::default(), Duration::ZERO, 4);
         assert_eq!(paths, 26_u64.pow(4));
         for policy in POLICIES {
-            let seen = Seen { started: 1, grace: policy.grace, ..Seen::default() };
+            let seen =
+                Seen { started: 1, grace: policy.grace, forward: Some(policy.forward), ..Seen::default() };
             let running = State::Running { policy, kill_at: None };
             assert_eq!(follow(running, &seen, Duration::from_hours(24), 4), 26_u64.pow(4));
         }
@@ -333,7 +347,10 @@ mod tests {
     #[test]
     fn g07_an_app_that_ignores_term_is_killed_only_where_a_grace_is_set() {
         let without = [(0, Event::Prepared(POLICIES[0])), (0, signal(TERM)), (1_000_000, Event::Time)];
-        assert_eq!(run(&without).1.last(), Some(&Effect::Forward(Signal { number: TERM, value: None })));
+        assert_eq!(
+            run(&without).1.last(),
+            Some(&Effect::Forward(Signal { number: TERM, value: None }, Forward::App))
+        );
         let with = [
             (0, Event::Prepared(POLICIES[2])),
             (0, signal(2)),

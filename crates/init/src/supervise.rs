@@ -170,7 +170,7 @@ impl Init {
             Effect::StopCourier => children::signal(self.courier, Known::TERM),
             Effect::KillCourier => children::signal(self.courier, Known::KILL),
             Effect::StartApp => self.start_app(tell),
-            Effect::Forward(signal) => self.app.iter().for_each(|app| app.send(signal)),
+            Effect::Forward(signal, to) => self.app.iter().for_each(|app| app.send(signal, to)),
             Effect::KillApp => {
                 let app = self.app.as_ref().map(|app| kill_process(app.process, Known::KILL));
                 tell(if app == Some(Ok(())) { Told::KilledApp } else { Told::CannotKillApp });
