@@ -1,7 +1,7 @@
 //! `cryokey run`, from the configuration to the start of the app.
 
 use std::ffi::OsString;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use init::{Courier, Handover, Launch, Policy, StopSignals};
 
@@ -17,6 +17,9 @@ use crate::provider::session::Ending;
 use crate::provider::vault::identity::SingleUse;
 use crate::rules::rotation::Ages;
 use crate::run_as::RunAs;
+
+/// What follows reading waits for nobody longer than a second. A machine without time for it gets more.
+const TO_DELIVER: Duration = Duration::from_secs(10);
 
 /// Loads, checks and delivers secrets, then becomes the app or hands it over to init. Returns only in the latter case, or
 /// on failure.
@@ -37,8 +40,10 @@ pub(super) fn run(
         dev::admit(&config)?;
         dev::make_way(&config, environ, log);
     }
+    limit(starter, config.start_timeout);
     let mut resolution = pipeline::read(&config, environ, SingleUse::Allowed, log);
     if is_development && dev::complete(&resolution, &config, log)? {
+        limit(starter, config.start_timeout);
         resolution = pipeline::read(&config, environ, SingleUse::Allowed, log);
     }
     let sessions = std::mem::take(&mut resolution.sessions);
@@ -62,6 +67,14 @@ pub(super) fn run(
             let handover = Handover { launch, policy, user: run_as.change().cloned() };
             hand_over(courier, &handover, delivered, &signals)
         }
+    }
+}
+
+/// Reading ends by itself when its time is over, unless a volume hangs. Then init has to end it.
+fn limit(starter: Starter<'_>, start_timeout: Duration) {
+    if let Starter::Init(courier) = starter {
+        // An init that has gone limits nothing any more.
+        let _ = courier.limit(start_timeout.saturating_add(TO_DELIVER));
     }
 }
 

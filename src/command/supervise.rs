@@ -54,6 +54,7 @@ pub(super) fn run(
         Ending::NotPrepared(code) => Ok(ExitCode::from(code)),
         Ending::NotStarted(launch, error) => Err(not_started(&launch, &error)),
         Ending::Stopped(signal) => Err(stopped(signal)),
+        Ending::TooLate => Err(too_late()),
         Ending::CourierKilled(signal) => Err(courier_killed(signal)),
         Ending::NoLaunch => Err(no_launch()),
         Ending::NotTheUser(user, error) => Err(Failure::one(Phase::Exec, cannot_become(&user, error))),
@@ -76,6 +77,12 @@ fn text(told: Told) -> &'static str {
              wait for them, or raise CRYOKEY_LINGER"
         }
     }
+}
+
+fn too_late() -> Failure {
+    let what = "the process of cryokey that collects the secrets hangs, and CRYOKEY_START_TIMEOUT is over";
+    let fix = "see whether the volumes of the secrets directory and of the run directory answer";
+    Failure::one(Phase::Resolve, Problem::new(Reason::Timeout, "cryokey", what, fix))
 }
 
 fn courier_killed(signal: u8) -> Failure {

@@ -1,9 +1,10 @@
-//! What the courier passes to init, over a socket that keeps messages apart: the directory it is about to deliver to,
-//! files in memory, and the launch. A launch is used only when all of it has arrived.
+//! What the courier passes to init, over a socket that keeps messages apart: how long it takes at most, the directory it
+//! is about to deliver to, files in memory, and the launch. A launch is used only when all of it has arrived.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::encoding::{self, Handover};
 
 /// The first byte of a message.
+const TIME: u8 = b't';
 const DIRECTORY: u8 = b'd';
 const FILE: u8 = b'f';
 const LAUNCH: u8 = b'l';
@@ -52,6 +54,8 @@ pub(crate) struct Inbox {
     pub(crate) courier_waits: bool,
     /// The courier has closed its end.
     is_closed: bool,
+    /// How long the courier takes at most, counted from when this arrives.
+    pub(crate) limit: Option<Duration>,
     pub(crate) directory: Option<Directory>,
     pub(crate) files: Vec<OwnedFd>,
 }
@@ -67,6 +71,12 @@ impl Courier {
     #[must_use]
     pub fn init(&self) -> Pid {
         self.init
+    }
+
+    /// If this process does not end by then, init ends it, and the app is not started. Replaces an earlier limit.
+    pub fn limit(&self, time: Duration) -> Result<(), Errno> {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.send(TIME, &milliseconds.to_le_bytes(), None)
     }
 
     /// To be called before the directory is made, so that init can remove it whatever happens.
@@ -118,6 +128,7 @@ impl Inbox {
             is_complete: false,
             courier_waits: false,
             is_closed: false,
+            limit: None,
             directory: None,
             files: Vec::new(),
         }
@@ -171,6 +182,10 @@ impl Inbox {
 
     fn take_in(&mut self, kind: u8, content: &[u8], descriptor: Option<OwnedFd>) {
         match (kind, descriptor) {
+            (TIME, None) => {
+                let milliseconds = content.try_into().map(u64::from_le_bytes).ok();
+                self.limit = milliseconds.map(Duration::from_millis);
+            }
             (DIRECTORY, Some(parent)) => {
                 self.directory = std::str::from_utf8(content).ok().map(|name| (parent, name.to_owned()));
             }
@@ -213,7 +228,6 @@ fn numbered(file: OwnedFd, number: RawFd) -> Option<OwnedFd> {
 mod tests {
     use std::ffi::OsStr;
     use std::io::{Read as _, Seek as _, Write as _};
-    use std::time::Duration;
 
     use super::*;
     use crate::launch::Launch;
@@ -292,6 +306,7 @@ mod tests {
     fn a_launch_whose_courier_ends_half_way_is_none() {
         let (mut inbox, courier) = pair().unwrap();
         let bytes = encoding::encode(&app("value"));
+        courier.limit(Duration::MAX).unwrap();
         courier.announce(rustix::stdio::stdin(), "cryokey-0-x").unwrap();
         courier.send(LAUNCH, &bytes.len().to_le_bytes(), None).unwrap();
         courier.send(PART, &bytes, None).unwrap();
@@ -300,6 +315,7 @@ mod tests {
         assert!(inbox.socket().is_none());
         assert!(inbox.handover().is_none());
         assert_eq!(inbox.directory.unwrap().1, "cryokey-0-x");
+        assert_eq!(inbox.limit, Some(Duration::from_millis(u64::MAX)));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What init does next, as a pure function of its state and of what has happened. No system calls: `supervise` makes
 //! the events and carries out the effects.
 //!
-//! `Preparing` → `Running` → `Lingering` → `Ended`, with `Cancelling` where a stop signal arrives before the app runs.
+//! `Preparing` → `Running` → `Lingering` → `Ended`, with `Cancelling` where a stop signal arrives before the app runs, or
+//! the courier takes too long.
 //! Times are counted from any fixed moment, by a clock that never goes back.
 
 use std::time::Duration;
@@ -36,10 +37,10 @@ pub enum Forward {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// The courier collects the secrets.
-    Preparing,
-    /// A stop signal has arrived, and the courier is to end.
-    Cancelling { signal: u8, kill_at: Option<Duration>, give_up_at: Duration },
+    /// The courier collects the secrets, until this moment if it has set itself a limit.
+    Preparing { until: Option<Duration> },
+    /// The courier is to end.
+    Cancelling { why: Cancelled, kill_at: Option<Duration>, give_up_at: Duration },
     /// The app runs.
     Running { policy: Policy, kill_at: Option<Duration> },
     /// The app has ended, and what it left behind is to end.
@@ -55,14 +56,24 @@ pub(crate) enum End {
     NotStarted,
     /// The courier ended without a launch.
     NotPrepared(Exit),
-    /// A stop signal arrived before the app ran.
-    Stopped(u8),
+    Cancelled(Cancelled),
+}
+
+/// Why there is no app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    /// A stop signal arrived.
+    Signal(u8),
+    /// The courier has exceeded its limit.
+    TooLate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// While preparing: a stop signal. Other signals stay pending until the app runs.
     Signal(Signal),
+    /// The courier has said how long it takes at most, from now on.
+    Limit(Duration),
     /// The courier has ended and has handed over a complete launch.
     Prepared(Policy),
     /// The courier has ended without one.
@@ -101,7 +112,7 @@ const TERM: u8 = 15;
 
 pub(crate) fn step(state: State, event: Event, now: Duration) -> (State, Option<Effect>) {
     match (state, event) {
-        (State::Preparing, event) => preparing(event, now),
+        (State::Preparing { until }, event) => preparing(until, event, now),
         (State::Cancelling { .. }, event) => cancelling(state, event, now),
         (State::Running { policy, kill_at }, event) => running(policy, kill_at, event, now),
         (State::Lingering { .. }, event) => lingering(state, event, now),
@@ -112,36 +123,40 @@ pub(crate) fn step(state: State, event: Event, now: Duration) -> (State, Option<
 /// When `Event::Time` is due, if nothing else happens before.
 pub(crate) fn due(state: State) -> Option<Duration> {
     match state {
+        State::Preparing { until } => until,
         State::Running { kill_at, .. } => kill_at,
         State::Cancelling { kill_at, give_up_at, .. } | State::Lingering { kill_at, give_up_at, .. } => {
             kill_at.or(Some(give_up_at))
         }
-        State::Preparing | State::Ended(_) => None,
+        State::Ended(_) => None,
     }
 }
 
-fn preparing(event: Event, now: Duration) -> (State, Option<Effect>) {
+fn preparing(until: Option<Duration>, event: Event, now: Duration) -> (State, Option<Effect>) {
     match event {
-        Event::Signal(signal) => {
-            let kill_at = now + COURIER_GRACE;
-            let give_up_at = kill_at + KILL_GRACE;
-            let state = State::Cancelling { signal: signal.number, kill_at: Some(kill_at), give_up_at };
-            (state, Some(Effect::StopCourier))
-        }
+        Event::Signal(signal) => cancelled(Cancelled::Signal(signal.number), now),
+        Event::Limit(limit) => (State::Preparing { until: Some(now.saturating_add(limit)) }, None),
+        Event::Time if is_over(until, now) => cancelled(Cancelled::TooLate, now),
         Event::Prepared(policy) => (State::Running { policy, kill_at: None }, Some(Effect::StartApp)),
         Event::NotPrepared(exit) => (State::Ended(End::NotPrepared(exit)), None),
-        _ => (State::Preparing, None),
+        _ => (State::Preparing { until }, None),
     }
+}
+
+fn cancelled(why: Cancelled, now: Duration) -> (State, Option<Effect>) {
+    let kill_at = now + COURIER_GRACE;
+    let give_up_at = kill_at + KILL_GRACE;
+    (State::Cancelling { why, kill_at: Some(kill_at), give_up_at }, Some(Effect::StopCourier))
 }
 
 fn cancelling(state: State, event: Event, now: Duration) -> (State, Option<Effect>) {
-    let State::Cancelling { signal, kill_at, give_up_at } = state else { return (state, None) };
+    let State::Cancelling { why, kill_at, give_up_at } = state else { return (state, None) };
     match event {
         // What it may have prepared is not used any more.
-        Event::Prepared(_) | Event::NotPrepared(_) => (State::Ended(End::Stopped(signal)), None),
-        Event::Time if now >= give_up_at => (State::Ended(End::Stopped(signal)), None),
+        Event::Prepared(_) | Event::NotPrepared(_) => (State::Ended(End::Cancelled(why)), None),
+        Event::Time if now >= give_up_at => (State::Ended(End::Cancelled(why)), None),
         Event::Time if is_over(kill_at, now) => {
-            (State::Cancelling { signal, kill_at: None, give_up_at }, Some(Effect::KillCourier))
+            (State::Cancelling { why, kill_at: None, give_up_at }, Some(Effect::KillCourier))
         }
         _ => (state, None),
     }
@@ -204,6 +219,8 @@ mod tests {
         Policy { forward: Forward::Group, grace: Some(Duration::ZERO), linger: Duration::from_secs(1) },
     ];
 
+    const PREPARING: State = State::Preparing { until: None };
+
     fn signal(number: u8) -> Event {
         Event::Signal(Signal { number, value: None })
     }
@@ -213,6 +230,7 @@ mod tests {
             signal(TERM),
             signal(2),
             signal(10),
+            Event::Limit(Duration::from_secs(1)),
             Event::NotPrepared(Exit::Code(78)),
             Event::NotPrepared(Exit::Signal(9)),
             Event::NotStarted,
@@ -309,19 +327,19 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "millions of steps of safe code")]
     fn every_sequence_of_four_events_starts_the_app_once_and_kills_it_only_after_a_term_and_its_grace() {
-        let paths = follow(State::Preparing, &Seen::default(), Duration::ZERO, 4);
-        assert_eq!(paths, 26_u64.pow(4));
+        let paths = follow(PREPARING, &Seen::default(), Duration::ZERO, 4);
+        assert_eq!(paths, 28_u64.pow(4));
         for policy in POLICIES {
             let seen =
                 Seen { started: 1, grace: policy.grace, forward: Some(policy.forward), ..Seen::default() };
             let running = State::Running { policy, kill_at: None };
-            assert_eq!(follow(running, &seen, Duration::from_hours(24), 4), 26_u64.pow(4));
+            assert_eq!(follow(running, &seen, Duration::from_hours(24), 4), 28_u64.pow(4));
         }
     }
 
     /// Runs a script of events, each this many milliseconds after the one before.
     fn run(script: &[(u64, Event)]) -> (State, Vec<Effect>) {
-        let (mut state, mut now, mut effects) = (State::Preparing, Duration::ZERO, Vec::new());
+        let (mut state, mut now, mut effects) = (PREPARING, Duration::ZERO, Vec::new());
         for (wait, event) in script {
             now += Duration::from_millis(*wait);
             let (next, effect) = step(state, *event, now);
@@ -334,14 +352,27 @@ mod tests {
     #[test]
     fn a_stop_signal_before_the_app_runs_ends_the_courier_and_names_the_signal() {
         let (state, effects) = run(&[(0, signal(2)), (50, signal(TERM)), (10, Event::Prepared(POLICIES[0]))]);
-        assert_eq!(state, State::Ended(End::Stopped(2)));
+        assert_eq!(state, State::Ended(End::Cancelled(Cancelled::Signal(2))));
         assert_eq!(effects, [Effect::StopCourier]);
         let (state, effects) = run(&[(0, signal(TERM)), (99, Event::Time), (1, Event::Time)]);
         let give_up_at = COURIER_GRACE + KILL_GRACE;
-        assert_eq!(state, State::Cancelling { signal: TERM, kill_at: None, give_up_at });
+        let why = Cancelled::Signal(TERM);
+        assert_eq!(state, State::Cancelling { why, kill_at: None, give_up_at });
         assert_eq!(effects, [Effect::StopCourier, Effect::KillCourier]);
         let hangs = [(0, signal(TERM)), (100, Event::Time), (999, Event::Time), (1, Event::Time)];
-        assert_eq!(run(&hangs).0, State::Ended(End::Stopped(TERM)));
+        assert_eq!(run(&hangs).0, State::Ended(End::Cancelled(why)));
+    }
+
+    #[test]
+    fn a_courier_that_exceeds_its_limit_is_ended_and_what_it_prepares_after_all_is_not_used() {
+        let limit = Event::Limit(Duration::from_secs(1));
+        let in_time = [(0, limit), (999, Event::Time), (0, Event::Prepared(POLICIES[0]))];
+        assert_eq!(run(&in_time).1, [Effect::StartApp]);
+        let again = [(0, limit), (900, limit), (900, Event::Time)];
+        assert_eq!(run(&again).1, []);
+        let late = [(0, limit), (1_000, Event::Time), (0, signal(TERM)), (99, Event::Prepared(POLICIES[0]))];
+        let end = State::Ended(End::Cancelled(Cancelled::TooLate));
+        assert_eq!(run(&late), (end, vec![Effect::StopCourier]));
     }
 
     #[test]

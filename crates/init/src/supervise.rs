@@ -15,7 +15,7 @@ use crate::exec::{self, ExecError};
 use crate::exit::Exit;
 use crate::handover::{self, Courier, Directory, Inbox};
 use crate::launch::Launch;
-use crate::machine::{self, Effect, End, Event, State, step};
+use crate::machine::{self, Cancelled, Effect, End, Event, State, step};
 use crate::signals::{self, SignalFd};
 use crate::terminal::Terminal;
 use crate::user::{User, UserError, become_user};
@@ -50,6 +50,8 @@ pub enum Ending {
     NoLaunch,
     /// A stop signal arrived before the app ran.
     Stopped(u8),
+    /// The courier did not end within the limit that it had set itself.
+    TooLate,
     /// Init could not become the app's user.
     NotTheUser(User, UserError),
     /// The kernel has no process, or no descriptor, for this.
@@ -113,7 +115,7 @@ impl Init {
         // SAFETY: one thread, and nothing here reads the strings again: the launch has its own.
         unsafe { harden::erase_start_strings() };
         Ok(Self {
-            state: State::Preparing,
+            state: State::Preparing { until: None },
             started: Instant::now(),
             signals,
             courier: process,
@@ -219,7 +221,11 @@ impl Init {
         let Some(inbox) = self.inbox.as_mut().filter(|_| self.app.is_none()) else { return };
         inbox.receive();
         self.directory = inbox.directory.take().or(self.directory.take());
-        if inbox.courier_waits && self.handover.is_none() {
+        let is_prepared = inbox.courier_waits && self.handover.is_none();
+        if let Some(limit) = inbox.limit.take() {
+            self.handle(Event::Limit(limit), tell);
+        }
+        if is_prepared {
             let event = self.prepared(Exit::Code(0));
             self.handle(event, tell);
         }
@@ -324,7 +330,8 @@ impl Init {
     fn ending(&mut self, end: End) -> Ending {
         match end {
             End::App(exit) => Ending::App(exit),
-            End::Stopped(signal) => Ending::Stopped(signal),
+            End::Cancelled(Cancelled::Signal(signal)) => Ending::Stopped(signal),
+            End::Cancelled(Cancelled::TooLate) => Ending::TooLate,
             End::NotPrepared(Exit::Code(0)) => Ending::NoLaunch,
             End::NotPrepared(Exit::Code(code)) => Ending::NotPrepared(code),
             End::NotPrepared(Exit::Signal(signal)) => Ending::CourierKilled(signal),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{WAIT, busy, courier_of, ended, send, start, supervised, wait_for};
-use crate::support::{Test, full_pipe, proc};
+use crate::support::{Need, Test, full_pipe, proc, require};
 
 #[test]
 fn g08_what_the_app_leaves_behind_gets_term_then_kill_and_is_awaited_no_longer_than_that() {
@@ -93,6 +93,25 @@ fn signals_reach_the_apps_process_only_unless_forward_says_its_group() {
         assert_eq!(is_there("child-told"), reaches_child, "{forward}");
         assert_eq!(ended(&test, running).code, 143);
     }
+}
+
+#[test]
+fn reading_that_hangs_in_the_kernel_ends_ten_seconds_after_the_timeout() {
+    if !require(Need::Root) {
+        return;
+    }
+    let test = busy().variable("CRYOKEY_START_TIMEOUT", "1s");
+    (1..3_000).for_each(|number| fs::write(test.secret_path(&format!("S{number:04}")), "x").unwrap());
+    let mut running = test.spawn(["/bin/echo", "ran"]);
+    let courier = courier_of(&mut running);
+    let directory = test.secret_path("").canonicalize().unwrap();
+    let open = || fs::read_dir(format!("/proc/{courier}/fd")).unwrap().flatten();
+    wait_for(|| open().any(|entry| fs::read_link(entry.path()).is_ok_and(|path| path == directory)));
+    // One that is stopped notices its own deadline no more than one that waits for a volume.
+    send(courier, Signal::STOP);
+    let outcome = test.finish(running, false);
+    outcome.refused(75, "resolve", "cryokey", "timeout").says("volumes of the secrets directory");
+    assert!(outcome.took > Duration::from_secs(10) && outcome.took < Duration::from_secs(13));
 }
 
 #[test]
