@@ -4,6 +4,7 @@
 //! Standard output is the report, standard error the progress.
 
 mod inits;
+mod latency;
 mod measure;
 mod names;
 mod peers;
@@ -106,6 +107,8 @@ fn supervised(setup: &Setup, secrets: &Secrets) -> Result<(), String> {
     println!();
     report::comparisons("16 secret files, supervised; the others load nothing", &rows);
     report::figures("What stays in memory while the app runs", &inits::memory(&ours, &others)?);
+    let tini = others.iter().map(|(other, _)| other).find(|other| other.name == "tini");
+    report::figures("Signals and the end", &latency::figures(&ours, tini)?);
     Ok(())
 }
 

@@ -62,11 +62,15 @@ impl Pairs {
 
 impl Spread {
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let at = |hundredth: usize| values.get((values.len().saturating_sub(1)) * hundredth / 100).copied();
-        let [p10, median, p90] = [10, 50, 90].map(|hundredth| at(hundredth).unwrap_or(f64::NAN));
+        let [p10, median, p90] = [10, 50, 90].map(|hundredth| percentile(&mut values, hundredth));
         Self { p10, median, p90 }
     }
+}
+
+/// Of none, not a number.
+pub(crate) fn percentile(values: &mut [f64], hundredth: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) * hundredth / 100).copied().unwrap_or(f64::NAN)
 }
 
 /// One run, from before the fork until the app has ended.
