@@ -1,24 +1,27 @@
 //! The app as a child of init.
 
+use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Rlimit, setpgid};
 
-use crate::exec::{self, Failure};
+use crate::exec::{self, Call, Failure};
 use crate::harden;
 use crate::launch::Launch;
 use crate::machine::{Forward, Signal};
 use crate::signals;
 use crate::terminal::Terminal;
 
+/// More than is needed between clone and execve, in units that keep it aligned.
+const STACK: usize = (256 << 10) / size_of::<u128>();
+
 /// The app's process.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) process: Pid,
-    /// Where a failed execve is told; a successful one closes it.
-    outcome: Option<OwnedFd>,
 }
 
 /// What the app gets apart from its launch.
@@ -29,32 +32,29 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) terminal: Option<&'a Terminal>,
 }
 
+#[derive(Debug)]
+pub(crate) enum NotStarted {
+    /// The kernel has no process, or no descriptor, for it.
+    NoProcess(io::Error),
+    /// execve failed.
+    Failed(Failure),
+}
+
 impl App {
-    /// Makes a process with a group of its own, which becomes the app.
-    pub(crate) fn start(launch: &Launch, surroundings: &Surroundings<'_>) -> io::Result<Self> {
-        let (outcome, told) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        match fork()? {
-            Some(process) => {
-                // In both processes: whichever runs first, the group exists.
-                let _ = setpgid(Some(process), Some(process));
-                Ok(Self { process, outcome: Some(outcome) })
-            }
-            None => become_app(launch, surroundings, &told),
-        }
-    }
-
-    /// Readable once the outcome of execve is known; then there is nothing to wait for any more.
-    pub(crate) fn outcome(&self) -> Option<BorrowedFd<'_>> {
-        self.outcome.as_ref().map(|outcome| outcome.as_fd())
-    }
-
-    /// Whether execve has succeeded or failed, once.
-    pub(crate) fn take_outcome(&mut self) -> Option<Outcome> {
+    /// Makes a process with a group of its own, and waits until it has become the app.
+    pub(crate) fn start(launch: &Launch, surroundings: &Surroundings<'_>) -> Result<Self, NotStarted> {
+        let no_process = |error: rustix::io::Errno| NotStarted::NoProcess(error.into());
+        // Closed by execve if that succeeds.
+        let (outcome, told) = pipe_with(PipeFlags::CLOEXEC).map_err(no_process)?;
+        let becoming = Becoming { call: Call::of(launch), surroundings, told: &told };
+        let process = becoming.begin().map_err(NotStarted::NoProcess)?;
+        drop(told);
         let mut bytes = [0; Failure::SIZE];
-        let length = rustix::io::read(self.outcome.as_ref()?, &mut bytes).ok()?;
-        self.outcome = None;
-        let is_told = length == Failure::SIZE;
-        Some(if is_told { Outcome::Failed(Failure::from_bytes(bytes)) } else { Outcome::Runs })
+        match rustix::io::read(&outcome, &mut bytes) {
+            Ok(Failure::SIZE) => Err(NotStarted::Failed(Failure::from_bytes(bytes))),
+            // Also if it was killed before execve: how it ended is seen as the app's end.
+            _ => Ok(Self { process }),
+        }
     }
 
     /// A group cannot be sent a value: `sigqueue(3)` knows processes only.
@@ -67,13 +67,35 @@ impl App {
     }
 }
 
-pub(crate) enum Outcome {
-    Runs,
-    Failed(Failure),
+/// A process on its way to becoming the app.
+struct Becoming<'a> {
+    call: Call<'a>,
+    surroundings: &'a Surroundings<'a>,
+    /// Where a failed execve is told.
+    told: &'a OwnedFd,
+}
+
+impl Becoming<'_> {
+    /// As with `vfork(2)`, the new process shares the memory of this one, which waits until execve: no page is copied for a
+    /// process that does not need it. Where emulators make an ordinary child of it, all goes as well.
+    fn begin(&self) -> io::Result<Pid> {
+        let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK);
+        let argument = std::ptr::from_ref(self).cast_mut().cast::<c_void>();
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        // SAFETY: the stack grows downwards from its end, which is aligned, and is used by the child only, while this
+        // thread, the only one, waits. `become_app` gets a pointer to what lives that long.
+        let process = unsafe {
+            let top = stack.as_mut_ptr().add(STACK).cast::<c_void>();
+            libc::clone(become_app, top, flags, argument)
+        };
+        Pid::from_raw(process.max(0)).ok_or_else(io::Error::last_os_error)
+    }
 }
 
 /// In the new process. Signals stay blocked until execve, so that none is lost.
-fn become_app(launch: &Launch, surroundings: &Surroundings<'_>, told: &OwnedFd) -> ! {
+extern "C" fn become_app(becoming: *mut c_void) -> c_int {
+    // SAFETY: as `begin` says.
+    let Becoming { call, surroundings, told } = unsafe { &*becoming.cast::<Becoming<'_>>() };
     let own = rustix::process::getpid();
     let _ = setpgid(None, Some(own));
     if let Some(terminal) = surroundings.terminal {
@@ -81,7 +103,7 @@ fn become_app(launch: &Launch, surroundings: &Surroundings<'_>, told: &OwnedFd) 
     }
     harden::restore_core_limit(surroundings.core_limit);
     surroundings.files.iter().for_each(keep_open);
-    let failure = exec::exec_in_child(launch);
+    let failure = exec::exec_in_child(call);
     let _ = rustix::io::write(told, &failure.to_bytes());
     exit_at_once(1)
 }

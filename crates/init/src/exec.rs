@@ -58,8 +58,9 @@ impl ExecError {
 /// have got them; the signals that writing can raise are ignored again, so that they do not kill the process.
 #[must_use]
 pub fn exec(launch: &Launch, held: &StopSignals) -> ExecError {
+    let call = Call::of(launch);
     startup::restore();
-    let outcome = try_each(launch, || held.pending());
+    let outcome = call.try_each(|| held.pending());
     signals::ignore_those_of_writes();
     match outcome {
         Outcome::Failed(failure) => explain(launch, failure),
@@ -70,9 +71,9 @@ pub fn exec(launch: &Launch, held: &StopSignals) -> ExecError {
 }
 
 /// Becomes the app in a process that was made for it. What fails is for `explain`, in the parent.
-pub(crate) fn exec_in_child(launch: &Launch) -> Failure {
+pub(crate) fn exec_in_child(call: &Call<'_>) -> Failure {
     startup::restore();
-    match try_each(launch, || None) {
+    match call.try_each(|| None) {
         Outcome::Failed(failure) => failure,
         Outcome::Stopped(_) => Failure::NOWHERE,
     }
@@ -109,23 +110,54 @@ enum Outcome {
     Stopped(u8),
 }
 
-/// As `execvp` does: if a file is missing, the next directory is searched; a denial is reported only if no other
-/// directory has the program; any other error ends the search.
-fn try_each(launch: &Launch, stop: impl Fn() -> Option<u8>) -> Outcome {
-    let mut forbidden = None;
-    for (candidate, path) in (0..).zip(launch.candidates()) {
-        if let Some(signal) = stop() {
-            return Outcome::Stopped(signal);
-        }
-        let failure = Failure { candidate, errno: execve(&path, launch) };
-        match failure.errno {
-            libc::ENOENT if !exists(&path) => {}
-            libc::ENOTDIR if !launch.program().as_bytes().contains(&b'/') => {}
-            libc::EACCES => forbidden = forbidden.or(Some(failure)),
-            _ => return Outcome::Failed(failure),
+/// What execve needs. It is made beforehand, because who becomes the app may share its memory with who stays, and would
+/// leave there what it allocates.
+pub(crate) struct Call<'a> {
+    launch: &'a Launch,
+    candidates: Vec<CString>,
+    arguments: Vec<*const c_char>,
+    environment: Vec<*const c_char>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn of(launch: &'a Launch) -> Self {
+        Self {
+            launch,
+            candidates: launch.candidates(),
+            arguments: pointers(launch.arguments.iter().map(CString::as_c_str)),
+            environment: pointers(launch.environment()),
         }
     }
-    Outcome::Failed(forbidden.unwrap_or(Failure::NOWHERE))
+
+    /// As `execvp` does: if a file is missing, the next directory is searched; a denial is reported only if no other
+    /// directory has the program; any other error ends the search.
+    fn try_each(&self, stop: impl Fn() -> Option<u8>) -> Outcome {
+        let mut forbidden = None;
+        for (candidate, path) in (0..).zip(&self.candidates) {
+            if let Some(signal) = stop() {
+                return Outcome::Stopped(signal);
+            }
+            let failure = Failure { candidate, errno: self.execve(path) };
+            match failure.errno {
+                libc::ENOENT if !exists(path) => {}
+                libc::ENOTDIR if !self.launch.program().as_bytes().contains(&b'/') => {}
+                libc::EACCES => forbidden = forbidden.or(Some(failure)),
+                _ => return Outcome::Failed(failure),
+            }
+        }
+        Outcome::Failed(forbidden.unwrap_or(Failure::NOWHERE))
+    }
+
+    fn execve(&self, path: &CStr) -> i32 {
+        let held = signals::mask();
+        signals::set_mask(signals::inherited_mask());
+        // SAFETY: the path is a NUL-terminated string, the arrays end with a null pointer and hold such strings, of a
+        // launch that this borrows.
+        unsafe { libc::execve(path.as_ptr(), self.arguments.as_ptr(), self.environment.as_ptr()) };
+        let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+        signals::set_mask(held);
+        errno
+    }
 }
 
 pub(crate) fn explain(launch: &Launch, failure: Failure) -> ExecError {
@@ -137,19 +169,6 @@ pub(crate) fn explain(launch: &Launch, failure: Failure) -> ExecError {
             ExecError { path: path.to_owned(), reason: reason(path, failure.errno) }
         }
     }
-}
-
-fn execve(path: &CStr, launch: &Launch) -> i32 {
-    let arguments = pointers(launch.arguments.iter().map(CString::as_c_str));
-    let environment = pointers(launch.environment());
-    let held = signals::mask();
-    signals::set_mask(signals::inherited_mask());
-    // SAFETY: the path is a NUL-terminated string, the arrays end with a null pointer and hold such strings; `launch`
-    // and the vectors live longer than the call.
-    unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
-    let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
-    signals::set_mask(held);
-    errno
 }
 
 fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {

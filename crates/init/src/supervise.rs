@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Rlimit, Signal as Known, kill_process, kill_process_group};
 
-use crate::app::{self, App, Outcome, Surroundings};
+use crate::app::{self, App, NotStarted, Surroundings};
 use crate::children::{self, Change};
 use crate::encoding::Handover;
 use crate::exec::{self, ExecError};
@@ -137,7 +137,6 @@ impl Init {
             }
             self.wait();
             self.take_in_messages(tell);
-            self.look_whether_the_app_runs();
             self.read_signals(tell);
             self.bury(tell);
             self.handle(Event::Time, tell);
@@ -150,10 +149,8 @@ impl Init {
         let left = due.map(|due| due.saturating_sub(self.started.elapsed()));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let messages = self.inbox.as_ref().and_then(Inbox::socket);
-        let outcome = self.app.as_ref().and_then(App::outcome);
-        let others = [messages, outcome];
         let mut watched = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        watched.extend(others.iter().flatten().map(|other| PollFd::new(other, PollFlags::IN)));
+        watched.extend(messages.iter().map(|socket| PollFd::new(socket, PollFlags::IN)));
         // Interrupted or not, what has happened is looked at.
         let _ = poll(&mut watched, timeout.as_ref());
     }
@@ -201,24 +198,32 @@ impl Init {
     }
 
     fn try_to_start_app(&mut self) -> Result<(), Ending> {
-        let (Some(handover), Some(inbox)) = (&self.handover, &mut self.inbox) else { return Ok(()) };
-        if let Some(user) = &handover.user {
-            become_user(user).map_err(|error| Ending::NotTheUser(user.clone(), error))?;
+        let Some((handover, inbox)) = self.handover.take().zip(self.inbox.as_ref()) else { return Ok(()) };
+        if let Some(user) = handover.user {
+            become_user(&user).map_err(|error| Ending::NotTheUser(user, error))?;
         }
         let surroundings = Surroundings {
             files: &inbox.files,
             core_limit: self.core_limit,
             terminal: self.terminal.as_ref(),
         };
-        self.app = Some(App::start(&handover.launch, &surroundings).map_err(Ending::NoProcess)?);
-        inbox.files.clear();
+        match App::start(&handover.launch, &surroundings) {
+            Ok(app) => self.app = Some(app),
+            Err(NotStarted::NoProcess(error)) => return Err(Ending::NoProcess(error)),
+            Err(NotStarted::Failed(failure)) => {
+                let error = exec::explain(&handover.launch, failure);
+                return Err(Ending::NotStarted(handover.launch, error));
+            }
+        }
+        inbox.confirm();
+        self.inbox = None;
         self.signals.watch(signals::ALL);
         Ok(())
     }
 
     /// While the courier runs; what it has sent before its end is read before that is noticed.
     fn take_in_messages(&mut self, tell: &mut dyn FnMut(Told)) {
-        let Some(inbox) = self.inbox.as_mut().filter(|_| self.app.is_none()) else { return };
+        let Some(inbox) = self.inbox.as_mut() else { return };
         inbox.receive();
         self.directory = inbox.directory.take().or(self.directory.take());
         let is_prepared = inbox.courier_waits && self.handover.is_none();
@@ -228,24 +233,6 @@ impl Init {
         if is_prepared {
             let event = self.prepared(Exit::Code(0));
             self.handle(event, tell);
-        }
-    }
-
-    /// As soon as it does, the launch is wiped.
-    fn look_whether_the_app_runs(&mut self) {
-        let Some(app) = &mut self.app else { return };
-        match app.take_outcome() {
-            None => {}
-            Some(Outcome::Runs) => {
-                self.handover = None;
-                self.inbox.take().iter().for_each(Inbox::confirm);
-            }
-            Some(Outcome::Failed(failure)) => {
-                self.failure = self.handover.take().map(|Handover { launch, .. }| {
-                    let error = exec::explain(&launch, failure);
-                    Ending::NotStarted(launch, error)
-                });
-            }
         }
     }
 
@@ -278,9 +265,7 @@ impl Init {
             let event = self.prepared(exit);
             self.handle(event, tell);
         } else if self.app.as_ref().is_some_and(|app| app.process == child) {
-            self.look_whether_the_app_runs();
-            let event = if self.failure.is_some() { Event::NotStarted } else { Event::AppEnded(exit) };
-            self.handle(event, tell);
+            self.handle(Event::AppEnded(exit), tell);
         }
     }
 
