@@ -18,8 +18,9 @@ use crate::provider::vault::identity::SingleUse;
 use crate::rules::rotation::Ages;
 use crate::run_as::RunAs;
 
-/// What follows reading waits for nobody longer than a second. A machine without time for it gets more.
-const TO_DELIVER: Duration = Duration::from_secs(10);
+/// How much longer than the start timeout a step may take. What is beside reading waits for nobody longer than a second; a
+/// busy machine gets more.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Loads, checks and delivers secrets, then becomes the app or hands it over to init. Returns only in the latter case, or
 /// on failure.
@@ -52,6 +53,7 @@ pub(super) fn run(
     pipeline::judge(&resolution, &delivery, &config, ages, log)?;
 
     // From here on, every failure drops `delivered`, which removes what was created; execve drops nothing.
+    limit(starter, config.start_timeout);
     let signals = StopSignals::hold();
     let ending = Ending::begin(sessions);
     let mut delivered = delivery.deliver_files(starter).map_err(cannot_deliver)?;
@@ -70,11 +72,12 @@ pub(super) fn run(
     }
 }
 
-/// Reading ends by itself when its time is over, unless a volume hangs. Then init has to end it.
+/// Reading ends by itself when its time is over, unless a volume hangs; then init has to end it. Delivering gets as much
+/// time again.
 fn limit(starter: Starter<'_>, start_timeout: Duration) {
     if let Starter::Init(courier) = starter {
         // An init that has gone limits nothing any more.
-        let _ = courier.limit(start_timeout.saturating_add(TO_DELIVER));
+        let _ = courier.limit(start_timeout.saturating_add(PATIENCE));
     }
 }
 
