@@ -210,6 +210,9 @@ fn is_over(moment: Option<Duration>, now: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::{collection, option};
+
     use super::*;
 
     const POLICIES: [Policy; 4] = [
@@ -334,6 +337,69 @@ mod tests {
                 Seen { started: 1, grace: policy.grace, forward: Some(policy.forward), ..Seen::default() };
             let running = State::Running { policy, kill_at: None };
             assert_eq!(follow(running, &seen, Duration::from_hours(24), 4), 28_u64.pow(4));
+        }
+    }
+
+    fn policy() -> impl Strategy<Value = Policy> {
+        let time = || (0..5_000_u64).prop_map(Duration::from_millis);
+        let forward = prop_oneof![Just(Forward::App), Just(Forward::Group)];
+        (forward, option::of(time()), time()).prop_map(|(forward, grace, linger)| Policy {
+            forward,
+            grace,
+            linger,
+        })
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let exit = || prop_oneof![any::<u8>().prop_map(Exit::Code), (1..=64_u8).prop_map(Exit::Signal)];
+        let sent = (1..=64_u8, option::of(any::<usize>()));
+        prop_oneof![
+            3 => Just(signal(TERM)),
+            3 => sent.prop_map(|(number, value)| Event::Signal(Signal { number, value })),
+            1 => (0..5_000_u64).prop_map(|limit| Event::Limit(Duration::from_millis(limit))),
+            3 => policy().prop_map(Event::Prepared),
+            1 => exit().prop_map(Event::NotPrepared),
+            1 => Just(Event::NotStarted),
+            1 => exit().prop_map(Event::AppEnded),
+            1 => Just(Event::Alone),
+            9 => Just(Event::Time),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        #[cfg_attr(miri, ignore = "safe code, and slow there")]
+        fn long_sequences_of_events_keep_the_same_promises(
+            events in collection::vec((event(), 0..3_000_u64), 1..60),
+        ) {
+            let (mut state, mut seen, mut now) = (PREPARING, Seen::default(), Duration::ZERO);
+            for (event, wait) in events {
+                now += Duration::from_millis(wait);
+                let (next, effect) = step(state, event, now);
+                seen = checked(state, event, next, effect, seen, now);
+                state = next;
+            }
+        }
+
+        #[test]
+        #[cfg_attr(miri, ignore = "safe code, and slow there")]
+        fn who_has_been_told_to_end_has_ended_once_all_times_are_over(
+            events in collection::vec((event(), 0..3_000_u64), 1..60),
+        ) {
+            let (mut state, mut now) = (PREPARING, Duration::ZERO);
+            for (event, wait) in events {
+                now += Duration::from_millis(wait);
+                state = step(state, event, now).0;
+            }
+            let is_ending = matches!(state, State::Cancelling { .. } | State::Lingering { .. });
+            // Told twice: that KILL is due, and that nothing more is awaited.
+            for _ in 0..2 {
+                now = due(state).unwrap_or(now);
+                state = step(state, Event::Time, now).0;
+            }
+            prop_assert!(!is_ending || matches!(state, State::Ended(_)), "{state:?}");
         }
     }
 
