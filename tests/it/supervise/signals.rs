@@ -83,7 +83,8 @@ fn signals_reach_the_apps_process_only_unless_forward_says_its_group() {
     for (forward, reaches_child) in [("app", false), ("group", true)] {
         let test = supervised("").variable("CRYOKEY_FORWARD", forward);
         let notes = |process: &str| format!("trap 'echo > \"$HOME/{process}-told\"' USR1; ");
-        let child = format!("({} echo > \"$HOME/child\"; {WAIT}) & ", notes("child"));
+        let waits = "for _ in $(seq 60); do sleep 0.05; done";
+        let child = format!("({} echo > \"$HOME/child\"; {waits}) & ", notes("child"));
         let running = start(&test, &format!("{}{child}{WAIT}", notes("app")));
         let is_there = |name: &str| test.at("home").join(name).exists();
         wait_for(|| is_there("child"));
@@ -118,7 +119,7 @@ fn reading_that_hangs_in_the_kernel_ends_ten_seconds_after_the_timeout() {
 fn h06_lines_that_nobody_read_are_counted_in_the_next_one_that_is_written() {
     let (reader, writer) = full_pipe();
     let test = supervised("").option("--grace").option("100ms").stderr(writer);
-    let deaf = format!("trap '' TERM; ({WAIT}) & echo > \"$HOME/deaf\"; {WAIT}");
+    let deaf = format!("trap '' TERM; sleep 5 & echo > \"$HOME/deaf\"; {WAIT}");
     let running = start(&test, &deaf);
     wait_for(|| test.at("home/deaf").exists());
     send(running.child.id(), Signal::TERM);
