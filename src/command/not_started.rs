@@ -47,6 +47,17 @@ mod exec_message {
                 "it is neither a program for this machine nor a script that begins with `#!`".into(),
                 "build it for this architecture, or begin the script with `#!/bin/sh`",
             ),
+            Reason::DeniedInterpreter(interpreter) => (
+                format!("its interpreter `{}` may not be executed", escaped(interpreter.as_encoded_bytes())),
+                "correct the `#!` line, or make that program executable for this user",
+            ),
+            Reason::EndlessInterpreter(interpreter) => (
+                format!(
+                    "its interpreter `{}` is a script that leads to a script again and again",
+                    escaped(interpreter.as_encoded_bytes())
+                ),
+                "correct the `#!` lines",
+            ),
             Reason::Loop => ("its symbolic links form a loop".into(), "correct the links"),
             Reason::MissingInterpreter(Some(interpreter)) => (
                 format!("its interpreter `{}` does not exist", escaped(interpreter.as_encoded_bytes())),
@@ -60,6 +71,7 @@ mod exec_message {
             Reason::NoExecMount => {
                 ("its file system is mounted noexec".into(), "put it on another file system")
             }
+            Reason::NotAFile => ("it is not a regular file".into(), "give the path of a program"),
             Reason::NotADirectory => ("a part of its path is not a directory".into(), "correct the path"),
             Reason::NotFound => ("it does not exist".into(), "correct the name, or PATH, or install it"),
             Reason::TooBig => (

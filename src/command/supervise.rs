@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use init::{Courier, Ending, Exit, Told};
+use rustix::io::Errno;
 
 use super::not_started::{not_started, stopped};
 use super::run::run as prepare;
@@ -76,6 +77,10 @@ fn text(told: Told) -> &'static str {
             "processes that the app left behind did not end within the linger, so they were killed; fix: let the app \
              wait for them, or raise CRYOKEY_LINGER"
         }
+        Told::UnknownRest => {
+            "processes that the app left behind did not end within the linger, and cryokey cannot find them without /proc; \
+             fix: let the app wait for them, or mount /proc"
+        }
     }
 }
 
@@ -100,10 +105,18 @@ fn no_launch() -> Failure {
 }
 
 fn no_process(error: &io::Error) -> Failure {
-    // fork(2): EAGAIN.
-    let is_limit = error.kind() == io::ErrorKind::WouldBlock;
-    let why = if is_limit { "the limit of processes is reached".into() } else { error.kind().to_string() };
-    let what = format!("the kernel gives cryokey no process: {why}");
-    let fix = "raise that limit (`pids_limit`, `ulimits: nproc`), or use `--exec`, which needs no process";
+    let (why, fix) = match Errno::from_io_error(error) {
+        // fork(2).
+        Some(Errno::AGAIN) => (
+            "the limit of processes is reached".to_owned(),
+            "raise that limit (`pids_limit`, `ulimits: nproc`), or use `--exec`, which needs no process",
+        ),
+        Some(Errno::MFILE | Errno::NFILE) => (
+            "the limit of open files is reached".to_owned(),
+            "raise that limit (`ulimits: nofile`), or use `--exec`, which needs fewer",
+        ),
+        _ => (error.kind().to_string(), "raise the memory limit, or use `--exec`, which needs no process"),
+    };
+    let what = format!("the kernel gives cryokey no process for the app: {why}");
     Failure::one(Phase::Exec, Problem::new(Reason::Resource, "cryokey", what, fix))
 }

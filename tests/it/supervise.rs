@@ -2,6 +2,7 @@
 //! do as PID 1 is in `e2e/tests/pid1`.
 
 mod signals;
+mod terminal;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -330,4 +331,20 @@ fn a_directory_that_the_app_makes_beside_its_files_does_not_keep_them() {
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let mut left = fs::read_dir(test.run_dir()).unwrap().flatten();
     assert!(left.all(|entry| !entry.path().join("A").exists() && entry.path().join("x").exists()));
+}
+
+#[test]
+fn many_arguments_take_no_more_than_their_number() {
+    let arguments: Vec<String> = (0..100_000).map(|number| number.to_string()).collect();
+    let script = ["/bin/sh", "-c", "echo $#", "sh"].map(str::to_owned);
+    let outcome = supervised("").run(script.into_iter().chain(arguments));
+    assert_eq!(outcome.text(), "100000\n");
+    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+}
+
+#[test]
+fn too_few_descriptors_are_told_from_too_few_processes() {
+    let test = Test::with("").option("--supervise").through_shell("ulimit -n 4; exec \"$@\"");
+    let outcome = test.run(["/bin/true"]);
+    outcome.refused(71, "exec", "cryokey", "resource").says("the limit of open files is reached; fix: ");
 }

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Rlimit, setpgid};
+use rustix::process::{Pid, Rlimit, WaitOptions, setpgid};
 
 use crate::exec::{self, Call, Failure};
 use crate::harden;
@@ -16,7 +16,7 @@ use crate::signals;
 use crate::terminal::Terminal;
 
 /// More than is needed between clone and execve, in units that keep it aligned.
-const STACK: usize = (256 << 10) / size_of::<u128>();
+const STACK: usize = (64 << 10) / size_of::<u128>();
 
 /// The app's process.
 #[derive(Debug)]
@@ -51,7 +51,11 @@ impl App {
         drop(told);
         let mut bytes = [0; Failure::SIZE];
         match rustix::io::read(&outcome, &mut bytes) {
-            Ok(Failure::SIZE) => Err(NotStarted::Failed(Failure::from_bytes(bytes))),
+            Ok(Failure::SIZE) => {
+                // It exits now; its group is to be gone before the terminal is taken back.
+                let _ = rustix::process::waitpid(Some(process), WaitOptions::empty());
+                Err(NotStarted::Failed(Failure::from_bytes(bytes)))
+            }
             // Also if it was killed before execve: how it ended is seen as the app's end.
             _ => Ok(Self { process }),
         }
@@ -59,11 +63,17 @@ impl App {
 
     /// A group cannot be sent a value: `sigqueue(3)` knows processes only.
     pub(crate) fn send(&self, signal: Signal, to: Forward) {
-        let process = self.process.as_raw_nonzero().get();
-        match to {
-            Forward::App => signals::send(process, signal),
-            Forward::Group => signals::send(-process, Signal { value: None, ..signal }),
+        match self.group().filter(|_| to == Forward::Group) {
+            Some(group) => signals::send(-group, Signal { value: None, ..signal }),
+            None => signals::send(self.process.as_raw_nonzero().get(), signal),
         }
+    }
+
+    /// The group that the app is in, which it may have changed. `None`: that of init, or one outside of the namespace.
+    fn group(&self) -> Option<c_int> {
+        // SAFETY: neither takes a pointer.
+        let [group, own] = unsafe { [libc::getpgid(self.process.as_raw_nonzero().get()), libc::getpgrp()] };
+        (group > 0 && group != own).then_some(group)
     }
 }
 
@@ -79,7 +89,8 @@ impl Becoming<'_> {
     /// As with `vfork(2)`, the new process shares the memory of this one, which waits until execve: no page is copied for a
     /// process that does not need it. Where emulators make an ordinary child of it, all goes as well.
     fn begin(&self) -> io::Result<Pid> {
-        let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK);
+        let mut stack = Vec::<MaybeUninit<u128>>::new();
+        stack.try_reserve_exact(STACK).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let argument = std::ptr::from_ref(self).cast_mut().cast::<c_void>();
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
         // SAFETY: the stack grows downwards from its end, which is aligned, and is used by the child only, while this
@@ -99,7 +110,7 @@ extern "C" fn become_app(becoming: *mut c_void) -> c_int {
     let own = rustix::process::getpid();
     let _ = setpgid(None, Some(own));
     if let Some(terminal) = surroundings.terminal {
-        terminal.give_to(own);
+        terminal.lend_to(own);
     }
     harden::restore_core_limit(surroundings.core_limit);
     surroundings.files.iter().for_each(keep_open);

@@ -54,23 +54,24 @@ pub(crate) fn has_ended(child: Pid) -> bool {
     !matches!(ended(WaitId::Pid(child)), Ok(None))
 }
 
-/// Signals everything that the app has left behind, as far as this user may.
-pub(crate) fn signal_rest(app: Pid, signal: Signal) {
+/// Signals everything that the app has left behind, as far as this user may. False: it is not known what that is, except
+/// for what has stayed in the app's group.
+pub(crate) fn signal_rest(app: Pid, signal: Signal) -> bool {
     if startup::is_pid_1() {
         // SAFETY: takes no pointer. As PID 1, -1 is every other process of the namespace.
         unsafe { libc::kill(-1, signal.as_raw()) };
-        return;
+        return true;
     }
     if is_alone() {
-        return;
+        return true;
     }
-    match descendants() {
-        Some(all) => all.into_iter().for_each(|process| self::signal(process, signal)),
-        None => {
-            // Without /proc, those that stayed in the app's group.
-            let _ = kill_process_group(app, signal);
-        }
+    // Without /proc there is no list.
+    let all = descendants();
+    match &all {
+        Some(all) => all.iter().for_each(|process| self::signal(*process, signal)),
+        None => drop(kill_process_group(app, signal)),
     }
+    all.is_some()
 }
 
 /// What has ended meanwhile is no error.

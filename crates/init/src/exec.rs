@@ -25,15 +25,21 @@ pub struct ExecError {
 pub enum Reason {
     Directory,
     Denied,
+    /// It may be executed, but the interpreter of its `#!` line may not.
+    DeniedInterpreter(OsString),
     /// Neither a binary for this machine nor a script with `#!`.
     Format,
     /// Symbolic links form a loop.
     Loop,
     /// It exists, but the interpreter of its `#!` line or the loader of its binary does not.
     MissingInterpreter(Option<OsString>),
+    /// The interpreter of its `#!` line is a script whose interpreter is one, and so on, without end.
+    EndlessInterpreter(OsString),
     /// Its file system is mounted without permission to execute.
     NoExecMount,
     NotADirectory,
+    /// A FIFO, a device or the like.
+    NotAFile,
     NotFound,
     /// A stop signal arrived before it was tried.
     Stopped(u8),
@@ -182,9 +188,14 @@ fn exists(path: &CStr) -> bool {
 fn reason(path: &Path, errno: i32) -> Reason {
     match errno {
         libc::EACCES if path.is_dir() => Reason::Directory,
+        libc::EACCES if path.metadata().is_ok_and(|found| !found.is_file()) => Reason::NotAFile,
         libc::EACCES if is_on_noexec_mount(path) => Reason::NoExecMount,
+        libc::EACCES if may_be_executed(path) => {
+            interpreter(path).map_or(Reason::Denied, Reason::DeniedInterpreter)
+        }
         libc::EACCES => Reason::Denied,
         libc::ENOEXEC => Reason::Format,
+        libc::ELOOP if path.exists() => interpreter(path).map_or(Reason::Loop, Reason::EndlessInterpreter),
         libc::ELOOP => Reason::Loop,
         libc::ENOENT if path.exists() => Reason::MissingInterpreter(interpreter(path)),
         libc::ENOENT => Reason::NotFound,
@@ -194,7 +205,14 @@ fn reason(path: &Path, errno: i32) -> Reason {
     }
 }
 
-/// The missing interpreter of a script that exists: execve fails with ENOENT for both.
+/// By this process's user, as far as the permissions of the file alone decide that.
+fn may_be_executed(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: `path` is NUL-terminated.
+    unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) == 0 }
+}
+
+/// That of a script: what execve says of one that is missing is no different from what it says of a missing script.
 fn interpreter(path: &Path) -> Option<OsString> {
     let mut start = Vec::new();
     std::fs::File::open(path).ok()?.take(SCRIPT_LINE).read_to_end(&mut start).ok()?;

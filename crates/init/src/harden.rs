@@ -67,10 +67,11 @@ unsafe fn arguments_below(environment: *const *mut c_char) -> Vec<*mut c_char> {
     unsafe {
         let mut below = environment.sub(2);
         while *below as usize != arguments.len() {
-            arguments.insert(0, *below);
+            arguments.push(*below);
             below = below.sub(1);
         }
     }
+    arguments.reverse();
     arguments
 }
 

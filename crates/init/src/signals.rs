@@ -106,6 +106,17 @@ pub(crate) fn handle(signal: c_int, handler: extern "C" fn(c_int)) {
     set_disposition(signal, handler as libc::sighandler_t);
 }
 
+/// Stops this process and its group as the terminal would have, and returns when it has been continued. False: the kernel
+/// has not stopped it, because the group is orphaned (POSIX), or ignores the signal.
+pub(crate) fn stop_group_by(signal: c_int) -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { libc::kill(0, signal) };
+    let held = mask();
+    set_mask(held & !bit(signal));
+    set_mask(held);
+    pending() & bit(libc::SIGCONT) != 0
+}
+
 /// Sends a signal, with the value that came with it. An app that has just ended is no error.
 pub(crate) fn send(process: c_int, signal: Signal) {
     let number = c_int::from(signal.number);

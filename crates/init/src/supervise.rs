@@ -67,6 +67,8 @@ pub enum Told {
     CannotKillApp,
     /// What the app left behind was killed, because it did not end within the linger.
     KilledRest,
+    /// What the app left behind did not end within the linger, and cannot be found without `/proc`.
+    UnknownRest,
 }
 
 /// Runs `prepare` in a process of its own, then the app that it hands over, until that has ended. `tell` must not block.
@@ -124,7 +126,7 @@ impl Init {
             handover: None,
             app: None,
             failure: None,
-            terminal: Terminal::of_foreground(),
+            terminal: Terminal::of_session(),
             core_limit,
             is_behind: false,
         })
@@ -180,14 +182,14 @@ impl Init {
                 self.signal_rest(Known::CONT);
             }
             Effect::KillRest => {
-                self.signal_rest(Known::KILL);
-                tell(Told::KilledRest);
+                tell(if self.signal_rest(Known::KILL) { Told::KilledRest } else { Told::UnknownRest });
             }
         }
     }
 
-    fn signal_rest(&self, signal: Known) {
-        self.app.iter().for_each(|app| children::signal_rest(app.process, signal));
+    /// Whether it is known who that is.
+    fn signal_rest(&self, signal: Known) -> bool {
+        self.app.as_ref().is_none_or(|app| children::signal_rest(app.process, signal))
     }
 
     fn start_app(&mut self, tell: &mut dyn FnMut(Told)) {
@@ -274,8 +276,8 @@ impl Init {
         self.handover.as_ref().map_or(Event::NotPrepared(exit), |handover| Event::Prepared(handover.policy))
     }
 
-    /// Ctrl-Z stops the app's group. The shell that waits for cryokey has to see that, so cryokey stops too, until the
-    /// shell continues it. PID 1 cannot stop, and has no shell.
+    /// Ctrl-Z stops the app's group, and so does reading in the background. The shell that waits for cryokey has to see that,
+    /// so cryokey's own group stops too, until the shell continues it. PID 1 cannot stop, and has no shell.
     fn stopped(&self, child: Pid, signal: i32) {
         let is_job_control = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal);
         let is_app = self.app.as_ref().is_some_and(|app| app.process == child);
@@ -283,12 +285,13 @@ impl Init {
         if startup::is_pid_1() || !is_app || !is_job_control {
             return;
         }
-        terminal.take_back();
-        let _ = kill_process(rustix::process::getpid(), Known::STOP);
-        if terminal.is_own() {
-            terminal.give_to(child);
+        terminal.take_back_from(Some(child));
+        let is_continued = signals::stop_group_by(signal);
+        // Where no shell can continue anything, Ctrl-Z has no effect. A read would only be repeated.
+        if is_continued || signal == libc::SIGTSTP {
+            terminal.lend_to(child);
+            let _ = kill_process_group(child, Known::CONT);
         }
-        let _ = kill_process_group(child, Known::CONT);
     }
 
     fn end(&mut self, end: End) -> Ended {
@@ -296,7 +299,7 @@ impl Init {
             self.end_courier();
         }
         if let Some(terminal) = &self.terminal {
-            terminal.take_back();
+            terminal.take_back_from(self.app.as_ref().map(|app| app.process));
         }
         Ended { outcome: self.ending(end), directory: self.directory.take() }
     }

@@ -137,3 +137,34 @@ fn h06_lines_that_nobody_read_are_counted_in_the_next_one_that_is_written() {
     assert!(log.contains("did not end within the linger"), "{log}");
     assert!(!log.contains("did not end within the grace"), "{log}");
 }
+
+#[test]
+fn a_group_is_that_of_the_app_also_if_it_has_changed_it() {
+    let away = "import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: os._exit(5))
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    time.sleep(30)
+time.sleep(0.2)
+os.setpgid(0, child)
+open(os.environ['HOME'] + '/ready', 'w')
+time.sleep(20)";
+    let test = supervised("").variable("CRYOKEY_FORWARD", "group");
+    let running = test.spawn(["/usr/bin/python3", "-c", away]);
+    wait_for(|| test.at("home/ready").exists());
+    assert_eq!(ended(&test, running).code, 5);
+}
+
+#[test]
+fn g08_without_proc_what_the_app_left_behind_is_not_said_to_be_killed() {
+    if !require(Need::Root) {
+        return;
+    }
+    let test = supervised("").option("--linger").option("100ms");
+    let test = test.through_mounts("mount -t tmpfs none /proc && exec \"$@\"");
+    let outcome = test.shell("setsid sleep 3 > /dev/null 2>&1 & sleep 0.1; exit 5");
+    assert_eq!(outcome.code, 5, "{}", outcome.stderr);
+    outcome.says("cannot find them without /proc; fix: ");
+    assert!(!outcome.stderr.contains("were killed"), "{}", outcome.stderr);
+}

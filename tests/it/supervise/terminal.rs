@@ -1,0 +1,145 @@
+//! What a shell with job control sees of cryokey and of the app.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+
+use crate::support::{CRYOKEY, Test, started};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const CTRL_Z: &str = "\x1a";
+
+/// An interactive bash, and who sits before it.
+struct Shell {
+    shell: Child,
+    keyboard: File,
+    screen: Receiver<Vec<u8>>,
+    shown: String,
+    // Holds the sandbox.
+    _test: Test,
+}
+
+impl Shell {
+    /// `run` is then a cryokey that supervises.
+    fn start() -> Self {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let keyboard = openpt(flags).unwrap();
+        grantpt(&keyboard).unwrap();
+        unlockpt(&keyboard).unwrap();
+        let line = ioctl_tiocgptpeer(&keyboard, flags).unwrap();
+        let stream = || Stdio::from(line.try_clone().unwrap());
+        let test = Test::with("");
+        let shell = Command::new("setsid")
+            .args(["--ctty", "bash", "--norc", "--noprofile", "-i"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("PS1", "$ ")
+            .env("CRYOKEY_MANIFEST", test.at("cryokey.toml"))
+            .env("CRYOKEY_SECRETS_DIR", test.at("secrets"))
+            .env("CRYOKEY_LOG", "error")
+            .stdin(stream())
+            .stdout(stream())
+            .stderr(stream())
+            .spawn()
+            .unwrap();
+        let keyboard = File::from(keyboard);
+        let screen = shown_by(keyboard.try_clone().unwrap());
+        let mut shell = Self { shell, keyboard, screen, shown: String::new(), _test: test };
+        let words: Vec<String> = started(CRYOKEY.clone()).map(|word| word.into_string().unwrap()).collect();
+        shell.types(&format!("run() {{ {} run --supervise -- \"$@\"; }}\n", words.join(" ")));
+        shell
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits for this text; what was before it is not looked at again.
+    #[track_caller]
+    fn shows(&mut self, text: &str) {
+        loop {
+            if let Some(place) = self.shown.find(text) {
+                self.shown.drain(..place + text.len());
+                return;
+            }
+            match self.screen.recv_timeout(PATIENCE) {
+                Ok(bytes) => self.shown.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(_) => panic!("`{text}` is not in {:?}", self.shown),
+            }
+        }
+    }
+}
+
+impl Drop for Shell {
+    /// The terminal is hung up, which ends what is left on it.
+    fn drop(&mut self) {
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
+fn shown_by(mut keyboard: File) -> Receiver<Vec<u8>> {
+    let (sender, screen) = channel();
+    thread::spawn(move || {
+        let mut bytes = [0; 4_096];
+        while let Ok(length) = keyboard.read(&mut bytes) {
+            if length == 0 || sender.send(bytes[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    screen
+}
+
+#[test]
+fn an_app_that_was_sent_to_the_background_ends_without_taking_the_terminal_from_the_shell() {
+    let mut shell = Shell::start();
+    shell.types("run sh -c 'echo ru\"\"ns; sleep 1; exit 6'\n");
+    shell.shows("\nruns");
+    shell.types(CTRL_Z);
+    shell.shows("Stopped");
+    shell.types("bg; cat\n");
+    thread::sleep(Duration::from_millis(1_500));
+    // `cat` still has the terminal, and after it the shell.
+    shell.types("to cat\n\x04");
+    shell.shows("to cat\r\nto cat");
+    shell.types("echo a\"\"live\n");
+    shell.shows("Exit 6");
+    shell.shows("alive");
+}
+
+#[test]
+fn an_app_in_the_background_that_reads_the_terminal_is_stopped_with_cryokey_and_goes_on_in_the_foreground() {
+    let mut shell = Shell::start();
+    shell.types("run sh -c 'read x; echo g\"\"ot $x; exit 6' &\n");
+    shell.types("while ! jobs | grep -q Stopped; do sleep 0.1; done; echo st\"\"ops\n");
+    shell.shows("\nstops");
+    shell.types("fg\n");
+    shell.shows("\nrun sh");
+    shell.types("hello\n");
+    shell.shows("got hello");
+    shell.types("echo code $?\n");
+    shell.shows("code 6");
+}
+
+#[test]
+fn ctrl_z_stops_the_whole_pipeline_with_the_app_and_the_shell_gets_the_terminal_back() {
+    let mut shell = Shell::start();
+    shell.types(
+        "run sh -c 'trap \"echo told; exit\" INT; echo ru\"\"ns; while :; do sleep 0.05; done' | cat\n",
+    );
+    shell.shows("\nruns");
+    shell.types(CTRL_Z);
+    shell.shows("Stopped");
+    shell.types("echo a\"\"live; fg\n");
+    shell.shows("\nalive");
+    thread::sleep(Duration::from_millis(100));
+    shell.types("\x03");
+    shell.shows("told\r\n");
+}
