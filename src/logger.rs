@@ -101,6 +101,17 @@ impl Logger {
         }
     }
 
+    /// How many lines nobody has been told of that are missing.
+    #[must_use]
+    pub fn dropped(&self) -> usize {
+        self.dropped.get()
+    }
+
+    /// So many lines of another process are missing.
+    pub fn add_dropped(&self, lines: usize) {
+        self.dropped.set(self.dropped.get().saturating_add(lines));
+    }
+
     /// Pass `format_args!`, not `format!`: a line below the level is then never formatted.
     pub fn info(&self, message: impl Display) {
         self.write(Level::Info, message, None);
@@ -172,12 +183,21 @@ impl Logger {
 
     /// A log that cannot be written is no reason to stop: the app matters more.
     fn send(&self, lines: &str) {
-        let dropped = self.dropped.get();
-        if dropped > 0 && self.is_sent(&self.text(&line(Level::Warn, &not_read(dropped), None))) {
+        let mut block = self.dropped_before();
+        if block.len() + lines.len() > LONGEST_LINE && self.is_sent(&block) {
             self.dropped.set(0);
+            block.clear();
         }
-        if !self.is_sent(lines) {
-            self.dropped.set(self.dropped.get() + lines.lines().count());
+        block.push_str(lines);
+        let dropped = if self.is_sent(&block) { 0 } else { self.dropped.get() + lines.lines().count() };
+        self.dropped.set(dropped);
+    }
+
+    /// A line that says how many have been dropped, if any.
+    fn dropped_before(&self) -> String {
+        match self.dropped.get() {
+            0 => String::new(),
+            lines => self.text(&line(Level::Warn, &not_read(lines), None)),
         }
     }
 

@@ -31,18 +31,18 @@ pub(super) fn run(
     log: &Logger,
 ) -> Result<ExitCode, Failure> {
     let killed_before = memory::processes_killed();
-    let courier = |courier: &Courier| match prepare(flags, command, environ, Starter::Init(courier), log) {
-        Ok(()) => 0,
-        Err(failure) => {
-            log.failure(&failure);
-            failure.exit().code()
-        }
+    let courier = |courier: &Courier| {
+        let prepared = prepare(flags, command, environ, Starter::Init(courier), log);
+        prepared.as_ref().err().into_iter().for_each(|failure| log.failure(failure));
+        // An init that has gone logs nothing.
+        let _ = courier.dropped(log.dropped());
+        prepared.map_or_else(|failure| failure.exit().code(), |()| 0)
     };
     let own_log = log.without_patience();
     let mut is_explained = false;
     let ended = init::supervise(courier, &mut |told| {
         is_explained |= told == Told::KilledApp;
-        own_log.warn(text(told));
+        log_told(told, &own_log);
     });
     ended.directory.iter().for_each(delivery::remove);
     match ended.outcome {
@@ -63,8 +63,9 @@ pub(super) fn run(
     }
 }
 
-fn text(told: Told) -> &'static str {
-    match told {
+fn log_told(told: Told, log: &Logger) {
+    let text = match told {
+        Told::DroppedLines(lines) => return log.add_dropped(lines),
         Told::KilledApp => {
             "the app did not end within the grace after TERM, so it was killed; fix: let it end on TERM, or raise \
              CRYOKEY_GRACE"
@@ -81,7 +82,8 @@ fn text(told: Told) -> &'static str {
             "processes that the app left behind did not end within the linger, and cryokey cannot find them without /proc; \
              fix: let the app wait for them, or mount /proc"
         }
-    }
+    };
+    log.warn(text);
 }
 
 fn too_late() -> Failure {

@@ -1,5 +1,5 @@
 //! What the courier passes to init, over a socket that keeps messages apart: how long it takes at most, the directory it
-//! is about to deliver to, files in memory, and the launch. A launch is used only when all of it has arrived.
+//! is about to deliver to, files in memory, the launch, and how many lines are missing in the log. A launch is used only when all of it has arrived.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -18,6 +18,7 @@ use crate::encoding::{self, Handover};
 
 /// The first byte of a message.
 const TIME: u8 = b't';
+const DROPPED: u8 = b'n';
 const DIRECTORY: u8 = b'd';
 const FILE: u8 = b'f';
 const LAUNCH: u8 = b'l';
@@ -56,6 +57,8 @@ pub(crate) struct Inbox {
     is_closed: bool,
     /// How long the courier takes at most, counted from when this arrives.
     pub(crate) limit: Option<Duration>,
+    /// How many lines of the log the courier could not write.
+    pub(crate) dropped: Option<usize>,
     pub(crate) directory: Option<Directory>,
     pub(crate) files: Vec<OwnedFd>,
 }
@@ -77,6 +80,11 @@ impl Courier {
     pub fn limit(&self, time: Duration) -> Result<(), Errno> {
         let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.send(TIME, &milliseconds.to_le_bytes(), None)
+    }
+
+    /// Tells how many lines of the log this process could not write.
+    pub fn dropped(&self, lines: usize) -> Result<(), Errno> {
+        self.send(DROPPED, &lines.to_le_bytes(), None)
     }
 
     /// To be called before the directory is made, so that init can remove it whatever happens.
@@ -129,6 +137,7 @@ impl Inbox {
             courier_waits: false,
             is_closed: false,
             limit: None,
+            dropped: None,
             directory: None,
             files: Vec::new(),
         }
@@ -186,6 +195,7 @@ impl Inbox {
                 let milliseconds = content.try_into().map(u64::from_le_bytes).ok();
                 self.limit = milliseconds.map(Duration::from_millis);
             }
+            (DROPPED, None) => self.dropped = content.try_into().map(usize::from_le_bytes).ok(),
             (DIRECTORY, Some(parent)) => {
                 self.directory = std::str::from_utf8(content).ok().map(|name| (parent, name.to_owned()));
             }

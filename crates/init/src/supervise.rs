@@ -58,7 +58,7 @@ pub enum Ending {
     NoProcess(io::Error),
 }
 
-/// What init does by itself, to be logged.
+/// What init does by itself, and what it learns, to be logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
     /// The app was killed, because it did not end within the grace.
@@ -69,6 +69,8 @@ pub enum Told {
     KilledRest,
     /// What the app left behind did not end within the linger, and cannot be found without `/proc`.
     UnknownRest,
+    /// So many lines of the log could not be written before the app ran.
+    DroppedLines(usize),
 }
 
 /// Runs `prepare` in a process of its own, then the app that it hands over, until that has ended. `tell` must not block.
@@ -228,6 +230,7 @@ impl Init {
         let Some(inbox) = self.inbox.as_mut() else { return };
         inbox.receive();
         self.directory = inbox.directory.take().or(self.directory.take());
+        inbox.dropped.take().into_iter().for_each(|lines| tell(Told::DroppedLines(lines)));
         let is_prepared = inbox.courier_waits && self.handover.is_none();
         if let Some(limit) = inbox.limit.take() {
             self.handle(Event::Limit(limit), tell);

@@ -116,6 +116,25 @@ fn reading_that_hangs_in_the_kernel_ends_ten_seconds_after_the_timeout() {
 }
 
 #[test]
+fn h06_lines_that_nobody_read_before_the_app_ran_are_counted_by_what_stays() {
+    let (reader, writer) = full_pipe();
+    let test = supervised("").option("--grace").option("100ms").stderr(writer);
+    let running = start(&test, &format!("trap '' TERM; echo > \"$HOME/deaf\"; {WAIT}"));
+    wait_for(|| test.at("home/deaf").exists());
+    let log = thread::spawn(move || {
+        let mut log = String::new();
+        fs::File::from(reader).read_to_string(&mut log).map(|_| log)
+    });
+    assert_eq!(ended(&test, running).code, 137);
+    drop(test); // The last writer.
+    let log = log.join().unwrap().unwrap();
+    let (before, after) = log.split_once(" lines are missing here, ").unwrap();
+    let count: usize = before.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(count >= 3, "manifest, selection, time of reading: {count}");
+    assert!(after.contains("did not end within the grace"), "{after}");
+}
+
+#[test]
 fn h06_lines_that_nobody_read_are_counted_in_the_next_one_that_is_written() {
     let (reader, writer) = full_pipe();
     let test = supervised("").option("--grace").option("100ms").stderr(writer);
@@ -133,7 +152,7 @@ fn h06_lines_that_nobody_read_are_counted_in_the_next_one_that_is_written() {
     assert_eq!(test.finish(running, false).code, 137);
     drop(test); // The last writer.
     let log = log.join().unwrap().unwrap();
-    assert!(log.contains(" warn 1 line is missing here, because nothing read the log; fix: "), "{log}");
+    assert!(log.contains(" lines are missing here, because nothing read the log; fix: "), "{log}");
     assert!(log.contains("did not end within the linger"), "{log}");
     assert!(!log.contains("did not end within the grace"), "{log}");
 }

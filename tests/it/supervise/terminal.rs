@@ -17,7 +17,7 @@ const CTRL_Z: &str = "\x1a";
 
 /// An interactive bash, and who sits before it.
 struct Shell {
-    shell: Child,
+    bash: Child,
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     shown: String,
@@ -35,7 +35,7 @@ impl Shell {
         let line = ioctl_tiocgptpeer(&keyboard, flags).unwrap();
         let stream = || Stdio::from(line.try_clone().unwrap());
         let test = Test::with("");
-        let shell = Command::new("setsid")
+        let bash = Command::new("setsid")
             .args(["--ctty", "bash", "--norc", "--noprofile", "-i"])
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -50,7 +50,7 @@ impl Shell {
             .unwrap();
         let keyboard = File::from(keyboard);
         let screen = shown_by(keyboard.try_clone().unwrap());
-        let mut shell = Self { shell, keyboard, screen, shown: String::new(), _test: test };
+        let mut shell = Self { bash, keyboard, screen, shown: String::new(), _test: test };
         let words: Vec<String> = started(CRYOKEY.clone()).map(|word| word.into_string().unwrap()).collect();
         shell.types(&format!("run() {{ {} run --supervise -- \"$@\"; }}\n", words.join(" ")));
         shell
@@ -68,10 +68,9 @@ impl Shell {
                 self.shown.drain(..place + text.len());
                 return;
             }
-            match self.screen.recv_timeout(PATIENCE) {
-                Ok(bytes) => self.shown.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(_) => panic!("`{text}` is not in {:?}", self.shown),
-            }
+            let more = self.screen.recv_timeout(PATIENCE);
+            let more = more.unwrap_or_else(|_| panic!("`{text}` is not in {:?}", self.shown));
+            self.shown.push_str(&String::from_utf8_lossy(&more));
         }
     }
 }
@@ -79,8 +78,8 @@ impl Shell {
 impl Drop for Shell {
     /// The terminal is hung up, which ends what is left on it.
     fn drop(&mut self) {
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
+        let _ = self.bash.kill();
+        let _ = self.bash.wait();
     }
 }
 
@@ -107,8 +106,11 @@ fn an_app_that_was_sent_to_the_background_ends_without_taking_the_terminal_from_
     shell.types("bg; cat\n");
     thread::sleep(Duration::from_millis(1_500));
     // `cat` still has the terminal, and after it the shell.
-    shell.types("to cat\n\x04");
-    shell.shows("to cat\r\nto cat");
+    for line in ["once", "again"] {
+        shell.types(&format!("{line}\n"));
+        shell.shows(&format!("{line}\r\n{line}\r\n"));
+    }
+    shell.types("\x04");
     shell.types("echo a\"\"live\n");
     shell.shows("Exit 6");
     shell.shows("alive");
