@@ -1,5 +1,6 @@
 //! What a shell with job control sees of cryokey and of the app.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -15,9 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const CTRL_Z: &str = "\x1a";
 
-/// An interactive bash, and who sits before it.
+/// A terminal, what was started on it, and who sits before it.
 struct Shell {
-    bash: Child,
+    leader: Child,
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     shown: String,
@@ -26,8 +27,16 @@ struct Shell {
 }
 
 impl Shell {
-    /// `run` is then a cryokey that supervises.
+    /// An interactive bash, in which `run` is a cryokey that supervises.
     fn start() -> Self {
+        let mut shell = Self::of(["bash", "--norc", "--noprofile", "-i"].map(OsString::from));
+        let words = started(CRYOKEY.clone()).map(|word| word.into_string().unwrap());
+        let words: Vec<String> = words.collect();
+        shell.types(&format!("run() {{ {} run --supervise -- \"$@\"; }}\n", words.join(" ")));
+        shell
+    }
+
+    fn of(words: impl IntoIterator<Item = OsString>) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let keyboard = openpt(flags).unwrap();
         grantpt(&keyboard).unwrap();
@@ -35,8 +44,9 @@ impl Shell {
         let line = ioctl_tiocgptpeer(&keyboard, flags).unwrap();
         let stream = || Stdio::from(line.try_clone().unwrap());
         let test = Test::with("");
-        let bash = Command::new("setsid")
-            .args(["--ctty", "bash", "--norc", "--noprofile", "-i"])
+        let leader = Command::new("setsid")
+            .arg("--ctty")
+            .args(words)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("PS1", "$ ")
@@ -50,10 +60,7 @@ impl Shell {
             .unwrap();
         let keyboard = File::from(keyboard);
         let screen = shown_by(keyboard.try_clone().unwrap());
-        let mut shell = Self { bash, keyboard, screen, shown: String::new(), _test: test };
-        let words: Vec<String> = started(CRYOKEY.clone()).map(|word| word.into_string().unwrap()).collect();
-        shell.types(&format!("run() {{ {} run --supervise -- \"$@\"; }}\n", words.join(" ")));
-        shell
+        Self { leader, keyboard, screen, shown: String::new(), _test: test }
     }
 
     fn types(&mut self, keys: &str) {
@@ -78,8 +85,8 @@ impl Shell {
 impl Drop for Shell {
     /// The terminal is hung up, which ends what is left on it.
     fn drop(&mut self) {
-        let _ = self.bash.kill();
-        let _ = self.bash.wait();
+        let _ = self.leader.kill();
+        let _ = self.leader.wait();
     }
 }
 
@@ -144,4 +151,18 @@ fn ctrl_z_stops_the_whole_pipeline_with_the_app_and_the_shell_gets_the_terminal_
     thread::sleep(Duration::from_millis(100));
     shell.types("\x03");
     shell.shows("told\r\n");
+}
+
+#[test]
+fn ctrl_z_does_not_stop_an_app_that_no_shell_could_continue() {
+    let app =
+        ["run", "--supervise", "--", "sh", "-c", "echo runs; read x; echo got $x; sleep 1; echo goes on"];
+    let mut shell = Shell::of(started(CRYOKEY.clone()).chain(app.map(OsString::from)));
+    shell.shows("runs");
+    shell.types("more\n");
+    shell.shows("got more");
+    // While `sleep` is being made, the shell of the app does not stop.
+    thread::sleep(Duration::from_millis(200));
+    shell.types(CTRL_Z);
+    shell.shows("goes on");
 }
