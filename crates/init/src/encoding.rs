@@ -59,8 +59,13 @@ pub fn decode(bytes: &[u8]) -> Option<Handover> {
     let mut rest = bytes;
     let numbers: Vec<u64> = (0..NUMBERS).map(|_| number(&mut rest)).collect::<Option<_>>()?;
     let [to_group, grace, linger, uid, gid, arguments, variables, groups] = numbers.try_into().ok()?;
+    let forward = match to_group {
+        0 => Forward::App,
+        1 => Forward::Group,
+        _ => return None,
+    };
     let policy = Policy {
-        forward: if to_group == 0 { Forward::App } else { Forward::Group },
+        forward,
         grace: Some(Duration::from_millis(grace)).filter(|grace| *grace != NEVER),
         linger: Duration::from_millis(linger),
     };
@@ -149,7 +154,7 @@ mod tests {
             assert!(decode(&bytes[..end]).is_none(), "{end}");
         }
         assert!(decode(&[&bytes[..], b"A=1\0"].concat()).is_none());
-        for number in 3..NUMBERS {
+        for number in [0].into_iter().chain(3..NUMBERS) {
             let mut huge = bytes.to_vec();
             huge[number * 8..][..7].fill(0xff);
             assert!(decode(&huge).is_none(), "{number}");
