@@ -344,7 +344,9 @@ fn many_arguments_take_no_more_than_their_number() {
 
 #[test]
 fn too_few_descriptors_are_told_from_too_few_processes() {
-    let test = Test::with("").option("--supervise").through_shell("ulimit -n 4; exec \"$@\"");
+    let test = Test::with("").option("--supervise").through_shell(
+        "for inherited in 3 4 5 6 7 8 9; do eval \"exec $inherited>&-\"; done; ulimit -n 4; exec \"$@\"",
+    );
     let outcome = test.run(["/bin/true"]);
     outcome.refused(71, "exec", "cryokey", "resource").says("the limit of open files is reached; fix: ");
 }

@@ -159,10 +159,12 @@ fn fuzz_one(target: &str, minutes: u64, logs: &Path) -> Result<String> {
         "cargo fuzz run --fuzz-dir fuzz {target} {found} {corpus} -- {limit} -print_final_stats=1 {words...}"
     );
     let (status, output) = capture(line.env("RUSTC_BOOTSTRAP", "1"))?;
-    let log = logs.join(format!("fuzz-{target}.log"));
-    shell.write_file(&log, &output)?;
+    shell.write_file(logs.join(format!("fuzz-{target}.log")), &output)?;
     if !status.success() {
-        return Err(format!("ended with {status}; see {} and fuzz/artifacts", log.display()).into());
+        let log = format!("verify/fuzz-{target}.log");
+        return Err(
+            format!("ended with {status}; see {log} in the target directory, and fuzz/artifacts").into()
+        );
     }
     let runs = output.lines().rev().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
     Ok(format!("{} runs, no finding", runs.unwrap_or("unknown").trim()))

@@ -71,7 +71,7 @@ pub fn decode(bytes: &[u8]) -> Option<Handover> {
     };
     let groups = (0..groups).map(|_| id(number(&mut rest)?)).collect::<Option<Vec<_>>>()?;
     let user = match uid {
-        NOBODY => None,
+        NOBODY if gid == NOBODY && groups.is_empty() => None,
         uid => Some(User { uid: id(uid)?, gid: id(gid)?, groups }),
     };
     let mut strings = rest.split_inclusive(|byte| *byte == 0);

@@ -1,7 +1,7 @@
 //! What a shell with job control sees of cryokey and of the app.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -22,8 +22,7 @@ struct Shell {
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     shown: String,
-    // Holds the sandbox.
-    _test: Test,
+    test: Test,
 }
 
 impl Shell {
@@ -60,7 +59,7 @@ impl Shell {
             .unwrap();
         let keyboard = File::from(keyboard);
         let screen = shown_by(keyboard.try_clone().unwrap());
-        Self { leader, keyboard, screen, shown: String::new(), _test: test }
+        Self { leader, keyboard, screen, shown: String::new(), test }
     }
 
     fn types(&mut self, keys: &str) {
@@ -106,7 +105,7 @@ fn shown_by(mut keyboard: File) -> Receiver<Vec<u8>> {
 #[test]
 fn an_app_that_was_sent_to_the_background_ends_without_taking_the_terminal_from_the_shell() {
     let mut shell = Shell::start();
-    shell.types("run sh -c 'echo ru\"\"ns; sleep 1; exit 6'\n");
+    shell.types("run sh -c 'echo ru\"\"ns; exec sleep 1'\n");
     shell.shows("\nruns");
     shell.types(CTRL_Z);
     shell.shows("Stopped");
@@ -119,7 +118,7 @@ fn an_app_that_was_sent_to_the_background_ends_without_taking_the_terminal_from_
     }
     shell.types("\x04");
     shell.types("echo a\"\"live\n");
-    shell.shows("Exit 6");
+    shell.shows("Done");
     shell.shows("alive");
 }
 
@@ -137,12 +136,19 @@ fn an_app_in_the_background_that_reads_the_terminal_is_stopped_with_cryokey_and_
     shell.shows("code 6");
 }
 
+/// One process, because a shell that is just making another one does not stop before that runs.
+const WAITS: &str = "import signal, time
+signal.signal(signal.SIGINT, lambda *_: (print('told', flush=True), exit()))
+print('runs', flush=True)
+time.sleep(20)
+";
+
 #[test]
 fn ctrl_z_stops_the_whole_pipeline_with_the_app_and_the_shell_gets_the_terminal_back() {
     let mut shell = Shell::start();
-    shell.types(
-        "run sh -c 'trap \"echo told; exit\" INT; echo ru\"\"ns; while :; do sleep 0.05; done' | cat\n",
-    );
+    fs::write(shell.test.at("work/waits.py"), WAITS).unwrap();
+    let script = shell.test.at("work/waits.py").display().to_string();
+    shell.types(&format!("run python3 {script} | cat\n"));
     shell.shows("\nruns");
     shell.types(CTRL_Z);
     shell.shows("Stopped");
@@ -155,14 +161,10 @@ fn ctrl_z_stops_the_whole_pipeline_with_the_app_and_the_shell_gets_the_terminal_
 
 #[test]
 fn ctrl_z_does_not_stop_an_app_that_no_shell_could_continue() {
-    let app =
-        ["run", "--supervise", "--", "sh", "-c", "echo runs; read x; echo got $x; sleep 1; echo goes on"];
-    let mut shell = Shell::of(started(CRYOKEY.clone()).chain(app.map(OsString::from)));
+    let app = "import time; print('runs', flush=True); time.sleep(1); print('goes on', flush=True)";
+    let words = ["run", "--supervise", "--", "/usr/bin/python3", "-c", app].map(OsString::from);
+    let mut shell = Shell::of(started(CRYOKEY.clone()).chain(words));
     shell.shows("runs");
-    shell.types("more\n");
-    shell.shows("got more");
-    // While `sleep` is being made, the shell of the app does not stop.
-    thread::sleep(Duration::from_millis(200));
     shell.types(CTRL_Z);
     shell.shows("goes on");
 }
