@@ -160,4 +160,19 @@ mod tests {
             assert!(decode(&huge).is_none(), "{number}");
         }
     }
+
+    #[test]
+    fn no_user_has_no_group() {
+        const GID: usize = 4;
+        const GROUPS: usize = 7;
+        let [nobody, ..] = users();
+        let bytes = encode(&handover(nobody));
+        let mut with_gid = bytes.to_vec();
+        with_gid[GID * 8] = 0;
+        assert!(decode(&with_gid).is_none());
+        let mut with_groups = bytes.to_vec();
+        with_groups[GROUPS * 8] = 1;
+        with_groups.splice(NUMBERS * 8..NUMBERS * 8, 4_u64.to_le_bytes());
+        assert!(decode(&with_groups).is_none());
+    }
 }

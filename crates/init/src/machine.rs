@@ -442,6 +442,14 @@ mod tests {
     }
 
     #[test]
+    fn without_a_launch_or_without_a_start_there_is_only_the_end() {
+        let not_prepared = run(&[(0, Event::NotPrepared(Exit::Code(78)))]);
+        assert_eq!(not_prepared, (State::Ended(End::NotPrepared(Exit::Code(78))), vec![]));
+        let not_started = run(&[(0, Event::Prepared(POLICIES[0])), (0, Event::NotStarted)]);
+        assert_eq!(not_started, (State::Ended(End::NotStarted), vec![Effect::StartApp]));
+    }
+
+    #[test]
     fn g07_an_app_that_ignores_term_is_killed_only_where_a_grace_is_set() {
         let without = [(0, Event::Prepared(POLICIES[0])), (0, signal(TERM)), (1_000_000, Event::Time)];
         assert_eq!(
