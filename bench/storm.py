@@ -1,13 +1,13 @@
-"""The app of `latency.rs`: 1,000 orphans end at once while signals arrive. Prints when each arrived."""
+"""The app of `latency.rs`: 1,000 orphans end at once while signals arrive. Gets the signal's number and how many of it
+are sent then; prints when each arrived."""
 
 import os
 import signal
 import sys
 import time
 
-ORPHANS, SIGNALS = 1000, 200
-# Queued one by one, unlike the signals below it.
-NUMBER = 40
+ORPHANS = 1000
+NUMBER, SIGNALS = map(int, sys.argv[1:])
 
 signal.pthread_sigmask(signal.SIG_BLOCK, {NUMBER})
 until, end = os.pipe()
@@ -25,4 +25,4 @@ arrived = []
 for _ in range(SIGNALS):
     signal.sigwaitinfo({NUMBER})
     arrived.append(time.clock_gettime_ns(time.CLOCK_MONOTONIC))
-print(*arrived, file=sys.stdout, flush=True)
+print(*arrived, flush=True)

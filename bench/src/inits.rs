@@ -43,9 +43,7 @@ pub(crate) fn memory(ours: &Subject, others: &[(Subject, Option<f64>)]) -> Resul
         let [resident, dirty] = held(subject)?;
         for (what, kib, most) in [("RSS", resident, 600.0), ("private dirty memory", dirty, 80.0)] {
             let name = format!("{what} of {} while the app runs, KiB", subject.name);
-            let figure =
-                if index == 0 { Figure::at_most(&name, kib, most) } else { Figure::for_scale(&name, kib) };
-            figures.push(figure);
+            figures.push(Figure::of(&name, kib, index == 0, most));
         }
     }
     Ok(figures)

@@ -14,7 +14,7 @@ const STORM: &str = include_str!("../storm.py");
 const STORMS: usize = 10;
 const SIGNALS: usize = 200;
 
-/// That of the script: a number, because C libraries count from different ones.
+/// Queued one by one, unlike those below 34. A number, because C libraries count from different ones.
 const SIGNAL: i32 = 40;
 const BETWEEN: Duration = Duration::from_millis(1);
 
@@ -32,12 +32,7 @@ pub(crate) fn figures(ours: &Subject, other: Option<&Subject>) -> Result<Vec<Fig
     for subject in std::iter::once(ours).chain(other) {
         let figure = |what: &str, milliseconds, most| {
             let name = format!("{what}, {}, ms", subject.name);
-            let is_ours = subject.name == ours.name;
-            if is_ours {
-                Figure::at_most(&name, milliseconds, most)
-            } else {
-                Figure::for_scale(&name, milliseconds)
-            }
+            Figure::of(&name, milliseconds, subject.name == ours.name, most)
         };
         let storms = (0..STORMS).map(|_| signals(subject)).collect::<Result<Vec<_>, _>>()?;
         let signal = percentile(&mut storms.concat(), 99);
@@ -53,7 +48,7 @@ pub(crate) fn figures(ours: &Subject, other: Option<&Subject>) -> Result<Vec<Fig
 }
 
 fn signals(subject: &Subject) -> Result<Vec<f64>, String> {
-    let (mut init, mut output) = start(subject, STORM)?;
+    let (mut init, mut output) = start(subject, STORM, &[SIGNAL.to_string(), SIGNALS.to_string()])?;
     let mut line = String::new();
     output.read_line(&mut line).map_err(|error| error.to_string())?;
     if line != "ready\n" {
@@ -81,7 +76,7 @@ fn ends(subject: &Subject) -> Result<Vec<f64>, String> {
 }
 
 fn end(subject: &Subject) -> Result<f64, String> {
-    let (mut init, mut output) = start(subject, LAST_WORDS)?;
+    let (mut init, mut output) = start(subject, LAST_WORDS, &[])?;
     let mut last = String::new();
     output.read_to_string(&mut last).map_err(|error| error.to_string())?;
     init.wait().map_err(|error| error.to_string())?;
@@ -90,9 +85,13 @@ fn end(subject: &Subject) -> Result<f64, String> {
     Ok(milliseconds(ended - last))
 }
 
-fn start(subject: &Subject, script: &str) -> Result<(Child, BufReader<impl std::io::Read + use<>>), String> {
+fn start(
+    subject: &Subject,
+    script: &str,
+    arguments: &[String],
+) -> Result<(Child, BufReader<impl std::io::Read + use<>>), String> {
     let mut command = subject.command(Path::new("/usr/bin/python3"))?;
-    command.args(["-S", "-c", script]).stdout(Stdio::piped());
+    command.args(["-S", "-c", script]).args(arguments).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("{}: {error}", subject.name))?;
     let output = child.stdout.take().ok_or("no output")?;
     Ok((child, BufReader::new(output)))

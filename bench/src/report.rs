@@ -29,6 +29,11 @@ impl Figure {
         Self { name: name.to_owned(), measured, decimals: 2, at_most: Some(at_most) }
     }
 
+    /// Something is demanded of ours only.
+    pub(crate) fn of(name: &str, measured: f64, is_ours: bool, at_most: f64) -> Self {
+        if is_ours { Self::at_most(name, measured, at_most) } else { Self::for_scale(name, measured) }
+    }
+
     /// Nothing is demanded of it; it tells what the others are worth.
     pub(crate) fn for_scale(name: &str, measured: f64) -> Self {
         Self { name: name.to_owned(), measured, decimals: 2, at_most: None }

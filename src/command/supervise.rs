@@ -33,9 +33,13 @@ pub(super) fn run(
     let killed_before = memory::processes_killed();
     let courier = |courier: &Courier| {
         let prepared = prepare(flags, command, environ, Starter::Init(courier), log);
-        prepared.as_ref().err().into_iter().for_each(|failure| log.failure(failure));
-        // An init that has gone logs nothing.
-        let _ = courier.dropped(log.dropped());
+        if let Err(failure) = &prepared {
+            log.failure(failure);
+        }
+        if log.dropped() > 0 {
+            // An init that has gone logs nothing.
+            let _ = courier.dropped(log.dropped());
+        }
         prepared.map_or_else(|failure| failure.exit().code(), |()| 0)
     };
     let own_log = log.without_patience();

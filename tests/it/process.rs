@@ -8,12 +8,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::support::{
-    Need, Outcome, SHOW, Test, canary, chmod, declared, executable, full_pipe, proc, require,
+    Need, Outcome, SHOW, Test, canary, chmod, declared, executable, full_pipe, proc, require, terminal,
 };
 
 const FILE: &str = "[secret.TOKEN]\nrequired = true\ndeliver = \"file\"\n";
@@ -310,18 +309,7 @@ fn trickling(pipe: OwnedFd) -> thread::JoinHandle<()> {
     })
 }
 
-/// A terminal that nobody reads, with its other end.
-fn terminal() -> (OwnedFd, OwnedFd) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let terminal = open(ptsname(&master, Vec::new()).unwrap(), flags, Mode::empty()).unwrap();
-    fcntl_setfl(&terminal, OFlags::RDWR).unwrap();
-    (master, terminal)
-}
-
-/// One that takes nothing more.
+/// A terminal that takes nothing more, with its other end.
 fn full_terminal() -> (OwnedFd, OwnedFd) {
     let (master, terminal) = terminal();
     fcntl_setfl(&terminal, OFlags::RDWR | OFlags::NONBLOCK).unwrap();

@@ -1,13 +1,12 @@
 //! `[process] user`: started as root, the app runs as another user, with its files and keys, and no way back.
 
 use std::fs;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::pty::ptsname;
 
-use crate::support::{NOBODY, Need, Outcome, Test, canary, chmod, memory, mode, require};
+use crate::support::{NOBODY, Need, Outcome, Test, canary, chmod, memory, mode, require, terminal};
 
 const UID: u32 = 10_001;
 const KEY: &str = include_str!("../data/id_ed25519");
@@ -513,11 +512,8 @@ fn pipes_and_terminals_of_the_standard_streams_are_given_to_the_user_and_nothing
     let state = file.try_clone().unwrap();
     user("").stdout(file.into()).run(["/bin/true"]).succeeded();
     assert_eq!(state.metadata().unwrap().uid(), 0, "a file stays whose it is");
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let path = ptsname(&controller, Vec::new()).unwrap().into_string().unwrap();
-    let terminal: OwnedFd = fs::OpenOptions::new().write(true).open(&path).unwrap().into();
+    let (keyboard, terminal) = terminal();
+    let path = ptsname(&keyboard, Vec::new()).unwrap().into_string().unwrap();
     let group = owner(&path).1;
     user("").stdout(terminal).run(["/bin/true"]).succeeded();
     assert_eq!(owner(&path), (UID, group), "the terminal's group stays");

@@ -63,7 +63,8 @@ impl App {
 
     /// A group cannot be sent a value: `sigqueue(3)` knows processes only.
     pub(crate) fn send(&self, signal: Signal, to: Forward) {
-        match self.group().filter(|_| to == Forward::Group) {
+        let group = if to == Forward::Group { self.group() } else { None };
+        match group {
             Some(group) => signals::send(-group, Signal { value: None, ..signal }),
             None => signals::send(self.process.as_raw_nonzero().get(), signal),
         }

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags, accessat, statvfs};
+
 use crate::launch::Launch;
 use crate::stop::StopSignals;
 use crate::{signals, startup};
@@ -207,9 +209,7 @@ fn reason(path: &Path, errno: i32) -> Reason {
 
 /// By this process's user, as far as the permissions of the file alone decide that.
 fn may_be_executed(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: `path` is NUL-terminated.
-    unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) == 0 }
+    accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 
 /// That of a script: what execve says of one that is missing is no different from what it says of a missing script.
@@ -223,12 +223,7 @@ fn interpreter(path: &Path) -> Option<OsString> {
 }
 
 fn is_on_noexec_mount(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: `path` is NUL-terminated; `answer` is plain data for which zero is a valid value.
-    unsafe {
-        let mut answer = std::mem::zeroed::<libc::statvfs>();
-        libc::statvfs(path.as_ptr(), &raw mut answer) == 0 && answer.f_flag & libc::ST_NOEXEC != 0
-    }
+    statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }
 
 fn as_path(path: &CStr) -> &Path {

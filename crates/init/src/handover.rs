@@ -1,5 +1,6 @@
 //! What the courier passes to init, over a socket that keeps messages apart: how long it takes at most, the directory it
-//! is about to deliver to, files in memory, the launch, and how many lines are missing in the log. A launch is used only when all of it has arrived.
+//! is about to deliver to, files in memory, the launch, and how many lines are missing in the log. A launch is used only
+//! when all of it has arrived.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;

@@ -279,8 +279,8 @@ impl Init {
         self.handover.as_ref().map_or(Event::NotPrepared(exit), |handover| Event::Prepared(handover.policy))
     }
 
-    /// Ctrl-Z stops the app's group, and so does reading in the background. The shell that waits for cryokey has to see that,
-    /// so cryokey's own group stops too, until the shell continues it. PID 1 cannot stop, and has no shell.
+    /// Ctrl-Z stops the app's group, and so does reading in the background. The shell that waits for cryokey has to see
+    /// that, so cryokey's own group stops too, until the shell continues it. PID 1 cannot stop, and has no shell.
     fn stopped(&self, child: Pid, signal: i32) {
         let is_job_control = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal);
         let is_app = self.app.as_ref().is_some_and(|app| app.process == child);

@@ -1,7 +1,6 @@
 //! Signals that are forwarded, and the end.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{WAIT, busy, courier_of, ended, send, start, supervised, wait_for};
-use crate::support::{Need, Test, full_pipe, proc, require};
+use crate::support::{Need, Test, full_pipe, proc, reader, require};
 
 #[test]
 fn g08_what_the_app_leaves_behind_gets_term_then_kill_and_is_awaited_no_longer_than_that() {
@@ -117,17 +116,14 @@ fn reading_that_hangs_in_the_kernel_ends_ten_seconds_after_the_timeout() {
 
 #[test]
 fn h06_lines_that_nobody_read_before_the_app_ran_are_counted_by_what_stays() {
-    let (reader, writer) = full_pipe();
+    let (unread, writer) = full_pipe();
     let test = supervised("").option("--grace").option("100ms").stderr(writer);
     let running = start(&test, &format!("trap '' TERM; echo > \"$HOME/deaf\"; {WAIT}"));
     wait_for(|| test.at("home/deaf").exists());
-    let log = thread::spawn(move || {
-        let mut log = String::new();
-        fs::File::from(reader).read_to_string(&mut log).map(|_| log)
-    });
+    let log = reader(fs::File::from(unread));
     assert_eq!(ended(&test, running).code, 137);
     drop(test); // The last writer.
-    let log = log.join().unwrap().unwrap();
+    let log = String::from_utf8(log.join().unwrap()).unwrap();
     let (before, after) = log.split_once(" lines are missing here, ").unwrap();
     let count: usize = before.rsplit(' ').next().unwrap().parse().unwrap();
     assert!(count >= 3, "manifest, selection, time of reading: {count}");
@@ -136,7 +132,7 @@ fn h06_lines_that_nobody_read_before_the_app_ran_are_counted_by_what_stays() {
 
 #[test]
 fn h06_lines_that_nobody_read_are_counted_in_the_next_one_that_is_written() {
-    let (reader, writer) = full_pipe();
+    let (unread, writer) = full_pipe();
     let test = supervised("").option("--grace").option("100ms").stderr(writer);
     let deaf = format!("trap '' TERM; sleep 5 & echo > \"$HOME/deaf\"; {WAIT}");
     let running = start(&test, &deaf);
@@ -145,13 +141,10 @@ fn h06_lines_that_nobody_read_are_counted_in_the_next_one_that_is_written() {
     let app = proc::children(running.child.id())[0];
     wait_for(|| !Path::new(&format!("/proc/{app}")).exists());
     // What was said of the app was dropped; from here on, there is a reader.
-    let log = thread::spawn(move || {
-        let mut log = String::new();
-        fs::File::from(reader).read_to_string(&mut log).map(|_| log)
-    });
+    let log = reader(fs::File::from(unread));
     assert_eq!(test.finish(running, false).code, 137);
     drop(test); // The last writer.
-    let log = log.join().unwrap().unwrap();
+    let log = String::from_utf8(log.join().unwrap()).unwrap();
     assert!(log.contains(" lines are missing here, because nothing read the log; fix: "), "{log}");
     assert!(log.contains("did not end within the linger"), "{log}");
     assert!(!log.contains("did not end within the grace"), "{log}");

@@ -8,9 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
-
-use crate::support::{CRYOKEY, Test, started};
+use crate::support::{CRYOKEY, Test, started, terminal};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -36,11 +34,7 @@ impl Shell {
     }
 
     fn of(words: impl IntoIterator<Item = OsString>) -> Self {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let keyboard = openpt(flags).unwrap();
-        grantpt(&keyboard).unwrap();
-        unlockpt(&keyboard).unwrap();
-        let line = ioctl_tiocgptpeer(&keyboard, flags).unwrap();
+        let (keyboard, line) = terminal();
         let stream = || Stdio::from(line.try_clone().unwrap());
         let test = Test::with("");
         let leader = Command::new("setsid")

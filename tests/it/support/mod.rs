@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use tempfile::TempDir;
 
 pub(crate) use leak::{Canaries, canary, canary_url, encodings};
@@ -420,7 +421,8 @@ impl Running {
     }
 }
 
-fn reader(mut pipe: impl std::io::Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+/// Reads all that a pipe has until its last writer is gone.
+pub(crate) fn reader(mut pipe: impl std::io::Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         pipe.read_to_end(&mut bytes).unwrap();
@@ -459,6 +461,16 @@ pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
         rustix::fs::fcntl_setfl(end, rustix::fs::OFlags::empty()).unwrap();
     }
     (reader, writer)
+}
+
+/// Both ends of a terminal: the one where a person would sit, and the one that a process gets.
+pub(crate) fn terminal() -> (OwnedFd, OwnedFd) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let keyboard = openpt(flags).unwrap();
+    grantpt(&keyboard).unwrap();
+    unlockpt(&keyboard).unwrap();
+    let line = ioctl_tiocgptpeer(&keyboard, flags).unwrap();
+    (keyboard, line)
 }
 
 /// A required secret that is a link to this.
