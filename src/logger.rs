@@ -101,10 +101,10 @@ impl Logger {
         }
     }
 
-    /// How many lines nobody has been told of that are missing.
+    /// How many lines are missing, for another process to say; this one does not any more.
     #[must_use]
-    pub fn dropped(&self) -> usize {
-        self.dropped.get()
+    pub fn take_dropped(&self) -> usize {
+        self.dropped.take()
     }
 
     /// So many lines of another process are missing.

@@ -67,7 +67,7 @@ pub(super) fn run(
         Starter::Init(courier) => {
             let policy = Policy { forward: config.forward, grace: config.grace, linger: config.linger };
             let handover = Handover { launch, policy, user: run_as.change().cloned() };
-            hand_over(courier, &handover, delivered, &signals)
+            hand_over(courier, &handover, delivered, &signals, log)
         }
     }
 }
@@ -94,10 +94,12 @@ fn hand_over(
     handover: &Handover,
     delivered: Delivered,
     signals: &StopSignals,
+    log: &Logger,
 ) -> Result<(), Failure> {
     if let Some(signal) = signals.pending() {
         return Err(stopped(signal));
     }
+    pass_on_dropped(log, courier);
     let waits = delivered.outlives_init();
     courier.hand_over(handover, &delivered.memory_files, waits).map_err(|errno| {
         let what = format!("the app cannot be handed over to init: {errno}");
@@ -107,6 +109,15 @@ fn hand_over(
         delivered.keep();
     }
     Ok(())
+}
+
+/// Init says with its next line that lines of this process are missing.
+pub(super) fn pass_on_dropped(log: &Logger, courier: &Courier) {
+    let lines = log.take_dropped();
+    if lines > 0 {
+        // An init that has gone logs nothing.
+        let _ = courier.dropped(lines);
+    }
 }
 
 /// Hands over what the app needs, and becomes its user: from here on, cryokey can do no more than the app. What it was

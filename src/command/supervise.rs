@@ -8,7 +8,7 @@ use init::{Courier, Ending, Exit, Told};
 use rustix::io::Errno;
 
 use super::not_started::{not_started, stopped};
-use super::run::run as prepare;
+use super::run::{pass_on_dropped, run as prepare};
 use crate::config::Flags;
 use crate::delivery::{self, Starter};
 use crate::environ::Environ;
@@ -35,10 +35,7 @@ pub(super) fn run(
         let prepared = prepare(flags, command, environ, Starter::Init(courier), log);
         if let Err(failure) = &prepared {
             log.failure(failure);
-        }
-        if log.dropped() > 0 {
-            // An init that has gone logs nothing.
-            let _ = courier.dropped(log.dropped());
+            pass_on_dropped(log, courier);
         }
         prepared.map_or_else(|failure| failure.exit().code(), |()| 0)
     };

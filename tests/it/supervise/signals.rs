@@ -116,8 +116,20 @@ fn reading_that_hangs_in_the_kernel_ends_ten_seconds_after_the_timeout() {
 
 #[test]
 fn h06_lines_that_nobody_read_before_the_app_ran_are_counted_by_what_stays() {
+    lines_before_the_app_are_counted(supervised(""));
+}
+
+#[test]
+fn h06_lines_are_counted_also_if_an_ssh_key_outlives_the_start() {
+    let manifest = "environments = [\"staging\"]\n[secret.SSH_KEY]\ndeliver = \"ssh\"\n";
+    let test = supervised(manifest).variable("APP_ENV", "staging");
+    let test = test.secret("STAGING_SSH_KEY", include_str!("../../data/id_ed25519"));
+    lines_before_the_app_are_counted(test);
+}
+
+fn lines_before_the_app_are_counted(test: Test) {
     let (unread, writer) = full_pipe();
-    let test = supervised("").option("--grace").option("100ms").stderr(writer);
+    let test = test.option("--grace").option("100ms").stderr(writer);
     let running = start(&test, &format!("trap '' TERM; echo > \"$HOME/deaf\"; {WAIT}"));
     wait_for(|| test.at("home/deaf").exists());
     let log = reader(fs::File::from(unread));
