@@ -59,7 +59,7 @@ pub(crate) struct Inbox {
     /// How long the courier takes at most, counted from when this arrives.
     pub(crate) limit: Option<Duration>,
     /// How many lines of the log the courier could not write.
-    pub(crate) dropped: Option<usize>,
+    pub(crate) dropped: usize,
     pub(crate) directory: Option<Directory>,
     pub(crate) files: Vec<OwnedFd>,
 }
@@ -83,7 +83,7 @@ impl Courier {
         self.send(TIME, &milliseconds.to_le_bytes(), None)
     }
 
-    /// Tells how many lines of the log this process could not write.
+    /// Tells how many lines of the log this process could not write, besides those told before.
     pub fn dropped(&self, lines: usize) -> Result<(), Errno> {
         self.send(DROPPED, &lines.to_le_bytes(), None)
     }
@@ -138,7 +138,7 @@ impl Inbox {
             courier_waits: false,
             is_closed: false,
             limit: None,
-            dropped: None,
+            dropped: 0,
             directory: None,
             files: Vec::new(),
         }
@@ -196,7 +196,10 @@ impl Inbox {
                 let milliseconds = content.try_into().map(u64::from_le_bytes).ok();
                 self.limit = milliseconds.map(Duration::from_millis);
             }
-            (DROPPED, None) => self.dropped = content.try_into().map(usize::from_le_bytes).ok(),
+            (DROPPED, None) => {
+                let lines = content.try_into().map_or(0, usize::from_le_bytes);
+                self.dropped = self.dropped.saturating_add(lines);
+            }
             (DIRECTORY, Some(parent)) => {
                 self.directory = std::str::from_utf8(content).ok().map(|name| (parent, name.to_owned()));
             }
@@ -310,6 +313,17 @@ mod tests {
             drop(inbox);
             assert_eq!(courier.is_started(), is_started);
         }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no sockets")]
+    fn missing_lines_that_are_told_twice_are_added_up() {
+        let (mut inbox, courier) = pair().unwrap();
+        courier.dropped(3).unwrap();
+        courier.dropped(4).unwrap();
+        courier.send(DROPPED, b"no number", None).unwrap();
+        inbox.receive();
+        assert_eq!(inbox.dropped, 7);
     }
 
     #[test]

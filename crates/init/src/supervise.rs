@@ -2,6 +2,7 @@
 //! signals, the courier's messages and time; `machine` decides what each means.
 
 use std::io;
+use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -230,7 +231,10 @@ impl Init {
         let Some(inbox) = self.inbox.as_mut() else { return };
         inbox.receive();
         self.directory = inbox.directory.take().or(self.directory.take());
-        inbox.dropped.take().into_iter().for_each(|lines| tell(Told::DroppedLines(lines)));
+        let dropped = mem::take(&mut inbox.dropped);
+        if dropped > 0 {
+            tell(Told::DroppedLines(dropped));
+        }
         let is_prepared = inbox.courier_waits && self.handover.is_none();
         if let Some(limit) = inbox.limit.take() {
             self.handle(Event::Limit(limit), tell);
